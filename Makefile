@@ -1,0 +1,59 @@
+# Every target sets up .venv by itself and reuses it while constraints.txt and pyproject.toml stay the same.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+HASH := $(shell cat constraints.txt pyproject.toml | sha256sum | cut -c1-16)
+STAMP := $(VENV)/.installed-$(HASH)
+WORKERS ?= 2
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: setup demo test lint docs bench constraints clean
+
+setup: $(STAMP)
+
+# torch first and alone: the package's kernels and optional dependencies are resolved against that exact version.
+$(STAMP):
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	rm -f $(VENV)/.installed-*
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $(STAMP)
+
+demo: setup
+	$(BIN)/atnn demo
+
+# Two calls: the shape-checking hook and torch.compile exclude each other.
+test: export OMP_NUM_THREADS = 1
+test: export PYTHONHASHSEED = 0
+test: setup
+	@status=0; \
+	echo "== tests with shapes and types checked (jaxtyping, beartype)"; \
+	$(BIN)/python -m pytest -m "not compiled" --jaxtyping-packages=atnn,beartype.beartype -n $(WORKERS) $(ARGS) || status=1; \
+	echo "== tests of compiled code"; \
+	$(BIN)/python -m pytest -m compiled $(ARGS) || { code=$$?; test $$code -eq 5 || status=1; }; \
+	exit $$status
+
+lint: setup
+	@status=0; \
+	$(BIN)/ruff check . || status=1; \
+	$(BIN)/ruff format --check . || status=1; \
+	$(BIN)/lint-imports --no-cache || status=1; \
+	$(BIN)/mypy || status=1; \
+	exit $$status
+
+docs: setup
+	$(BIN)/mkdocs build --strict --quiet
+
+bench: export OMP_NUM_THREADS = 1
+bench: setup
+	$(BIN)/python benchmarks/run.py
+
+constraints:
+	{ echo "# Exact versions that CI uses; written by 'make constraints' from a working .venv."; \
+	  $(BIN)/python -m pip freeze --exclude-editable | grep -vi '^atnn' | sed 's/^\(torch==[0-9.]*\)+cpu/\1/'; } > constraints.new
+	mv constraints.new constraints.txt
+
+clean:
+	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,278 @@
+"""The central types: batches of structures, their labels, pairs of neighbors, features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from ase import Atoms
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from atnn.errors import DataError
+
+MINIMAL_VOLUME = 1e-3  # Angstrom^3; below this a periodic cell is an input error, not a crystal
+
+
+@dataclass(frozen=True, slots=True)
+class Structures:
+    """A batch of structures; one structure is a batch of one.
+
+    Attributes:
+        positions: Cartesian positions [Angstrom].
+        numbers: Atomic numbers.
+        cell: Lattice vectors as rows [Angstrom]; zero where there is none.
+        pbc: Periodicity along each lattice vector.
+        batch: Structure of each atom, ascending.
+        charge: Total charge [e], or None where nobody stated it.
+        spin: Number of unpaired electrons, or None.
+        field: Uniform external electric field [V/Angstrom], or None.
+    """
+
+    positions: Float[Tensor, "atoms 3"]
+    numbers: Int[Tensor, " atoms"]
+    cell: Float[Tensor, "structures 3 3"]
+    pbc: Bool[Tensor, "structures 3"]
+    batch: Int[Tensor, " atoms"]
+    charge: Float[Tensor, " structures"] | None = None
+    spin: Int[Tensor, " structures"] | None = None
+    field: Float[Tensor, "structures 3"] | None = None
+
+    def __len__(self) -> int:
+        """Number of structures."""
+        return self.cell.shape[0]
+
+    @property
+    def counts(self) -> Int[Tensor, " structures"]:
+        """Number of atoms of each structure."""
+        return torch.bincount(self.batch, minlength=len(self))
+
+    @property
+    def volumes(self) -> Float[Tensor, " structures"]:
+        """Cell volumes [Angstrom^3]."""
+        return torch.linalg.det(self.cell).abs()
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Structures:
+        """Copy on another device, or with another floating-point type."""
+
+        def move(value):
+            if not isinstance(value, Tensor):
+                return value
+            return value.to(device=device, dtype=dtype if value.is_floating_point() else None)
+
+        return Structures(**{f.name: move(getattr(self, f.name)) for f in fields(self)})
+
+    def select(self, indices: Sequence[int] | Int[Tensor, " selected"] | slice) -> Structures:
+        """The structures of the given indices, in that order."""
+        if isinstance(indices, slice):
+            indices = range(*indices.indices(len(self)))
+        order = torch.as_tensor(indices if isinstance(indices, Tensor) else list(indices), dtype=torch.int64)
+        order = order.to(self.cell.device)
+        atoms = self.atoms_of(order)
+        batch = torch.repeat_interleave(torch.arange(len(order), device=order.device), self.counts[order])
+
+        def pick(value):
+            return None if value is None else value[order]
+
+        return Structures(
+            positions=self.positions[atoms],
+            numbers=self.numbers[atoms],
+            cell=self.cell[order],
+            pbc=self.pbc[order],
+            batch=batch,
+            charge=pick(self.charge),
+            spin=pick(self.spin),
+            field=pick(self.field),
+        )
+
+    def atoms_of(self, order: Int[Tensor, " selected"]) -> Int[Tensor, " selected_atoms"]:
+        """Indices of all atoms of the given structures, structure by structure."""
+        counts = self.counts
+        starts = torch.cumsum(counts, 0) - counts
+        chosen = counts[order]
+        ends = torch.cumsum(chosen, 0)
+        within = torch.arange(int(chosen.sum()), device=order.device)
+        return within + torch.repeat_interleave(starts[order] - (ends - chosen), chosen)
+
+    @staticmethod
+    def concatenate(parts: Iterable[Structures]) -> Structures:
+        """One batch of several; a charge, spin or field stated by some counts as zero for the others."""
+        parts = list(parts)
+        if not parts:
+            raise DataError("nothing to concatenate", remedy="give at least one structure")
+        offsets = np.cumsum([0] + [len(part) for part in parts[:-1]])
+
+        def join(name: str):
+            values = [getattr(part, name) for part in parts]
+            given = next((v for v in values if v is not None), None)
+            if given is None:
+                return None
+            zeros = (given.new_zeros((len(part), *given.shape[1:])) for part in parts)
+            return torch.cat([z if v is None else v for v, z in zip(values, zeros, strict=True)])
+
+        return Structures(
+            positions=torch.cat([part.positions for part in parts]),
+            numbers=torch.cat([part.numbers for part in parts]),
+            cell=torch.cat([part.cell for part in parts]),
+            pbc=torch.cat([part.pbc for part in parts]),
+            batch=torch.cat([part.batch + int(o) for part, o in zip(parts, offsets, strict=True)]),
+            charge=join("charge"),
+            spin=join("spin"),
+            field=join("field"),
+        )
+
+    @staticmethod
+    def from_ase(atoms: Atoms | Iterable[Atoms], dtype: torch.dtype = torch.float64) -> Structures:
+        """Batch of one or many ASE ``Atoms``.
+
+        Total charge, unpaired electrons and field are read from ``atoms.info`` under ``charge``, ``spin``
+        and ``electric_field``. Geometry only: labels are read by :mod:`atnn.data`.
+
+        Raises:
+            DataError: A structure is empty, not finite, or periodic with a cell of no volume.
+        """
+        frames = [atoms] if isinstance(atoms, Atoms) else list(atoms)
+        return Structures.concatenate(_from_frame(frame, index, dtype) for index, frame in enumerate(frames))
+
+    def to_ase(self) -> list[Atoms]:
+        """The batch as ASE ``Atoms``, charge, spin and field under ``info``."""
+        frames = []
+        splits = np.split(np.arange(len(self.batch)), np.cumsum(self.counts.cpu().numpy())[:-1])
+        positions, numbers = self.positions.detach().cpu().double().numpy(), self.numbers.cpu().numpy()
+        for index, atoms in enumerate(splits):
+            frame = Atoms(
+                numbers=numbers[atoms],
+                positions=positions[atoms],
+                cell=self.cell[index].detach().cpu().double().numpy(),
+                pbc=self.pbc[index].cpu().numpy(),
+            )
+            if self.charge is not None:
+                frame.info["charge"] = float(self.charge[index])
+            if self.spin is not None:
+                frame.info["spin"] = int(self.spin[index])
+            if self.field is not None:
+                frame.info["electric_field"] = self.field[index].detach().cpu().double().numpy()
+            frames.append(frame)
+        return frames
+
+    def replace(self, **changes) -> Structures:
+        """Copy with other values, as :func:`dataclasses.replace`."""
+        return replace(self, **changes)
+
+
+def _from_frame(frame: Atoms, index: int, dtype: torch.dtype) -> Structures:
+    where = f"structure {index} ({frame.get_chemical_formula()})"
+    if len(frame) == 0:
+        raise DataError("structure without atoms", where=where, remedy="remove the empty frame")
+    cell = np.asarray(frame.cell[:], dtype=float)
+    if not (np.isfinite(frame.positions).all() and np.isfinite(cell).all()):
+        raise DataError("positions or cell are NaN or infinite", where=where, remedy="remove or repair the frame")
+    if frame.pbc.all() and abs(np.linalg.det(cell)) < MINIMAL_VOLUME:
+        raise DataError(
+            f"periodic structure whose cell has the volume {abs(np.linalg.det(cell)):.2g} Angstrom^3",
+            where=where,
+            remedy="set the lattice vectors, or pbc to False",
+        )
+    lengths = np.linalg.norm(cell, axis=1)
+    if any(p and length < MINIMAL_VOLUME ** (1 / 3) for p, length in zip(frame.pbc, lengths, strict=True)):
+        raise DataError(
+            "periodic along a lattice vector of no length",
+            where=where,
+            remedy="set the lattice vector, or its pbc to False",
+        )
+    info = frame.info
+    charge, spin, field = info.get("charge"), info.get("spin"), info.get("electric_field")
+    return Structures(
+        positions=torch.as_tensor(frame.positions.copy(), dtype=dtype),
+        numbers=torch.as_tensor(frame.numbers.copy(), dtype=torch.int64),
+        cell=torch.as_tensor(cell.copy(), dtype=dtype)[None],
+        pbc=torch.as_tensor(frame.pbc.copy(), dtype=torch.bool)[None],
+        batch=torch.zeros(len(frame), dtype=torch.int64),
+        charge=None if charge is None else torch.tensor([float(charge)], dtype=dtype),
+        spin=None if spin is None else torch.tensor([int(spin)], dtype=torch.int64),
+        field=None if field is None else torch.as_tensor(np.asarray(field, dtype=float), dtype=dtype)[None],
+    )
+
+
+class Labelled(NamedTuple):
+    """Structures with reference values.
+
+    Attributes:
+        structures: The geometries.
+        labels: Quantity name -> values, [structures, ...] or [atoms, ...] as the table of quantities says,
+            in the package's units; entries that the source did not give are zero and masked out.
+        masks: Quantity name -> whether each structure carries that label, [structures].
+    """
+
+    structures: Structures
+    labels: dict[str, Tensor]
+    masks: dict[str, Bool[Tensor, " structures"]]
+
+
+class Neighbors(NamedTuple):
+    """Full list of pairs within a cutoff, sorted by the center, both (i, j) and (j, i).
+
+    Attributes:
+        i: Center of each pair.
+        j: Neighbor of each pair.
+        shifts: Lattice translations of the neighbor, in lattice vectors.
+        reverse: Index of the pair (j, i, -shift).
+        offsets: Pairs of atom a are ``offsets[a]:offsets[a + 1]``.
+    """
+
+    i: Int[Tensor, " pairs"]
+    j: Int[Tensor, " pairs"]
+    shifts: Float[Tensor, "pairs 3"]
+    reverse: Int[Tensor, " pairs"]
+    offsets: Int[Tensor, " atoms_plus_1"]
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Neighbors:
+        """Copy on another device, or with another floating-point type of the shifts."""
+        i, j, shifts, reverse, offsets = (t.to(device=device) for t in self)
+        return Neighbors(i, j, shifts.to(dtype=dtype), reverse, offsets)
+
+
+class Edges(NamedTuple):
+    """Pairs with their geometry: ``vectors = r_j - r_i + shifts @ cell``.
+
+    Attributes:
+        i, j, reverse, offsets: As in :class:`Neighbors`.
+        vectors: From center to neighbor [Angstrom].
+        lengths: Their lengths [Angstrom], never zero.
+    """
+
+    i: Int[Tensor, " pairs"]
+    j: Int[Tensor, " pairs"]
+    reverse: Int[Tensor, " pairs"]
+    offsets: Int[Tensor, " atoms_plus_1"]
+    vectors: Float[Tensor, "pairs 3"]
+    lengths: Float[Tensor, " pairs"]
+
+
+class Elements(NamedTuple):
+    """Atoms sorted into blocks of one element each, so that per-element networks are batched products.
+
+    Attributes:
+        index: Row of each atom's element in the model's table.
+        slots: Atom in each row of each block; the free rows of a block repeat atom 0 and are never read.
+        block_element: Row of the element table that each block belongs to.
+        place: Position of each atom in the flattened slots.
+    """
+
+    index: Int[Tensor, " atoms"]
+    slots: Int[Tensor, "blocks rows"]
+    block_element: Int[Tensor, " blocks"]
+    place: Int[Tensor, " atoms"]
+
+
+class Features(NamedTuple):
+    """Features of every atom, ``nodes[l]`` of degree l.
+
+    Attributes:
+        nodes: ``nodes[l]`` has the shape [atoms, 2 l + 1, channels]; components of l = 1 are x, y, z.
+    """
+
+    nodes: tuple[Float[Tensor, "atoms m channels"], ...]
