@@ -1,0 +1,235 @@
+"""From raw frames to labelled structures: which key is which quantity, in which unit.
+
+Nothing is guessed: a key is either declared or one of the names in the table of quantities; when two fit, the
+user decides. What was recognised, what is missing and what was not read is counted and reported.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from atnn.data.declared import FIELD, unit_factors
+from atnn.data.raw import Format, RawFrame
+from atnn.data.summary import Source
+from atnn.errors import AtnnWarning, DataError
+from atnn.quantities import QUANTITIES, Quantity
+from atnn.structures import Labelled, Structures
+
+CHARGE_KEYS = ("charge", "total_charge", "Charge")
+SPIN_KEYS = ("spin", "unpaired_electrons")
+_STATE_KEYS = {"charge": CHARGE_KEYS, "spin": SPIN_KEYS, FIELD: (FIELD,)}
+_VOIGT = [0, 5, 4, 5, 1, 3, 4, 3, 2]  # xx yy zz yz xz xy -> row-major 3 x 3, ASE's order
+
+
+class Recogniser:
+    """Turns chunks of raw frames into labelled batches and remembers what it recognised.
+
+    Args:
+        form: The format of the file.
+        keys: Quantity (or ``charge``, ``spin``, ``electric_field``) -> key in the file; None leaves it unread.
+        units: Declared units; they replace the format's own.
+        where: The file, for messages.
+
+    Raises:
+        DataError: A format without units and none declared, or an unknown name in ``keys``.
+    """
+
+    def __init__(
+        self, form: Format, keys: Mapping[str, str | None] | None, units: Mapping[str, str] | None, where: str
+    ):
+        self.where = where
+        self.declared = dict(keys or {})
+        known = [*QUANTITIES, *_STATE_KEYS]
+        for name in self.declared:
+            if name not in known:
+                raise DataError(f"no quantity is called {name!r}", where=where, remedy="known: " + ", ".join(known))
+        if form.units is None and not units:
+            raise DataError(
+                f"the format {form.name} does not state units, and none are declared",
+                where=where,
+                remedy='declare them, e.g. units={"energy": "hartree", "length": "bohr"} '
+                "(on the command line: --units energy=hartree,length=bohr)",
+            )
+        self.factors = unit_factors({**(form.units or {}), **(units or {})}, where)
+        self.aliases = form.aliases
+        self.chosen: dict[str, str] = {}
+        self.unread: Counter[str] = Counter()
+        self.seen: Counter[str] = Counter()
+        self.frames = 0
+        self.asymmetric: Counter[str] = Counter()
+        self._lacking: dict[str, tuple[int, str]] = {}
+
+    @property
+    def sources(self) -> dict[str, Source]:
+        """Quantity name -> key and unit in the file."""
+        return {name: Source(key, self.factors[name][0]) for name, key in self.chosen.items() if name in QUANTITIES}
+
+    def labelled(self, frames: Sequence[RawFrame]) -> Labelled:
+        """One batch in the package's units.
+
+        Raises:
+            DataError: Two keys fit one quantity, or a label is not finite or has a wrong shape.
+        """
+        present: Counter[str] = Counter()
+        for frame in frames:
+            present.update({*frame.info, *frame.arrays})
+        self.seen.update(present)
+        self._choose(frames)
+        structures = self._structures(frames)
+        labels, masks = {}, {}
+        for name in [name for name in QUANTITIES if name in self.chosen]:
+            values = [self._value(frame, QUANTITIES[name], self.chosen[name]) for frame in frames]
+            self._note_lacking(name, frames, values)
+            labels[name], masks[name] = _stack(values, QUANTITIES[name], frames, self.factors[name][1])
+        used = set(self.chosen.values())
+        self.unread.update({key: count for key, count in present.items() if key not in used})
+        self.frames += len(frames)
+        return Labelled(structures, labels, masks)
+
+    def finish(self) -> None:
+        """Judge the whole file: declared keys must exist, missing labels are counted in a warning.
+
+        Raises:
+            DataError: A declared key is in no frame.
+        """
+        for name, key in self.declared.items():
+            if key is not None and not self.seen[key]:
+                raise DataError(
+                    f"no frame has the key {key!r} declared for {name}",
+                    where=self.where,
+                    remedy="keys that exist: " + (", ".join(sorted(self.seen)) or "none"),
+                )
+        for name, (count, example) in self._lacking.items():
+            warnings.warn(
+                f"{self.where}: {count} of {self.frames} frames have no {name} (key "
+                f"{self.chosen[name]!r}) and are masked; first: {example}",
+                AtnnWarning,
+                stacklevel=4,
+            )
+        for name, count in self.asymmetric.items():
+            warnings.warn(
+                f"{self.where}: {name} of {count} frames was not symmetric and was symmetrised",
+                AtnnWarning,
+                stacklevel=4,
+            )
+
+    def _candidates(self, name: str) -> tuple[str, ...]:
+        if name in _STATE_KEYS:
+            return _STATE_KEYS[name]
+        return (name, *QUANTITIES[name].keys, *self.aliases.get(name, ()))
+
+    def _choose(self, frames: Sequence[RawFrame]) -> None:
+        """Settle the key of each quantity that shows up in these frames for the first time."""
+        info = {key for frame in frames for key in frame.info}
+        arrays = {key for frame in frames for key in frame.arrays}
+        for name in [*QUANTITIES, *_STATE_KEYS]:
+            per_atom = name in QUANTITIES and QUANTITIES[name].per == "atom"
+            if name in self.declared:
+                key = self.declared[name]
+                found = [key] if key is not None and key in info | arrays else []
+            else:
+                taken = {key for other, key in self.declared.items() if other != name}
+                here = arrays if per_atom else info
+                found = [key for key in self._candidates(name) if key in here and key not in taken]
+            if name in self.chosen and found and self.chosen[name] not in found:
+                found = [self.chosen[name], *found]
+            elif name in self.chosen and len(found) <= 1:
+                continue
+            if len(found) > 1:
+                raise DataError(
+                    f"{name} may be any of the keys {', '.join(map(repr, found))}",
+                    where=self.where,
+                    remedy=f'declare which one: keys={{"{name}": "{found[0]}"}}',
+                )
+            if found:
+                self.chosen[name] = found[0]
+
+    def _structures(self, frames: Sequence[RawFrame]) -> Structures:
+        length = self.factors["length"][1]
+        counts = [len(frame.numbers) for frame in frames]
+        charge, spin = self._state(frames, "charge", ()), self._state(frames, "spin", ())
+        field = self._state(frames, FIELD, (3,))
+        return Structures(
+            positions=torch.from_numpy(np.concatenate([frame.positions for frame in frames]) * length),
+            numbers=torch.from_numpy(np.concatenate([frame.numbers for frame in frames])),
+            cell=torch.from_numpy(np.stack([frame.cell for frame in frames]) * length),
+            pbc=torch.from_numpy(np.stack([frame.pbc for frame in frames]).astype(bool)),
+            batch=torch.repeat_interleave(torch.arange(len(frames)), torch.tensor(counts)),
+            charge=None if charge is None else torch.from_numpy(charge),
+            spin=None if spin is None else torch.from_numpy(np.rint(spin).astype(np.int64)),
+            field=None if field is None else torch.from_numpy(field * self.factors[FIELD][1]),
+        )
+
+    def _state(self, frames: Sequence[RawFrame], name: str, shape: tuple[int, ...]) -> np.ndarray | None:
+        key = self.chosen.get(name)
+        if key is None or not any(key in frame.info for frame in frames):
+            return None
+        values = np.zeros((len(frames), *shape))
+        for index, frame in enumerate(frames):
+            if key in frame.info:
+                values[index] = _finite(frame.info[key], shape, frame.where, key)
+        return values
+
+    def _value(self, frame: RawFrame, entry: Quantity, key: str) -> np.ndarray | None:
+        value = frame.arrays.get(key) if entry.per == "atom" else frame.info.get(key)
+        if value is None:
+            value = frame.info.get(key) if entry.per == "atom" else frame.arrays.get(key)
+        if value is None:
+            return None
+        shape = (len(frame.numbers), *entry.shape) if entry.per == "atom" else entry.shape
+        if entry.shape == (3, 3) and np.size(value) == 6:
+            value = np.asarray(value).reshape(6)[_VOIGT]
+        result = _finite(value, shape, frame.where, key)
+        if entry.name in ("stress", "virial"):
+            symmetric = 0.5 * (result + result.T)
+            if np.abs(result - symmetric).max() > 1e-4 * (np.abs(result).max() + 1e-12):
+                self.asymmetric[entry.name] += 1
+            return symmetric
+        return result
+
+    def _note_lacking(self, name: str, frames: Sequence[RawFrame], values: Sequence[np.ndarray | None]) -> None:
+        lacking = [frame for frame, value in zip(frames, values, strict=True) if value is None]
+        if lacking:
+            count, example = self._lacking.get(name, (0, ""))
+            keys = ", ".join(sorted({*lacking[0].info, *lacking[0].arrays})) or "none"
+            self._lacking[name] = (count + len(lacking), example or f"{lacking[0].where}, whose keys are: {keys}")
+
+
+def _finite(value: object, shape: tuple[int, ...], where: str, key: str) -> np.ndarray:
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind == "b":
+            raise ValueError
+        array = array.astype(np.float64)
+    except (TypeError, ValueError):
+        raise DataError(
+            f"{key!r} is {value!r}, not a number", where=where, remedy="repair the frame or declare another key"
+        ) from None
+    if array.size != int(np.prod(shape)) or (array.ndim == 2 and len(shape) == 2 and array.shape != shape):
+        raise DataError(
+            f"{key!r} has the shape {array.shape}, expected {shape}",
+            where=where,
+            remedy="repair the frame or declare another key",
+        )
+    if not np.isfinite(array).all():
+        raise DataError(
+            f"{key!r} holds NaN or infinite numbers",
+            where=where,
+            remedy="remove the frame, or leave the label out of it: missing labels are masked",
+        )
+    return array.reshape(shape)
+
+
+def _stack(
+    values: Sequence[np.ndarray | None], entry: Quantity, frames: Sequence[RawFrame], scale: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    mask = torch.tensor([value is not None for value in values])
+    sizes = [(len(frame.numbers), *entry.shape) if entry.per == "atom" else entry.shape for frame in frames]
+    filled = [np.zeros(size) if value is None else value for value, size in zip(values, sizes, strict=True)]
+    joined = np.concatenate(filled) if entry.per == "atom" else np.stack(filled)
+    return torch.from_numpy(np.ascontiguousarray(joined * scale)), mask

@@ -1,0 +1,70 @@
+"""Writing files so that a crash at any moment leaves either the old file or the new one, never a torn one."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from atnn.errors import DataError
+
+
+def write_atomically(path: str | os.PathLike, content: bytes | str | Callable[[Path], None]) -> Path:
+    """Write a file by way of a temporary one in the same folder, renamed when it is safe on disk.
+
+    Args:
+        path: The file to write; its folder must exist.
+        content: The bytes (text is encoded as UTF-8), or a function that writes the file at the path it is given.
+
+    Returns:
+        The path of the finished file.
+
+    Raises:
+        DataError: The disk is full or the folder cannot be written; the old file is as it was.
+    """
+    target = Path(path)
+    temporary = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+        temporary = Path(name)
+        os.close(handle)
+        if callable(content):
+            content(temporary)
+        else:
+            temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        _make_readable(temporary, target)
+        _flush(temporary)
+        os.replace(temporary, target)
+        temporary = None
+        _flush(target.parent)
+    except OSError as error:
+        raise DataError(
+            f"cannot be written ({error.strerror or error})",
+            where=str(target),
+            remedy="free space on the disk or choose a folder that you may write to; "
+            + ("the old file is intact" if target.exists() else "nothing was left behind"),
+        ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+    return target
+
+
+def _make_readable(temporary: Path, target: Path) -> None:
+    # mkstemp makes files that only the owner reads; a result file keeps its mode, or gets the usual one
+    if target.exists():
+        mode = target.stat().st_mode & 0o777
+    else:
+        mask = os.umask(0)
+        os.umask(mask)
+        mode = 0o666 & ~mask
+    os.chmod(temporary, mode)
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
