@@ -65,11 +65,14 @@ class Structures:
 
         return Structures(**{f.name: move(getattr(self, f.name)) for f in fields(self)})
 
-    def select(self, indices: Sequence[int] | Int[Tensor, " selected"] | slice) -> Structures:
-        """The structures of the given indices, in that order."""
+    def select(
+        self, indices: Sequence[int] | Int[Tensor, " selected"] | Bool[Tensor, " structures"] | slice
+    ) -> Structures:
+        """The structures of the given indices, in that order, or those where a mask is true."""
         if isinstance(indices, slice):
             indices = range(*indices.indices(len(self)))
-        order = torch.as_tensor(indices if isinstance(indices, Tensor) else list(indices), dtype=torch.int64)
+        order = indices if isinstance(indices, Tensor) else torch.as_tensor(list(indices))
+        order = order.nonzero()[:, 0] if order.dtype == torch.bool else order.to(torch.int64)
         order = order.to(self.cell.device)
         atoms = self.atoms_of(order)
         batch = torch.repeat_interleave(torch.arange(len(order), device=order.device), self.counts[order])
@@ -140,7 +143,7 @@ class Structures:
     def to_ase(self) -> list[Atoms]:
         """The batch as ASE ``Atoms``, charge, spin and field under ``info``."""
         frames = []
-        splits = np.split(np.arange(len(self.batch)), np.cumsum(self.counts.cpu().numpy())[:-1])
+        splits = np.split(np.arange(len(self.batch)), np.cumsum(self.counts.cpu().numpy()))[:-1]
         positions, numbers = self.positions.detach().cpu().double().numpy(), self.numbers.cpu().numpy()
         for index, atoms in enumerate(splits):
             frame = Atoms(
@@ -167,22 +170,16 @@ def _from_frame(frame: Atoms, index: int, dtype: torch.dtype) -> Structures:
     where = f"structure {index} ({frame.get_chemical_formula()})"
     if len(frame) == 0:
         raise DataError("structure without atoms", where=where, remedy="remove the empty frame")
+    if frame.numbers.min() < 1:
+        raise DataError(
+            f"atom {frame.numbers.argmin()} has the atomic number {frame.numbers.min()}",
+            where=where,
+            remedy="name its element",
+        )
     cell = np.asarray(frame.cell[:], dtype=float)
     if not (np.isfinite(frame.positions).all() and np.isfinite(cell).all()):
         raise DataError("positions or cell are NaN or infinite", where=where, remedy="remove or repair the frame")
-    if frame.pbc.all() and abs(np.linalg.det(cell)) < MINIMAL_VOLUME:
-        raise DataError(
-            f"periodic structure whose cell has the volume {abs(np.linalg.det(cell)):.2g} Angstrom^3",
-            where=where,
-            remedy="set the lattice vectors, or pbc to False",
-        )
-    lengths = np.linalg.norm(cell, axis=1)
-    if any(p and length < MINIMAL_VOLUME ** (1 / 3) for p, length in zip(frame.pbc, lengths, strict=True)):
-        raise DataError(
-            "periodic along a lattice vector of no length",
-            where=where,
-            remedy="set the lattice vector, or its pbc to False",
-        )
+    _check_lattice(cell[frame.pbc], where)
     info = frame.info
     charge, spin, field = info.get("charge"), info.get("spin"), info.get("electric_field")
     return Structures(
@@ -193,8 +190,38 @@ def _from_frame(frame: Atoms, index: int, dtype: torch.dtype) -> Structures:
         batch=torch.zeros(len(frame), dtype=torch.int64),
         charge=None if charge is None else torch.tensor([float(charge)], dtype=dtype),
         spin=None if spin is None else torch.tensor([int(spin)], dtype=torch.int64),
-        field=None if field is None else torch.as_tensor(np.asarray(field, dtype=float), dtype=dtype)[None],
+        field=None if field is None else torch.as_tensor(_vector(field, where), dtype=dtype)[None],
     )
+
+
+def _check_lattice(periodic: np.ndarray, where: str) -> None:
+    """Refuses periodic lattice vectors [1 to 3, 3] that span no length, area or volume."""
+    if len(periodic) == 3 and (volume := abs(np.linalg.det(periodic))) < MINIMAL_VOLUME:
+        raise DataError(
+            f"periodic structure whose cell has the volume {volume:.2g} Angstrom^3",
+            where=where,
+            remedy="set the lattice vectors, or pbc to False",
+        )
+    shortest = MINIMAL_VOLUME ** (1 / 3)
+    if (np.linalg.norm(periodic, axis=1) < shortest).any():
+        raise DataError(
+            "periodic along a lattice vector of no length",
+            where=where,
+            remedy="set the lattice vector, or its pbc to False",
+        )
+    if len(periodic) == 2 and np.linalg.norm(np.cross(*periodic)) < shortest**2:
+        raise DataError("the two periodic lattice vectors are parallel", where=where, remedy="set the lattice vectors")
+
+
+def _vector(field: object, where: str) -> np.ndarray:
+    vector = np.asarray(field, dtype=float)
+    if vector.shape != (3,):
+        raise DataError(
+            f"electric_field has the shape {vector.shape}, not (3,)",
+            where=where,
+            remedy="give a vector [V/Angstrom]",
+        )
+    return vector
 
 
 class Labelled(NamedTuple):

@@ -1,0 +1,68 @@
+"""The house of the design stands: every room imports lower floors only."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "src" / "atnn").rglob("*.py"))
+
+
+def test_every_room_imports_lower_floors_only():
+    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()", "--no-cache"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_layer_contract_notices_a_forbidden_import(tmp_path):
+    package = tmp_path / "atnn"
+    package.mkdir()
+    for name in ("__init__", "structures", "quantities", "units", "errors", "training"):
+        (package / f"{name}.py").touch()
+    (package / "units.py").write_text("def lazy():\n    from atnn import training\n")
+    (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
+    code = "import sys; sys.path.insert(0, '.'); from importlinter.cli import lint_imports_command as c; c()"
+    result = subprocess.run([sys.executable, "-c", code, "--no-cache"], cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert "atnn.units -> atnn.training" in result.stdout
+
+
+def test_all_rooms_have_a_floor():
+    contract = (ROOT / "pyproject.toml").read_text().split("[[tool.importlinter.contracts]]")[1]
+    rooms = {
+        p.stem if p.suffix else p.name for p in (ROOT / "src" / "atnn").iterdir() if not p.name.startswith(("_", "."))
+    }
+    missing = {room for room in rooms - {"py"} if room not in contract}
+    assert missing == set()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_file_reads_pickles_or_runs_text(path):
+    forbidden = {"pickle", "dill", "joblib", "cloudpickle", "marshal", "shelve"}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            assert not forbidden & {alias.name.split(".")[0] for alias in node.names}, f"line {node.lineno}"
+        if isinstance(node, ast.ImportFrom):
+            assert (node.module or "").split(".")[0] not in forbidden, f"line {node.lineno}"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in {"eval", "exec"}, f"line {node.lineno}"
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in {"torch.load", "torch.save", "yaml.load"}:
+            assert any(k.arg == "weights_only" for k in node.keywords), f"line {node.lineno}: pickle inside"
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if p.name == "derivatives.py"] or [None])
+def test_only_derivatives_differentiates(path):
+    users = [
+        str(p.relative_to(ROOT)) for p in SOURCES if p.name != "derivatives.py" and "autograd.grad(" in p.read_text()
+    ]
+    assert users == []
+
+
+def test_no_room_is_a_drawer():
+    drawers = {"utils", "util", "common", "base", "helpers", "core", "misc"}
+    assert [str(p.relative_to(ROOT)) for p in SOURCES if drawers & {*p.with_suffix("").parts[-3:]}] == []

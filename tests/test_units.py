@@ -1,0 +1,94 @@
+"""Conversion factors agree with ASE and with CODATA as SciPy has it."""
+
+from __future__ import annotations
+
+import ase.units
+import numpy as np
+import pytest
+import scipy.constants as codata
+
+from atnn import units
+
+# Editions of CODATA differ: ase.units holds 2014 (k_B by 3e-7), SciPy 2022, atnn 2018.
+CODATA = 5e-9
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (units.hartree, ase.units.Hartree),
+        (units.rydberg, ase.units.Rydberg),
+        (units.bohr, ase.units.Bohr),
+        (units.debye, ase.units.Debye),
+        (units.kcal_per_mol, ase.units.kcal / ase.units.mol),
+        (units.kJ_per_mol, ase.units.kJ / ase.units.mol),
+        (units.boltzmann, ase.units.kB),
+        (units.GPa, ase.units.GPa),
+        (units.kbar, 1e3 * ase.units.bar),
+        (units.inverse_cm, ase.units.invcm),
+        (units.electron_mass, ase.units._me / ase.units._amu),
+        (units.field_atomic_unit, ase.units.Hartree / ase.units.Bohr),
+        (units.acceleration, ase.units.fs**2),
+    ],
+)
+def test_agrees_with_ase(ours, theirs):
+    assert ours == pytest.approx(theirs, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (units.hartree, codata.value("Hartree energy in eV")),
+        (units.bohr, codata.value("Bohr radius") * 1e10),
+        (units.boltzmann, codata.value("Boltzmann constant in eV/K")),
+        (units.atomic_time, codata.value("atomic unit of time") * 1e15),
+        (units.hbar, codata.value("reduced Planck constant in eV s") * 1e15),
+        (units.inverse_cm, codata.value("inverse meter-electron volt relationship") * 100),
+        (units.coulomb, codata.e / (4 * np.pi * codata.epsilon_0) * 1e10),
+        (units.e_bohr, codata.value("atomic unit of electric dipole mom.") / codata.e * 1e10),
+        (units.field_atomic_unit, codata.value("atomic unit of electric field") * 1e-10),
+        (units.amu_angstrom2_per_fs2, codata.atomic_mass * 1e10 / codata.e),
+        (units.light_speed_cm_per_fs, codata.c * 1e-13),
+        (units.electron_mass, codata.m_e / codata.atomic_mass),
+    ],
+)
+def test_agrees_with_codata(ours, theirs):
+    assert ours == pytest.approx(theirs, rel=CODATA)
+
+
+def test_a_polarizability_volume_is_the_polarizability_over_the_coulomb_constant():
+    # Helium: 1.383 atomic units = 0.2050 Angstrom^3.
+    atomic_unit = units.bohr**2 / units.hartree  # e^2 Angstrom^2 / eV
+    assert 1.383 * atomic_unit / units.angstrom3_polarizability == pytest.approx(0.2050, abs=1e-4)
+
+
+def test_an_oscillator_in_these_units_has_the_frequency_of_carbon_monoxide():
+    force_constant, mass = 1902.0, 12 * 15.9949 / (12 + 15.9949)  # N/m, amu; CO: 2170 cm^-1
+    k = force_constant / codata.e * 1e-20  # eV / Angstrom^2
+    omega = np.sqrt(k / mass * units.acceleration)  # rad / fs
+    assert units.hbar * omega / units.inverse_cm == pytest.approx(2170, abs=2)
+
+
+@pytest.mark.parametrize("dimension", ["energy", "length", "energy/length", "charge", "dipole", "pressure", "field"])
+def test_every_listed_unit_converts(dimension):
+    for unit in units.units_of(dimension):
+        assert np.isfinite(units.factor(dimension, unit)) and units.factor(dimension, unit) > 0
+
+
+def test_a_force_unit_is_the_quotient_of_its_parts():
+    assert units.factor("energy/length", "kcal/mol/Angstrom") == pytest.approx(units.kcal_per_mol)
+    assert units.factor("energy/length", "hartree/bohr") == pytest.approx(units.hartree / units.bohr)
+
+
+@pytest.mark.parametrize(
+    ("dimension", "unit"),
+    [("energy", "furlong"), ("energy/length", "eV"), ("energy/length", "eV/eV"), ("dipole", "eV")],
+)
+def test_an_unknown_unit_lists_the_known_ones(dimension, unit):
+    with pytest.raises(KeyError, match="known: "):
+        units.factor(dimension, unit)
+
+
+def test_an_unknown_dimension_is_named():
+    with pytest.raises(KeyError, match="viscosity"):
+        units.factor("viscosity", "poise")
