@@ -66,3 +66,27 @@ def test_only_derivatives_differentiates(path):
 def test_no_room_is_a_drawer():
     drawers = {"utils", "util", "common", "base", "helpers", "core", "misc"}
     assert [str(p.relative_to(ROOT)) for p in SOURCES if drawers & {*p.with_suffix("").parts[-3:]}] == []
+
+
+def _public_functions(tree: ast.Module):
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            yield node, node.name, False
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            for method in node.body:
+                if isinstance(method, ast.FunctionDef) and (method.name[0] != "_" or method.name == "__init__"):
+                    yield method, f"{node.name}.{method.name}", not _is_static(method)
+
+
+def _is_static(method: ast.FunctionDef) -> bool:
+    return any(ast.unparse(decorator) == "staticmethod" for decorator in method.decorator_list)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_public_signature_is_complete(path):
+    for function, name, is_method in _public_functions(ast.parse(path.read_text())):
+        arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+        bare = [a.arg for a in arguments[is_method:] if a.annotation is None]
+        if function.returns is None and not name.endswith(".__init__"):
+            bare.append("return")
+        assert bare == [], f"{name} (line {function.lineno}) has no type for {', '.join(bare)}"

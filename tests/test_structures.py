@@ -105,10 +105,15 @@ def test_volumes_and_counts_are_per_structure():
     assert batch.volumes.tolist() == pytest.approx([crystal().get_volume(), 0.0])
 
 
-def test_selection_by_slice_mask_and_tensor_agree():
+def test_selection_by_slice_tensor_and_mask_agree():
     batch = Structures.from_ase([methane(), ethanol(), crystal()])
     mask = torch.tensor([False, True, True])
-    for chosen in (batch.select(slice(1, 3)), batch.select(torch.tensor([1, 2])), batch.select(mask)):
+    for chosen in (
+        batch.select(slice(1, 3)),
+        batch.select(torch.tensor([1, 2])),
+        batch.select(mask),
+        batch.select(mask.numpy()),
+    ):
         assert chosen.counts.tolist() == [9, 4]
         assert torch.equal(chosen.numbers, batch.numbers[5:])
 

@@ -66,12 +66,12 @@ class Structures:
         return Structures(**{f.name: move(getattr(self, f.name)) for f in fields(self)})
 
     def select(
-        self, indices: Sequence[int] | Int[Tensor, " selected"] | Bool[Tensor, " structures"] | slice
+        self, indices: Sequence[int] | np.ndarray | Int[Tensor, " selected"] | Bool[Tensor, " structures"] | slice
     ) -> Structures:
         """The structures of the given indices, in that order, or those where a mask is true."""
         if isinstance(indices, slice):
             indices = range(*indices.indices(len(self)))
-        order = indices if isinstance(indices, Tensor) else torch.as_tensor(list(indices))
+        order = indices if isinstance(indices, Tensor) else torch.as_tensor(np.asarray(indices))
         order = order.nonzero()[:, 0] if order.dtype == torch.bool else order.to(torch.int64)
         order = order.to(self.cell.device)
         atoms = self.atoms_of(order)
