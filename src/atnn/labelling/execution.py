@@ -1,0 +1,239 @@
+"""Labelling many structures in worker processes, resumable, nothing lost and nothing skipped silently."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from multiprocessing.connection import wait as wait_for_sentinel
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import Progress
+
+from atnn.errors import LabellingError
+from atnn.labelling.protocol import Labeller, Labels, singles
+from atnn.labelling.store import LabelStore, task_key
+from atnn.quantities import quantity
+from atnn.structures import Labelled, Structures
+
+ATTEMPTS = 3  # a worker may die of something else than its structure, e.g. memory taken by a neighbor process
+
+
+class Failure(NamedTuple):
+    """A structure without labels.
+
+    Attributes:
+        index: Its place in the structures given.
+        reason: What the labeller said, or that its process died.
+    """
+
+    index: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class LabellingResult:
+    """What came of a labelling run.
+
+    Attributes:
+        labelled: The structures that have labels, in the order given; labels in float64.
+        indices: Their places in the structures given.
+        failures: The structures that have none, and why.
+        computed: Calculations done by this call; the others were in the store.
+    """
+
+    labelled: Labelled | None
+    indices: np.ndarray
+    failures: tuple[Failure, ...]
+    computed: int
+
+
+def label(structures: Structures, labeller: Labeller, path: str | Path, workers: int = 2) -> LabellingResult:
+    """Label structures, each by one process with one thread; finished ones are kept in ``path``.
+
+    Called again with the same structures and labeller it computes what is missing only. A calculation that raises
+    ``LabellingError`` is remembered as failed. A worker process that dies, or raises anything else, is given its
+    structure again, up to three times in all; then it is a failure of this call, and tried afresh by the next one.
+
+    Args:
+        structures: Geometries, with total charge and unpaired electrons where they matter.
+        labeller: The method.
+        path: The label store, see :class:`~atnn.labelling.store.LabelStore`.
+        workers: Number of processes; 0 calculates in this process.
+
+    Raises:
+        LabellingError: The store cannot be used or worker processes cannot be started.
+    """
+    settings = labeller.settings
+    parts = singles(structures)
+    keys = [task_key(part, settings) for part in parts]
+    with LabelStore(path) as store:
+        first = {key: index for index, key in reversed(list(enumerate(keys)))}
+        done = store.errors(first)
+        tasks = {key: parts[index] for key, index in sorted(first.items(), key=lambda item: item[1]) if key not in done}
+        crashed: dict[str, str] = {}
+        with _progress(f"labelling with {settings.get('method', settings['program'])}", len(tasks)) as advance:
+            for outcome in _outcomes(tasks, labeller, min(workers, len(tasks))):
+                if outcome.died:
+                    crashed[outcome.key] = outcome.error or ""
+                else:
+                    atoms = len(tasks[outcome.key].numbers)
+                    store.write(outcome.key, settings, atoms, outcome.labels, outcome.error)
+                advance()
+        reasons = {**store.errors(first), **crashed}
+        good = [index for index, key in enumerate(keys) if reasons[key] is None]
+        labels = [store.read(keys[index]) for index in good]
+    failures = tuple(Failure(i, reason) for i, key in enumerate(keys) if (reason := reasons[key]) is not None)
+    labelled = _join(structures.select(good), labels) if good else None
+    return LabellingResult(labelled, np.array(good, dtype=np.int64), failures, len(tasks) - len(crashed))
+
+
+def _join(structures: Structures, results: list[Labels]) -> Labelled:
+    """Labels of single structures as one ``Labelled``; what a structure lacks is zero and masked out."""
+    labels, masks = {}, {}
+    counts = structures.counts.tolist()
+    for name in sorted(set().union(*results)):
+        entry = quantity(name)
+        shapes = [entry.shape if entry.per == "structure" else (count, *entry.shape) for count in counts]
+        values = [torch.tensor(r[name]) if name in r else torch.zeros(s) for r, s in zip(results, shapes, strict=True)]
+        values = [value.double() for value in values]
+        labels[name] = torch.stack(values) if entry.per == "structure" else torch.cat(values)
+        masks[name] = torch.tensor([name in result for result in results])
+    return Labelled(structures, labels, masks)
+
+
+@dataclass
+class _Outcome:
+    key: str
+    labels: Labels = field(default_factory=dict)
+    error: str | None = None
+    died: bool = False
+
+
+def _outcomes(tasks: dict[str, Structures], labeller: Labeller, workers: int) -> Iterator[_Outcome]:
+    """Outcome of every task as it comes; tasks of a process that died are given to a new one."""
+    if workers == 0:
+        for key, structure in tasks.items():
+            yield _calculate(key, labeller, structure)
+        return
+    queue, attempts = deque(tasks), dict.fromkeys(tasks, 0)
+    idle = [_Worker() for _ in range(workers)]
+    running: dict[Future, tuple[str, _Worker]] = {}
+    try:
+        while queue or running:
+            while queue and idle:
+                key, worker = queue.popleft(), idle.pop()
+                running[worker.submit(key, labeller, tasks[key])] = (key, worker)
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                key, worker = running.pop(future)
+                if isinstance(future.exception(), BrokenExecutor):
+                    worker.check_started()
+                    worker.stop()
+                    worker = _Worker()
+                    outcome = _Outcome(key, error="its process died", died=True)
+                else:
+                    outcome = future.result()
+                idle.append(worker)
+                attempts[key] += 1
+                if outcome.died and attempts[key] < ATTEMPTS:
+                    queue.append(key)
+                else:
+                    yield outcome
+    finally:
+        for worker in idle + [worker for _, worker in running.values()]:
+            worker.stop()
+
+
+class _Worker:
+    """One process of one thread: a pool of one tells exactly which structure it died of."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_die_with_parent)
+        with _one_thread():
+            self._started = self._pool.submit(os.getpid)  # the first task starts the process
+
+    def submit(self, key: str, labeller: Labeller, structure: Structures) -> Future:
+        """Outcome of one task, to come; arrays travel as NumPy's, torch would put each into shared memory."""
+        arrays = {f.name: getattr(structure, f.name) for f in fields(structure)}
+        plain = {name: None if value is None else value.detach().cpu().numpy() for name, value in arrays.items()}
+        try:
+            return self._pool.submit(_calculate_plain, key, labeller, plain)
+        except BrokenExecutor as error:  # it died while idle
+            failed: Future = Future()
+            failed.set_exception(error)
+            return failed
+
+    def check_started(self) -> None:
+        """Raise if the process died before its first task: then every process will."""
+        if isinstance(self._started.exception(), BrokenExecutor):
+            raise LabellingError(
+                "worker processes cannot be started",
+                remedy='put the call under `if __name__ == "__main__":` in your script, or use workers=0',
+            )
+
+    def stop(self) -> None:
+        """End the process once its present task is done."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Processes started inside use one thread each; numerical libraries read this when they are loaded."""
+    before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    os.environ.update(dict.fromkeys(before, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _die_with_parent() -> None:
+    """End this worker when its parent is killed: it would wait for tasks forever."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            wait_for_sentinel([parent.sentinel])
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _calculate_plain(key: str, labeller: Labeller, arrays: dict[str, np.ndarray | None]) -> _Outcome:
+    tensors = {name: None if value is None else torch.tensor(value) for name, value in arrays.items()}
+    return _calculate(key, labeller, Structures(**tensors))  # type: ignore[arg-type]
+
+
+def _calculate(key: str, labeller: Labeller, structure: Structures) -> _Outcome:
+    try:
+        labels = labeller(structure)
+    except LabellingError as error:
+        return _Outcome(key, error=str(error))
+    except Exception as error:  # a defect of the labeller costs one structure, not the run; it is reported
+        return _Outcome(key, error=f"{type(error).__name__}: {error}", died=True)
+    broken = [name for name, value in labels.items() if not np.isfinite(value).all()]
+    if broken:
+        return _Outcome(key, error=f"{', '.join(broken)} NaN or infinite")
+    return _Outcome(key, labels)
+
+
+@contextmanager
+def _progress(description: str, total: int):
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(description, total=total)
+        yield lambda: progress.advance(task)

@@ -1,0 +1,119 @@
+"""What a labeller is: one structure in, reference values out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from atnn.errors import LabellingError
+from atnn.quantities import quantity
+from atnn.structures import Structures
+
+Labels = dict[str, np.ndarray]
+LANTHANIDES = range(58, 72)  # tight-binding methods count some of their f electrons to the core
+
+
+@runtime_checkable
+class Labeller(Protocol):
+    """A method of electronic structure with everything fixed that its numbers depend on.
+
+    Two labellers of equal ``settings`` give equal labels: the label store relies on it. A labeller travels to
+    worker processes, so it holds plain values only.
+    """
+
+    @property
+    def settings(self) -> Mapping[str, str | int | float]:
+        """Program, its version, method and thresholds."""
+        ...
+
+    def __call__(self, structure: Structures) -> Labels:
+        """Labels of one structure in the package's units, shaped as the table of quantities says.
+
+        Raises:
+            LabellingError: The calculation cannot be done, failed, or did not converge.
+        """
+        ...
+
+
+class LabellerPotential:
+    """A labeller driven as a ``Potential``: the reference method itself in dynamics and observables.
+
+    Args:
+        labeller: The method; called once per structure and call, in this process.
+        outputs: Quantities that it gives for the structures in question.
+    """
+
+    def __init__(self, labeller: Labeller, outputs: Sequence[str] = ("energy", "forces", "dipole", "charges")):
+        self.labeller = labeller
+        self.outputs = frozenset(outputs)
+
+    def __call__(self, structures: Structures, outputs: Sequence[str]) -> dict[str, Tensor]:
+        """Asked quantities of every structure, [structures, ...] or [atoms, ...].
+
+        Raises:
+            LabellingError: A calculation failed, or the method does not give an asked quantity.
+        """
+        results = [self.labeller(structure) for structure in singles(structures)]
+        values = {}
+        for name in outputs:
+            if any(name not in result for result in results):
+                raise LabellingError(
+                    f"the labeller gives no {name}", remedy=f"it gives {', '.join(sorted(results[0]))}"
+                )
+            parts = [torch.as_tensor(result[name]) for result in results]
+            joined = torch.stack(parts) if quantity(name).per == "structure" else torch.cat(parts)
+            values[name] = joined.to(structures.positions)
+        return values
+
+
+def singles(structures: Structures) -> list[Structures]:
+    """The structures of a batch, one by one; views, no copies."""
+    ends = torch.cumsum(structures.counts, 0).tolist()
+    starts = [0, *ends[:-1]]
+
+    def one(values: Tensor | None, index: int) -> Tensor | None:
+        return None if values is None else values[index : index + 1]
+
+    return [
+        structures.replace(
+            positions=structures.positions[start:end],
+            numbers=structures.numbers[start:end],
+            batch=torch.zeros(end - start, dtype=torch.int64),
+            **{name: one(getattr(structures, name), index) for name in ("cell", "pbc", "charge", "spin", "field")},
+        )
+        for index, (start, end) in enumerate(zip(starts, ends, strict=True))
+    ]
+
+
+def electrons(structure: Structures) -> tuple[int, int | None]:
+    """Total charge [e] and unpaired electrons of one structure, checked.
+
+    Returns:
+        Charge, zero where nobody stated it, and spin, None where nobody stated it.
+
+    Raises:
+        LabellingError: Several structures, an external field, a fractional charge, or a number of unpaired
+            electrons that this number of electrons cannot have.
+    """
+    if len(structure) != 1:
+        raise LabellingError(f"{len(structure)} structures given to a labeller", remedy="give them one by one")
+    if structure.field is not None and bool((structure.field != 0).any()):
+        raise LabellingError("this labeller has no external electric field", remedy="remove `electric_field`")
+    given = 0.0 if structure.charge is None else float(structure.charge[0])
+    charge = round(given)
+    if abs(given - charge) > 1e-6:
+        raise LabellingError(f"fractional total charge {given}", remedy="give a whole number of electrons")
+    if structure.spin is None:
+        return charge, None
+    spin, count = int(structure.spin[0]), int(structure.numbers.sum()) - charge
+    odd_core = any(int(z) in LANTHANIDES for z in structure.numbers)
+    if spin < 0 or spin > count or ((count - spin) % 2 and not odd_core):
+        raise LabellingError(
+            f"{count} electrons cannot have {spin} unpaired ones",
+            remedy="correct `charge` or `spin`, or leave spin out",
+        )
+    return charge, spin
