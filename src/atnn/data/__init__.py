@@ -1,8 +1,31 @@
 """Reading, storing, splitting and judging labelled structures."""
 
+from atnn.data.columns import data_hash
 from atnn.data.dataset import Dataset, Frames, Joined, batches_of
 from atnn.data.labelled import concatenate, select
-from atnn.data.reading import read
+from atnn.data.reading import open_dataset, read, stream
+from atnn.data.splits import duplicate_groups, load_split, save_split, split
+from atnn.data.store import Store
+from atnn.data.store_writer import convert, write_store
 from atnn.data.summary import Summary
 
-__all__ = ["Dataset", "Frames", "Joined", "Summary", "batches_of", "concatenate", "read", "select"]
+__all__ = [
+    "Dataset",
+    "Frames",
+    "Joined",
+    "Store",
+    "Summary",
+    "batches_of",
+    "concatenate",
+    "convert",
+    "data_hash",
+    "duplicate_groups",
+    "load_split",
+    "open_dataset",
+    "read",
+    "save_split",
+    "select",
+    "split",
+    "stream",
+    "write_store",
+]

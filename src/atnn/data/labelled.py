@@ -42,9 +42,7 @@ def select(labelled: Labelled, indices: Sequence[int] | Int[Tensor, " selected"]
     order = torch.as_tensor(indices if isinstance(indices, Tensor) else list(indices), dtype=torch.int64)
     order = order.to(structures.cell.device)
     atoms = structures.atoms_of(order)
-    labels = {
-        name: value[atoms if quantity(name).per == "atom" else order] for name, value in labelled.labels.items()
-    }
+    labels = {name: value[atoms if quantity(name).per == "atom" else order] for name, value in labelled.labels.items()}
     return Labelled(structures.select(order), labels, {name: mask[order] for name, mask in labelled.masks.items()})
 
 

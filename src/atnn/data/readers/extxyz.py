@@ -27,11 +27,10 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
     Raises:
         DataError: A frame is truncated or a line cannot be understood; file, frame and line are named.
     """
-    opened: Any = gzip.open(path, "rt") if path.suffix == ".gz" else open(path)
     line_number = 0
-    with opened as stream:
+    with _open(path) as stream:
         try:
-            for index, line in enumerate(_count_lines(stream)):
+            for index, line in enumerate(_first_lines(stream)):
                 where = f"{path}, frame {index}"
                 frame, used = _read_frame(stream, line, where, line_number)
                 line_number += used
@@ -42,7 +41,11 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
             ) from error
 
 
-def _count_lines(stream: IO[str]) -> Iterator[str]:
+def _open(path: Path) -> Any:
+    return gzip.open(path, "rt") if path.suffix == ".gz" else open(path)
+
+
+def _first_lines(stream: IO[str]) -> Iterator[str]:
     """First lines of frames, empty lines between frames skipped."""
     while line := stream.readline():
         if line.strip():
@@ -62,7 +65,9 @@ def _read_frame(stream: IO[str], first: str, where: str, before: int) -> tuple[R
     lines = list(islice(stream, count))
     if len(lines) < count:
         raise DataError(
-            f"the file ends after {len(lines)} of {count} atoms", where=where, remedy="the file is truncated: copy it again"
+            f"the file ends after {len(lines)} of {count} atoms",
+            where=where,
+            remedy="the file is truncated: copy it again",
         )
     if count < 1:
         raise DataError("frame without atoms", where=where, remedy="remove the frame")
@@ -75,7 +80,7 @@ def _read_frame(stream: IO[str], first: str, where: str, before: int) -> tuple[R
     positions = columns.pop("pos", None)
     if positions is None or positions.shape[1:] != (3,):
         raise DataError("no column pos:R:3", where=where, remedy="name the positions 'pos' in Properties")
-    cell = _cell(info, where)
+    cell = _cell(info)
     pbc = np.broadcast_to(np.asarray(info.pop("pbc", bool(cell.any())), dtype=bool), (3,))
     return RawFrame(numbers, positions, cell, pbc, info, columns, where), count + 2
 
@@ -122,7 +127,7 @@ def _numbers(columns: dict[str, np.ndarray], where: str) -> np.ndarray:
     raise DataError("no column 'species' or 'Z'", where=where, remedy="name the elements in Properties")
 
 
-def _cell(info: dict[str, Any], where: str) -> np.ndarray:
+def _cell(info: dict[str, Any]) -> np.ndarray:
     lattice = info.pop("Lattice", None)
     if lattice is None:
         return np.zeros((3, 3))

@@ -1,0 +1,121 @@
+"""A data set as flat columns: how it is stored and hashed, whatever the size of the batches."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from atnn.data.dataset import Dataset, batches_of
+from atnn.quantities import quantity
+from atnn.structures import Labelled
+
+_FIXED: dict[str, tuple[str, tuple[int, ...], str]] = {
+    "counts": ("structure", (), "<i8"),
+    "numbers": ("atom", (), "u1"),
+    "positions": ("atom", (3,), "<f8"),
+    "cell": ("structure", (3, 3), "<f8"),
+    "pbc": ("structure", (3,), "u1"),
+    "charge": ("structure", (), "<f8"),
+    "spin": ("structure", (), "<i8"),
+    "field": ("structure", (3,), "<f8"),
+}
+_BLOCK = 1 << 16
+
+
+def layout(column: str) -> tuple[str, tuple[int, ...], str]:
+    """Whether a column has a row per structure or per atom, the shape of a row, and its type."""
+    if column.startswith("labels/"):
+        entry = quantity(column.removeprefix("labels/"))
+        return entry.per, entry.shape, "<f8"
+    if column.startswith("masks/"):
+        return "structure", (), "u1"
+    return _FIXED[column]
+
+
+class Columns:
+    """Passes batches on to a sink, column by column; a column that appears late is filled with zeros before.
+
+    Args:
+        sink: Called with the name of a column and its next rows.
+    """
+
+    def __init__(self, sink: Callable[[str, np.ndarray], None]):
+        self._sink = sink
+        self.rows: dict[str, int] = {}
+        self.frames = 0
+        self.atoms = 0
+
+    def add(self, labelled: Labelled) -> None:
+        """Pass on another batch."""
+        given = dict(_arrays(labelled))
+        before = {"structure": self.frames, "atom": self.atoms}
+        self.frames += len(labelled.structures)
+        self.atoms += len(labelled.structures.numbers)
+        after = {"structure": self.frames, "atom": self.atoms}
+        for column, values in given.items():
+            self._fill(column, before[layout(column)[0]])
+            self._put(column, values)
+        for column in self.rows:
+            self._fill(column, after[layout(column)[0]])
+
+    def _put(self, column: str, values: np.ndarray) -> None:
+        _, shape, kind = layout(column)
+        self._sink(column, np.ascontiguousarray(values, dtype=kind).reshape(-1, *shape))
+        self.rows[column] = self.rows.get(column, 0) + len(values)
+
+    def _fill(self, column: str, until: int) -> None:
+        _, shape, kind = layout(column)
+        self.rows.setdefault(column, 0)
+        while (lacking := until - self.rows[column]) > 0:
+            self._put(column, np.zeros((min(lacking, _BLOCK), *shape), dtype=kind))
+
+
+class ContentHash:
+    """SHA-256 of the columns of a data set."""
+
+    def __init__(self) -> None:
+        self._columns: dict[str, hashlib._Hash] = {}
+
+    def update(self, column: str, values: np.ndarray) -> None:
+        """The next rows of a column."""
+        digest = self._columns.setdefault(column, hashlib.sha256())
+        digest.update(np.ascontiguousarray(values, dtype=layout(column)[2]).data)
+
+    def hexdigest(self) -> str:
+        """The hash of everything seen so far."""
+        total = hashlib.sha256()
+        for column in sorted(self._columns):
+            total.update(f"{column}:{self._columns[column].hexdigest()};".encode())
+        return total.hexdigest()
+
+
+def data_hash(dataset: Dataset) -> str:
+    """SHA-256 of all geometries and labels in float64, in order; the same for a file and its store.
+
+    A store answers at once from its attributes.
+    """
+    stored = getattr(dataset, "content_hash", None)
+    if isinstance(stored, str):
+        return stored
+    digest = ContentHash()
+    columns = Columns(digest.update)
+    for batch in batches_of(dataset):
+        columns.add(batch)
+    return digest.hexdigest()
+
+
+def _arrays(labelled: Labelled) -> Iterator[tuple[str, np.ndarray]]:
+    structures = labelled.structures
+    values = {name: getattr(structures, name) for name in _FIXED}
+    for name, value in values.items():
+        if value is not None:
+            yield name, value.detach().cpu().numpy()
+    for name, value in labelled.labels.items():
+        # what is masked out is zero, so that the hash does not depend on left-overs
+        mask = labelled.masks[name]
+        keep = mask[structures.batch] if quantity(name).per == "atom" else mask
+        shaped = keep.reshape(-1, *[1] * (value.dim() - 1))
+        yield f"labels/{name}", value.detach().where(shaped, value.new_zeros(())).cpu().numpy()
+        yield f"masks/{name}", mask.cpu().numpy()

@@ -1,0 +1,67 @@
+"""Everything else that ASE reads: trajectories, databases, outputs of electronic-structure codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.io import iread
+
+from atnn.data.raw import ASE_UNITS, Format, RawFrame
+from atnn.errors import DataError
+
+
+def read_frames(path: Path) -> Iterator[RawFrame]:
+    """Frames of a file that ASE understands; results of its calculators count as labels.
+
+    Raises:
+        DataError: ASE cannot read the file, or an atom has no element.
+    """
+    index = 0
+    try:
+        for index, atoms in enumerate(iread(str(path), index=":")):
+            yield _frame(atoms, f"{path}, frame {index}")
+    except DataError:
+        raise
+    except Exception as error:  # ASE's readers raise whatever their formats make them trip over
+        raise DataError(
+            f"ASE cannot read it ({type(error).__name__}: {error})",
+            where=f"{path}, after frame {index}" if index else str(path),
+            remedy="check the file, or name the format with format=",
+        ) from error
+
+
+def _frame(atoms: Atoms, where: str) -> RawFrame:
+    if len(atoms) == 0:
+        raise DataError("frame without atoms", where=where, remedy="remove the frame")
+    if (atoms.numbers < 1).any():
+        raise DataError(
+            f"atom {int(np.argmin(atoms.numbers))} has no element", where=where, remedy="replace the symbol X"
+        )
+    arrays = {key: value for key, value in atoms.arrays.items() if key not in ("numbers", "positions")}
+    info = dict(atoms.info)
+    for key, value in (atoms.calc.results if atoms.calc is not None else {}).items():
+        if np.ndim(value) and len(value) == len(atoms) and key not in ("stress", "dipole"):
+            arrays[key] = np.asarray(value)
+        elif value is not None:
+            info[key] = value
+    return RawFrame(
+        numbers=atoms.numbers.astype(np.int64),
+        positions=atoms.positions.copy(),
+        cell=np.array(atoms.cell[:]),
+        pbc=atoms.pbc.copy(),
+        info=info,
+        arrays=arrays,
+        where=where,
+    )
+
+
+ASE = Format(
+    name="ase",
+    recognises=lambda path: path.is_file(),
+    frames=read_frames,
+    convention="read through ASE: eV, Angstrom, e; stress with ASE's sign (tension positive)",
+    units=ASE_UNITS,
+)

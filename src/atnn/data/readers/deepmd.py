@@ -1,0 +1,96 @@
+"""DeePMD-kit's folders of npy files: ``type.raw``, ``type_map.raw``, ``set.*/coord.npy`` and labels beside it.
+
+Layout and units: https://docs.deepmodeling.com/projects/deepmd/en/stable/data/system.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from atnn.data.raw import Format, RawFrame, numbers_of
+from atnn.errors import DataError
+
+_GEOMETRY = ("coord", "box", "real_atom_types")
+_PER_ATOM = {"force": 3, "atom_ener": 1}
+_UNITS = {"energy": "eV", "length": "Angstrom"}
+
+
+def read_frames(path: Path) -> Iterator[RawFrame]:
+    """Frames of one system folder, or of all systems below a folder.
+
+    Raises:
+        DataError: Element names are missing, or arrays do not fit together.
+    """
+    for system in sorted(file.parent for file in path.rglob("type.raw")):
+        types = np.loadtxt(system / "type.raw", dtype=np.int64, ndmin=1)
+        names = system / "type_map.raw"
+        if not names.exists():
+            raise DataError(
+                "no type_map.raw, so that the elements are unknown",
+                where=str(system),
+                remedy="write the element symbols of types 0, 1, ... into type_map.raw, one a line",
+            )
+        elements = numbers_of(names.read_text().split(), str(names))
+        periodic = not (system / "nopbc").exists()
+        sets = sorted(folder for folder in system.glob("set.*") if (folder / "coord.npy").exists())
+        if not sets:
+            raise DataError("no set.*/coord.npy", where=str(system), remedy="check the folder")
+        for folder in sets:
+            yield from _read_set(folder, types, elements, periodic)
+
+
+def _read_set(folder: Path, types: np.ndarray, elements: np.ndarray, periodic: bool) -> Iterator[RawFrame]:
+    arrays = {file.stem: _load(file) for file in sorted(folder.glob("*.npy"))}
+    count = len(arrays["coord"])
+    for name, array in arrays.items():
+        if len(array) != count:
+            raise DataError(
+                f"{name}.npy has {len(array)} frames, coord.npy {count}", where=str(folder), remedy="write them anew"
+            )
+    if periodic and "box" not in arrays:
+        raise DataError("no box.npy", where=str(folder), remedy="add it, or an empty file nopbc beside type.raw")
+    for index in range(count):
+        where = f"{folder}, frame {index}"
+        frame_types = arrays["real_atom_types"][index] if "real_atom_types" in arrays else types
+        real = np.flatnonzero(frame_types >= 0)
+        if arrays["coord"][index].size != 3 * len(frame_types) or frame_types.max() >= len(elements):
+            raise DataError(
+                f"coord.npy, {len(frame_types)} atom types and {len(elements)} elements do not fit together",
+                where=where,
+                remedy="check type.raw and type_map.raw",
+            )
+        info, per_atom = {}, {}
+        for name, array in arrays.items():
+            value = np.array(array[index], dtype=np.float64)
+            if name in _PER_ATOM and value.size == len(frame_types) * _PER_ATOM[name]:
+                per_atom[name] = value.reshape(len(frame_types), -1)[real]
+            elif name not in _GEOMETRY:
+                info[name] = value
+        yield RawFrame(
+            numbers=elements[frame_types[real]],
+            positions=np.array(arrays["coord"][index], dtype=np.float64).reshape(-1, 3)[real],
+            cell=np.array(arrays["box"][index], dtype=np.float64).reshape(3, 3) if periodic else np.zeros((3, 3)),
+            pbc=np.full(3, periodic),
+            info=info,
+            arrays=per_atom,
+            where=where,
+        )
+
+
+def _load(file: Path) -> np.ndarray:
+    try:
+        return np.load(file, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise DataError(f"cannot be read ({error})", where=str(file), remedy="copy the file again") from None
+
+
+DEEPMD = Format(
+    name="deepmd",
+    recognises=lambda path: path.is_dir() and any(path.rglob("type.raw")),
+    frames=read_frames,
+    convention="DeePMD-kit npy: eV, Angstrom; virial = -dE/d(strain) = -volume * stress",
+    units=_UNITS,
+)

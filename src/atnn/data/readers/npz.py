@@ -1,0 +1,78 @@
+"""Numpy archives as MD17 and rMD17 use them: arrays R, z, E, F or coords, nuclear_charges, energies, forces."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from atnn.data.raw import Format, RawFrame
+from atnn.errors import DataError
+
+_POSITIONS = ("R", "coords", "coordinates", "positions")
+_NUMBERS = ("z", "nuclear_charges", "atomic_numbers", "numbers")
+_CELLS = ("cell", "lattice")
+
+
+def read_frames(path: Path) -> Iterator[RawFrame]:
+    """Frames of an archive; atomic numbers may be one row for all frames, or one per frame padded with zeros.
+
+    Raises:
+        DataError: The archive is damaged, or lacks positions or atomic numbers.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files if archive[name].dtype.kind in "fiu"}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"cannot be read ({error})", where=str(path), remedy="copy the file again") from None
+    positions = _take(arrays, _POSITIONS, path, "positions")
+    numbers = _take(arrays, _NUMBERS, path, "atomic numbers").astype(np.int64)
+    if positions.ndim != 3 or positions.shape[1:] != (numbers.shape[-1], 3):
+        raise DataError(
+            f"positions of shape {positions.shape} and atomic numbers of shape {numbers.shape} do not fit",
+            where=str(path),
+            remedy="positions are [frames, atoms, 3]",
+        )
+    cells = next((arrays.pop(name) for name in _CELLS if name in arrays), None)
+    pbc = arrays.pop("pbc", np.full(3, cells is not None))
+    count, size = positions.shape[:2]
+    for index in range(count):
+        own = numbers if numbers.ndim == 1 else numbers[index]
+        real = np.flatnonzero(own > 0)
+        info, per_atom = {}, {}
+        for name, array in arrays.items():
+            if array.ndim >= 2 and array.shape[:2] == (count, size):
+                per_atom[name] = array[index][real]
+            elif array.ndim >= 1 and len(array) == count:
+                info[name] = array[index]
+        cell = np.zeros((3, 3)) if cells is None else np.asarray(cells if cells.ndim == 2 else cells[index])
+        periodic = np.broadcast_to(pbc if pbc.ndim < 2 else pbc[index], (3,)).astype(bool)
+        yield RawFrame(
+            own[real],
+            positions[index][real].astype(np.float64),
+            cell.astype(np.float64),
+            periodic,
+            info,
+            per_atom,
+            f"{path}, frame {index}",
+        )
+
+
+def _take(arrays: dict[str, np.ndarray], names: tuple[str, ...], path: Path, what: str) -> np.ndarray:
+    for name in names:
+        if name in arrays:
+            return arrays.pop(name)
+    raise DataError(
+        f"no array of {what}", where=str(path), remedy=f"name it {' or '.join(names)}; there are: {', '.join(arrays)}"
+    )
+
+
+NPZ = Format(
+    name="npz",
+    recognises=lambda path: path.suffix == ".npz",
+    frames=read_frames,
+    convention="npz: units as declared",
+    aliases={"energy": ("energies",), "dipole": ("dipoles",)},
+)

@@ -1,0 +1,138 @@
+"""The ``configuration`` text of the EANN, REANN and FIREANN codes.
+
+REANN (https://github.com/zhangylch/REANN): comment; three lattice lines; ``pbc 1 1 0``; one line per atom with
+element, mass, position and force; ``abprop:`` with the property that was fitted (an energy if it is one number).
+FIREANN (https://github.com/zhangylch/FIREANN): after ``pbc`` a line ``Energy='..' Dipole='..' POL='..'``, at the
+end ``External_field:``. Its labels are derivatives of the energy by the field, Dipole = dE/dF and POL = d2E/dF2:
+the opposite of a dipole and of a polarizability.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from atnn.data.raw import Format, RawFrame, numbers_of
+from atnn.errors import DataError
+
+_PROPERTY = re.compile(r"(\w+)='([^']*)'")
+_ENDS = ("abprop:", "External_field:")
+
+
+def read_frames(path: Path, fractional: bool = False, dipole_sign: int = -1) -> Iterator[RawFrame]:
+    """Frames of a configuration file.
+
+    Args:
+        path: The file.
+        fractional: Positions are in units of the lattice vectors.
+        dipole_sign: FIREANN only: sign that turns ``Dipole`` into the dipole; the field gets the opposite sign,
+            so that dipole = -dE/dF holds in either case.
+
+    Raises:
+        DataError: The file is truncated, a line cannot be understood, or positions look fractional and are not
+            declared to be.
+    """
+    with open(path) as stream:
+        index = 0
+        while comment := stream.readline():
+            if comment.strip():
+                where = f"{path}, frame {index}"
+                try:
+                    yield _frame(stream, where, fractional, dipole_sign)
+                except (ValueError, IndexError) as error:
+                    raise DataError(
+                        f"a line cannot be read ({error})",
+                        where=where,
+                        remedy="see https://github.com/zhangylch/REANN, manual, for the layout",
+                    ) from None
+                index += 1
+
+
+def _frame(stream: IO[str], where: str, fractional: bool, dipole_sign: int) -> RawFrame:
+    cell = np.array([line.split()[:3] for line in islice(stream, 3)], dtype=np.float64)
+    words = stream.readline().split()
+    if cell.shape != (3, 3) or len(words) < 4 or words[0] != "pbc":
+        raise DataError("expected three lattice vectors and 'pbc 1 1 1'", where=where, remedy="repair the frame")
+    pbc = np.array([float(word) != 0 for word in words[1:4]])
+    info: dict[str, Any] = {}
+    atoms: list[list[str]] = []
+    while not (line := stream.readline()).startswith(_ENDS):
+        if not line:
+            raise DataError("the file ends inside a frame", where=where, remedy="copy the file again")
+        if "='" in line:
+            info.update({key: np.array(value.split(), dtype=np.float64) for key, value in _PROPERTY.findall(line)})
+        elif line.strip():
+            atoms.append(line.split())
+    if not atoms:
+        raise DataError("frame without atoms", where=where, remedy="remove the frame")
+    _last_line(line.split(), info, dipole_sign)
+    positions = np.array([words[2:5] for words in atoms], dtype=np.float64)
+    if fractional:
+        positions = positions @ cell
+    elif pbc.any() and len(atoms) > 3 and np.abs(positions).max() < 1.5 and np.abs(cell).max() > 3:
+        raise DataError(
+            "all positions lie within 1.5 units of the origin: they look fractional",
+            where=where,
+            remedy="read with format='reann-fractional'",
+        )
+    arrays = {"mass": np.array([float(words[1]) for words in atoms])}
+    if all(len(words) >= 8 for words in atoms):
+        arrays["forces"] = np.array([words[5:8] for words in atoms], dtype=np.float64)
+    # a molecule's lattice is a placeholder
+    cell = cell if pbc.any() else np.zeros((3, 3))
+    return RawFrame(numbers_of([words[0] for words in atoms], where), positions, cell, pbc, info, arrays, where)
+
+
+def _last_line(words: list[str], info: dict[str, Any], dipole_sign: int) -> None:
+    values = np.array(words[1:], dtype=np.float64)
+    if words[0] == "abprop:":
+        info["energy" if len(values) == 1 else "abprop"] = values
+        return
+    info["electric_field"] = -dipole_sign * values
+    if "Dipole" in info:
+        info["Dipole"] = dipole_sign * info["Dipole"]
+    if "POL" in info:
+        info["polarizability"] = -info.pop("POL")
+
+
+def _looks_like(path: Path, field: bool) -> bool:
+    if not path.is_file() or path.suffix in (".npz", ".h5", ".gz", ".traj"):
+        return False
+    with open(path, errors="replace") as stream:
+        head = [stream.readline(1000) for _ in range(6)]
+    return head[4].lstrip().startswith("pbc ") and ("='" in head[5]) == field
+
+
+_UNITLESS = "units as declared"
+REANN = Format(
+    name="reann",
+    recognises=partial(_looks_like, field=False),
+    frames=read_frames,
+    convention=f"REANN configuration: {_UNITLESS}, Cartesian positions; one number after abprop is the energy",
+)
+REANN_FRACTIONAL = Format(
+    name="reann-fractional",
+    recognises=lambda path: False,
+    frames=partial(read_frames, fractional=True),
+    convention=f"REANN configuration: {_UNITLESS}, fractional positions; one number after abprop is the energy",
+)
+FIREANN = Format(
+    name="fireann",
+    recognises=partial(_looks_like, field=True),
+    frames=read_frames,
+    convention=f"FIREANN configuration: {_UNITLESS}; signs flipped, dipole = -Dipole and polarizability = -POL; where "
+    "this gives electronegative atoms a positive charge, read with format='fireann-reversed-field'",
+)
+FIREANN_REVERSED = Format(
+    name="fireann-reversed-field",
+    recognises=lambda path: False,
+    frames=partial(read_frames, dipole_sign=1),
+    convention=f"FIREANN configuration: {_UNITLESS}; electric_field = -External_field, dipole = Dipole and "
+    "polarizability = -POL, as in the authors' N-methylacetamide data",
+)
