@@ -1,0 +1,80 @@
+"""Derivatives of the energy: the only place where the package differentiates by positions and strain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from atnn.neighbors.pairs import lengths
+from atnn.quantities import QUANTITIES
+from atnn.structures import Edges, Structures
+
+
+class Leaves(NamedTuple):
+    """Variables that the energy is differentiated by; None where no output asks for it."""
+
+    positions: Float[Tensor, "atoms 3"] | None
+    strain: Float[Tensor, "structures 3 3"] | None
+
+
+def derived(outputs: Iterable[str], variable: str) -> tuple[str, ...]:
+    """Those of the outputs that are derivatives of the energy by ``positions`` or ``strain``."""
+    table = (QUANTITIES[name] for name in outputs)
+    return tuple(q.name for q in table if q.derivative_of == "energy" and q.with_respect_to == variable)
+
+
+def leaves(structures: Structures, outputs: Iterable[str]) -> Leaves:
+    """Fresh variables for the derivatives among the outputs."""
+    outputs = tuple(outputs)
+    positions = strain = None
+    if derived(outputs, "positions"):
+        positions = structures.positions.detach().requires_grad_(True)
+    if derived(outputs, "strain"):
+        strain = torch.zeros_like(structures.cell).requires_grad_(True)
+    return Leaves(positions, strain)
+
+
+def strained(edges: Edges, strain: Float[Tensor, "structures 3 3"], structures: Structures) -> Edges:
+    """Pairs under a symmetric strain of each structure, ``r -> r (1 + strain)``."""
+    symmetric = 0.5 * (strain + strain.transpose(1, 2))
+    by_atom = symmetric.index_select(0, structures.batch)
+    vectors = edges.vectors + torch.einsum("ex,exy->ey", edges.vectors, by_atom.index_select(0, edges.i))
+    return edges._replace(vectors=vectors, lengths=lengths(vectors))
+
+
+def differentiate(
+    energy: Float[Tensor, " structures"],
+    variables: Leaves,
+    structures: Structures,
+    outputs: Iterable[str],
+    create_graph: bool = False,
+) -> dict[str, Tensor]:
+    """Derivatives of the energy that the outputs ask for.
+
+    Args:
+        energy: Energies of each structure [eV], a function of the variables.
+        variables: From :func:`leaves`.
+        structures: For the volumes.
+        outputs: Any names; those that are not derivatives are left out.
+        create_graph: Keep the graph, for losses of derivatives and for higher derivatives.
+
+    Returns:
+        ``forces`` = -dE/dr [eV/Angstrom], ``stress`` = (1/V) dE/dstrain [eV/Angstrom^3] and
+        ``virial`` = -dE/dstrain [eV], as asked for.
+    """
+    wanted = [variable for variable in variables if variable is not None]
+    if not wanted:
+        return {}
+    gradients = iter(torch.autograd.grad(energy.sum(), wanted, create_graph=create_graph, materialize_grads=True))
+    results = {}
+    if variables.positions is not None:
+        results["forces"] = -next(gradients)
+    if variables.strain is not None:
+        by_strain = next(gradients)
+        results["virial"] = -by_strain
+        results["stress"] = by_strain / structures.volumes[:, None, None].to(by_strain.dtype)
+    return {name: results[name] for name in outputs if name in results}

@@ -1,0 +1,42 @@
+"""The one family of exceptions: what went wrong, where, and what to do about it."""
+
+
+class AtnnError(Exception):
+    """Base of every error that atnn raises on purpose.
+
+    Args:
+        what: The problem, in one sentence.
+        where: File, frame, key or atom that it concerns.
+        remedy: What the user can do.
+    """
+
+    def __init__(self, what: str, *, where: str = "", remedy: str = ""):
+        self.what, self.where, self.remedy = what, where, remedy
+        parts = [f"{where}: {what}" if where else what]
+        if remedy:
+            parts.append(f"-> {remedy}")
+        super().__init__("\n".join(parts))
+
+
+class DataError(AtnnError):
+    """Structures or labels that cannot be used."""
+
+
+class SpecificationError(AtnnError):
+    """A configuration or model specification that cannot work."""
+
+
+class LabellingError(AtnnError):
+    """An electronic-structure calculation that failed or did not converge."""
+
+
+class ModelFileError(AtnnError):
+    """A model file that is truncated, foreign, corrupted or too new."""
+
+
+class DynamicsError(AtnnError):
+    """A simulation that left the domain where it means anything."""
+
+
+class AtnnWarning(UserWarning):
+    """Something that the user should know and that does not stop the work."""

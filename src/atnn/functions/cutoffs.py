@@ -1,0 +1,29 @@
+"""Envelopes that take pair functions to zero at the cutoff with continuous second derivatives."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def cosine_squared(lengths: Float[Tensor, " pairs"], cutoff: float) -> Float[Tensor, " pairs"]:
+    """``[(cos(pi r / r_c) + 1) / 2]^2`` below the cutoff, zero beyond; three derivatives vanish there.
+
+    Source: EANN, doi:10.1021/acs.jpclett.9b02037.
+    """
+    x = torch.clamp(lengths / cutoff, max=1.0)
+    half = 0.5 * torch.cos(math.pi * x) + 0.5
+    return half * half
+
+
+def polynomial(x: Float[Tensor, " pairs"], order: int = 6) -> Float[Tensor, " pairs"]:
+    """Polynomial envelope of ``x = r / r_c``, one at zero; value and two derivatives vanish at one.
+
+    Source: DimeNet, arXiv:2003.03123, equation 8.
+    """
+    p = order
+    x = torch.clamp(x, max=1.0)
+    return 1 + x**p * (-(p + 1) * (p + 2) / 2 + x * (p * (p + 2) - x * p * (p + 1) / 2))

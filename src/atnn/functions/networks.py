@@ -1,0 +1,84 @@
+"""Networks with their own weights for each chemical element, evaluated as batched matrix products."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import silu
+
+from atnn.structures import Elements
+
+
+class ElementNetwork(nn.Module):
+    """Residual network applied to every atom with the weights of its element.
+
+    ``x -> L_in x -> n times (x + L_b silu(... L_1 silu(x))) -> L_out silu(x)``, as the networks of REANN
+    (doi:10.1063/5.0080766). The last layer of each block and the output start at zero or small, so that
+    training begins from a smooth function.
+
+    Args:
+        elements: Number of elements.
+        inputs: Width of the input.
+        hidden: Widths of the layers of one residual block; the first is also the width between blocks.
+        outputs: Width of the output.
+        blocks: Number of residual blocks.
+        output_scale: Factor on the random start of the output layer; 0 starts from zero.
+    """
+
+    def __init__(
+        self,
+        elements: int,
+        inputs: int,
+        hidden: Sequence[int],
+        outputs: int,
+        blocks: int = 1,
+        output_scale: float = 1.0,
+    ):
+        super().__init__()
+        self.blocks = blocks
+        self.layers_per_block = len(hidden)
+        widths = [hidden[0], *hidden[1:], hidden[0]]
+        layers = [ElementLinear(elements, inputs, hidden[0])]
+        for _ in range(blocks):
+            layers += [ElementLinear(elements, a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+            with torch.no_grad():
+                layers[-1].weight.mul_(0.1)
+        layers.append(ElementLinear(elements, hidden[0], outputs))
+        with torch.no_grad():
+            layers[-1].weight.mul_(output_scale)
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, x: Float[Tensor, "atoms inputs"], elements: Elements) -> Float[Tensor, "atoms outputs"]:
+        """Outputs of every atom, in the order of the atoms."""
+        blocks, rows = elements.slots.shape
+        x = x.index_select(0, elements.slots.reshape(-1)).reshape(blocks, rows, x.shape[1])
+        layers = iter(self.layers)
+        x = next(layers)(x, elements)
+        for _ in range(self.blocks):
+            y = x
+            for _ in range(self.layers_per_block):
+                y = next(layers)(silu(y), elements)
+            x = x + y
+        x = next(layers)(silu(x), elements)
+        return x.reshape(blocks * rows, -1).index_select(0, elements.place)
+
+
+class ElementLinear(nn.Module):
+    """Affine map of blocks of atoms, one weight matrix per element, with variance-preserving start."""
+
+    def __init__(self, elements: int, inputs: int, outputs: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(elements, inputs, outputs) / math.sqrt(inputs))
+        self.bias = nn.Parameter(torch.zeros(elements, 1, outputs))
+
+    def forward(
+        self, x: Float[Tensor, "blocks rows inputs"], elements: Elements
+    ) -> Float[Tensor, "blocks rows outputs"]:
+        """The map of each block's element."""
+        weight = self.weight.index_select(0, elements.block_element)
+        bias = self.bias.index_select(0, elements.block_element)
+        return torch.baddbmm(bias, x, weight)

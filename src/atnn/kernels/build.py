@@ -1,0 +1,102 @@
+"""Builds the CPU kernels once per machine and PyTorch version, and loads them."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+import warnings
+from pathlib import Path
+
+import torch
+
+from atnn.errors import AtnnWarning
+
+SOURCE = Path(__file__).with_name("native.cpp")
+# Not -ffast-math: linked into a shared library it would switch the whole process to flush denormals.
+FLAGS = (
+    "-O3",
+    "-march=native",
+    "-mprefer-vector-width=512",
+    "-ffp-contract=fast",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-std=c++20",
+    "-shared",
+    "-fPIC",
+)
+
+
+@functools.cache
+def native() -> bool:
+    """Whether the compiled CPU kernels are loaded; builds them at the first call.
+
+    Without a C++ compiler the plain PyTorch references run instead, and a warning says so once. The
+    environment variable ``ATNN_KERNELS=reference`` asks for the references.
+    """
+    if os.environ.get("ATNN_KERNELS") == "reference":
+        return False
+    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
+    if compiler is None:
+        _warn("no C++ compiler found")
+        return False
+    try:
+        torch.ops.load_library(str(_library(compiler)))
+    except (OSError, subprocess.CalledProcessError) as error:
+        _warn(f"{error}\n{getattr(error, 'stderr', '') or ''}"[:2000])
+        return False
+    return True
+
+
+def _warn(reason: str) -> None:
+    warnings.warn(
+        f"the fused CPU kernels could not be built, the slower PyTorch versions run instead: {reason}",
+        AtnnWarning,
+        stacklevel=4,
+    )
+
+
+def _library(compiler: str) -> Path:
+    version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True).stdout
+    cpu = Path("/proc/cpuinfo")
+    flags = (
+        next((line for line in cpu.read_text().splitlines() if line.startswith("flags")), "") if cpu.exists() else ""
+    )
+    identity = "\n".join([SOURCE.read_text(), torch.__version__, version, flags, *FLAGS])
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
+    cache = Path(os.environ.get("ATNN_CACHE", Path.home() / ".cache" / "atnn"))
+    cache.mkdir(parents=True, exist_ok=True)
+    library = cache / f"kernels-{digest}.so"
+    if not library.exists():
+        _build(compiler, library)
+    return library
+
+
+def _build(compiler: str, library: Path) -> None:
+    include, lib = (Path(torch.__file__).parent / name for name in ("include", "lib"))
+    # Built beside its final name and renamed, so that two processes starting together never load half a file.
+    handle, temporary = tempfile.mkstemp(suffix=".so", dir=library.parent)
+    os.close(handle)
+    abi = int(torch.compiled_with_cxx11_abi())
+    command = [
+        compiler,
+        *FLAGS,
+        f"-D_GLIBCXX_USE_CXX11_ABI={abi}",
+        "-fopenmp",
+        f"-I{include}",
+        f"-I{include / 'torch/csrc/api/include'}",
+        str(SOURCE),
+        f"-L{lib}",
+        "-lc10",
+        "-ltorch_cpu",
+        "-o",
+        temporary,
+    ]
+    try:
+        subprocess.run(command, capture_output=True, text=True, check=True)
+        os.replace(temporary, library)
+    finally:
+        Path(temporary).unlink(missing_ok=True)

@@ -1,0 +1,83 @@
+"""Model files: safetensors whose metadata hold the specification as JSON; loading runs no code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from atnn.errors import ModelFileError
+from atnn.files import write_atomically
+from atnn.model.model import Model
+from atnn.model.registry import ModelSpecification
+from atnn.specification import parse
+
+FORMAT, VERSION = "atnn-model", 1
+UNITS = {"energy": "eV", "length": "Angstrom", "charge": "e", "dipole": "e*Angstrom", "stress": "eV/Angstrom^3"}
+
+
+def save_model(path: str | Path, model: Model) -> None:
+    """Write a model with everything needed to use and to trust it, atomically.
+
+    Args:
+        path: File to write; the usual suffix is ``.atnn``.
+        model: The model; its ``provenance`` must be made of JSON values.
+    """
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "specification": model.specification.model_dump(mode="json"),
+        "reference_energies": {str(z): energy for z, energy in model.reference_energies.items()},
+        "units": UNITS,
+        "dtype": str(model.dtype).removeprefix("torch."),
+        "provenance": model.provenance,
+    }
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    write_atomically(Path(path), save(weights, metadata={"atnn": json.dumps(header)}))
+
+
+def load_model(path: str | Path) -> Model:
+    """The model of a file, in the floating-point type it was saved in.
+
+    Raises:
+        ModelFileError: The file is missing, truncated, of another kind, newer than this version of atnn, or its
+            weights do not fit its specification.
+    """
+    path = Path(path)
+    header, weights = _read(path)
+    specification = parse(ModelSpecification, header["specification"], where=str(path))
+    energies = {int(z): float(energy) for z, energy in header["reference_energies"].items()}
+    model = Model(specification, energies)
+    model.provenance = header["provenance"]
+    model.to(getattr(torch, header["dtype"]))
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ModelFileError(
+            f"the weights do not fit the specification: {error}", where=str(path), remedy="use an intact copy"
+        ) from error
+    return model.eval()
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    remedy = "give a model file written by atnn train or save_model, or an intact copy"
+    if not path.is_file():
+        raise ModelFileError("no such model file", where=str(path), remedy=remedy)
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get("atnn", "{}"))
+            if header.get("format") != FORMAT:
+                raise ModelFileError("not an atnn model file", where=str(path), remedy=remedy)
+            if header["version"] > VERSION:
+                raise ModelFileError(
+                    f"model format {header['version']} is newer than {VERSION}, the newest this atnn reads",
+                    where=str(path),
+                    remedy="update atnn",
+                )
+            return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, json.JSONDecodeError, KeyError) as error:
+        raise ModelFileError(f"truncated or corrupted: {error}", where=str(path), remedy=remedy) from error

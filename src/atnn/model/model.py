@@ -1,0 +1,179 @@
+"""A model: representation, readouts and physics terms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from ase.data import chemical_symbols
+from torch import Tensor, nn
+
+from atnn.derivatives import derived, differentiate, leaves, strained
+from atnn.errors import DataError, SpecificationError
+from atnn.model.inputs import Inputs, group_elements
+from atnn.model.registry import READOUTS, REPRESENTATIONS, TERMS, ModelSpecification
+from atnn.neighbors.pairs import edges_of
+from atnn.structures import Edges, Neighbors, Structures
+
+
+class Model(nn.Module):
+    """Predicts quantities of the table from structures and their neighbors.
+
+    Args:
+        specification: What it is made of.
+        reference_energies: Energy [eV] of each element's atom, by atomic number; zero where not given.
+        seed: Of the random start of the weights.
+    """
+
+    def __init__(
+        self,
+        specification: ModelSpecification,
+        reference_energies: Mapping[int, float] | None = None,
+        seed: int = 0,
+    ):
+        super().__init__()
+        self.specification = specification
+        self.elements = specification.elements
+        self.provenance: dict[str, Any] = {}
+        name, count = specification.representation.name, len(self.elements)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.representation = REPRESENTATIONS[name][1](specification.representation, count)
+            channels = self.representation.channels
+            self.readouts = nn.ModuleDict(
+                {o: READOUTS[o](channels, count, specification.hidden, specification.blocks)
+                 for o in specification.outputs}
+            )  # fmt: skip
+        self.terms = nn.ModuleList(TERMS[term.name][1](term, self.elements) for term in specification.terms)
+        rows = torch.full((len(chemical_symbols),), -1)
+        rows[list(self.elements)] = torch.arange(count)
+        self.register_buffer("rows", rows, persistent=False)
+        self.set_reference_energies(reference_energies or {})
+
+    @property
+    def cutoff(self) -> float:
+        """Distance up to which the model needs pairs [Angstrom]."""
+        return max([self.representation.cutoff, *(term.cutoff for term in self.terms)])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Floating-point type of the weights."""
+        return next(self.parameters()).dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    @property
+    def outputs(self) -> frozenset[str]:
+        """Everything the model can give, derivatives included."""
+        direct = {name for readout in self.readouts.values() for name in readout.outputs}
+        return frozenset(direct | ({"forces", "stress", "virial"} if "energy" in direct else set()))
+
+    def set_reference_energies(self, energies: Mapping[int, float]) -> None:
+        """Reference energy [eV] of each element, added in float64 outside the network."""
+        self.reference_energies = {z: float(energies.get(z, 0.0)) for z in self.elements}
+
+    def set_energy_scale(self, scale: float) -> None:
+        """Unit of the energy network [eV], such as the root mean square of the training forces."""
+        if "energy" in self.readouts:
+            self.readouts["energy"].scale.fill_(scale)
+
+    def set_neighbor_count(self, mean_neighbors: float) -> None:
+        """Mean number of neighbors in the training data, which scales the sums over neighbors."""
+        self.representation.neighbor_count.fill_(max(1.0, mean_neighbors))
+
+    def prepare(self, structures: Structures, neighbors: Neighbors) -> Inputs:
+        """Inputs of :meth:`compute`, in the model's type and on its device.
+
+        Raises:
+            DataError: An element that the model does not know.
+        """
+        structures = structures.to(self.device, self.dtype)
+        neighbors = neighbors.to(self.device, self.dtype)
+        index = self.rows[structures.numbers]
+        if bool((index < 0).any()):
+            self._refuse(structures.numbers[index < 0])
+        cells = structures.cell[structures.batch[neighbors.i]]
+        translations = torch.einsum("ec,ecx->ex", neighbors.shifts, cells)
+        energies = torch.tensor(list(self.reference_energies.values()), dtype=torch.float64, device=self.device)
+        reference = torch.zeros(len(structures), dtype=torch.float64, device=self.device)
+        reference = reference.index_add(0, structures.batch, energies[index])
+        return Inputs(structures, neighbors, translations, group_elements(index, len(self.elements)), reference)
+
+    def _refuse(self, numbers: Tensor) -> None:
+        unknown = ", ".join(chemical_symbols[z] for z in numbers.unique().tolist())
+        known = ", ".join(chemical_symbols[z] for z in self.elements)
+        raise DataError(
+            f"the model does not know the elements {unknown}",
+            where=f"model for {known}",
+            remedy="train with data that contain them, or remove these structures",
+        )
+
+    def predict(self, inputs: Inputs, edges: Edges) -> dict[str, Tensor]:
+        """Direct outputs of the readouts, terms and reference energies included."""
+        structures, elements = inputs.structures, inputs.elements
+        features = self.representation(structures, edges, elements)
+        results: dict[str, Tensor] = {}
+        for readout in self.readouts.values():
+            results |= readout(structures, edges, elements, features)
+        for term in self.terms:
+            results["energy"] = results["energy"] + term(structures, edges, elements)
+        if "energy" in results:
+            results["energy"] = results["energy"] + inputs.reference
+        return results
+
+    def compute(self, inputs: Inputs, outputs: Sequence[str], create_graph: bool = False) -> dict[str, Tensor]:
+        """The asked outputs; only tensor operations whose sizes follow from the inputs, so it can be traced."""
+        variables = leaves(inputs.structures, outputs)
+        positions = inputs.structures.positions if variables.positions is None else variables.positions
+        structures = inputs.structures.replace(positions=positions)
+        edges = edges_of(positions, inputs.translations, inputs.neighbors)
+        if variables.strain is not None:
+            edges = strained(edges, variables.strain, structures)
+        results = self.predict(inputs._replace(structures=structures), edges)
+        results |= differentiate(results.get("energy"), variables, structures, outputs, create_graph)
+        return {name: results[name] for name in outputs}
+
+    def forward(
+        self,
+        structures: Structures,
+        neighbors: Neighbors,
+        outputs: Sequence[str] = ("energy", "forces"),
+        create_graph: bool = False,
+    ) -> dict[str, Tensor]:
+        """The asked quantities of a batch.
+
+        Args:
+            structures: The batch.
+            neighbors: All its pairs within :attr:`cutoff`; more do no harm.
+            outputs: Names out of :attr:`outputs`.
+            create_graph: Keep the graph of the derivatives, as training needs.
+
+        Raises:
+            SpecificationError: An output that the model does not have, or the stress of a structure without a cell.
+            DataError: An element that the model does not know.
+        """
+        self.check_outputs(outputs, structures)
+        with torch.enable_grad() if create_graph or _needs_gradient(outputs) else torch.no_grad():
+            return self.compute(self.prepare(structures, neighbors), outputs, create_graph)
+
+    def check_outputs(self, outputs: Sequence[str], structures: Structures) -> None:
+        """Refuse what the model cannot give."""
+        missing = [name for name in outputs if name not in self.outputs]
+        if missing:
+            raise SpecificationError(
+                f"the model does not give {', '.join(missing)}",
+                remedy=f"ask for some of: {', '.join(sorted(self.outputs))}",
+            )
+        if "stress" in outputs and not bool(structures.pbc.all()):
+            raise SpecificationError(
+                "stress of a structure that is not periodic in three dimensions",
+                remedy="ask for the virial, which needs no volume",
+            )
+
+
+def _needs_gradient(outputs: Sequence[str]) -> bool:
+    return bool(derived(outputs, "positions") or derived(outputs, "strain"))

@@ -1,0 +1,87 @@
+"""The one interface that dynamics, observables and active learning see, and a model behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from atnn.model.checks import check_structures
+from atnn.model.compiled import CompiledModel
+from atnn.model.model import Model
+from atnn.neighbors import VerletList
+from atnn.structures import Structures
+
+
+@runtime_checkable
+class Potential(Protocol):
+    """Anything that gives energies and other quantities of structures."""
+
+    @property
+    def outputs(self) -> frozenset[str]:
+        """Names of the quantities it can give."""
+
+    def __call__(self, structures: Structures, outputs: Sequence[str]) -> dict[str, Tensor]:
+        """The asked quantities, detached, in the units of the table."""
+
+
+class ModelPotential:
+    """A model with its neighbor list, ready for dynamics.
+
+    Args:
+        model: The model; it is used as it is, in evaluation mode.
+        skin: Verlet skin [Angstrom]; the pair list is rebuilt when an atom has moved half of it.
+        compile: Trace and compile the model at the first call (seconds), for many fast calls after.
+        dtype: Floating-point type to compute in; the model's own by default.
+        device: Where to compute; where the model is by default.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        skin: float = 0.5,
+        compile: bool = False,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ):
+        self.model = model.to(device=device or model.device, dtype=dtype or model.dtype).eval()
+        self.outputs = model.outputs
+        self._list = VerletList(model.cutoff, skin)
+        self._compiled = CompiledModel(self.model) if compile else None
+        self._static = None
+        self._checked: Tensor | None = None
+
+    @property
+    def builds(self) -> int:
+        """How often the pair list was built."""
+        return self._list.builds
+
+    def __call__(self, structures: Structures, outputs: Sequence[str]) -> dict[str, Tensor]:
+        """The asked quantities, detached.
+
+        Raises:
+            DataError: Unknown elements or an electric field that the model ignores.
+            SpecificationError: An output that the model does not have.
+        """
+        self._check(structures, outputs)
+        neighbors = self._list(structures)
+        if self._static is None or self._static[0] is not neighbors:
+            # Everything but the positions is prepared once per pair list.
+            self._static = (neighbors, self.model.prepare(structures, neighbors))
+        inputs = self._static[1]
+        positions = structures.positions.to(self.model.device, self.model.dtype)
+        inputs = inputs._replace(structures=inputs.structures.replace(positions=positions))
+        if self._compiled is not None:
+            return self._compiled(inputs, tuple(outputs))
+        return {name: value.detach() for name, value in self.model.compute(inputs, outputs).items()}
+
+    def _check(self, structures: Structures, outputs: Sequence[str]) -> None:
+        key = structures.numbers
+        if self._checked is key:
+            return
+        self.model.check_outputs(outputs, structures)
+        check_structures(self.model, structures)
+        self._checked = key

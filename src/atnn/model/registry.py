@@ -1,0 +1,46 @@
+"""What a model can be made of: one line per representation, readout and term."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from ase.data import chemical_symbols
+from pydantic import Field, field_validator, model_validator
+
+from atnn.physics import ZBL, ZBLSpecification
+from atnn.readouts import DipoleReadout, EnergyReadout
+from atnn.representations import EANN, REANN, EANNSpecification, REANNSpecification
+from atnn.specification import Specification
+
+REPRESENTATIONS = {"eann": (EANNSpecification, EANN), "reann": (REANNSpecification, REANN)}
+READOUTS = {"energy": EnergyReadout, "dipole": DipoleReadout}
+TERMS = {"zbl": (ZBLSpecification, ZBL)}
+
+RepresentationSpecification = Annotated[EANNSpecification | REANNSpecification, Field(discriminator="name")]
+
+
+class ModelSpecification(Specification):
+    """Everything that defines a model but its weights; stored as JSON beside them."""
+
+    elements: tuple[int, ...] = Field(min_length=1, description="atomic numbers that the model knows")
+    representation: RepresentationSpecification = Field(description="the representation and its sizes")
+    outputs: tuple[Literal["energy", "dipole"], ...] = Field(("energy",), min_length=1, description="what is learned")
+    terms: tuple[ZBLSpecification, ...] = Field((), description="physics terms added to the learned energy")
+    hidden: tuple[int, ...] = Field((64, 64), min_length=1, description="readout layer widths in a residual block")
+    blocks: int = Field(1, ge=1, le=8, description="residual blocks of the readouts")
+
+    @field_validator("elements")
+    @classmethod
+    def _real_elements(cls, elements: tuple[int, ...]) -> tuple[int, ...]:
+        unknown = [z for z in elements if not 1 <= z < len(chemical_symbols)]
+        if unknown:
+            raise ValueError(f"not atomic numbers: {unknown}")
+        return tuple(sorted(set(elements)))
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> ModelSpecification:
+        if "dipole" in self.outputs and self.representation.degree < 1:
+            raise ValueError("a dipole needs a representation of degree 1 or more")
+        if self.terms and "energy" not in self.outputs:
+            raise ValueError("terms are energies: outputs must contain energy")
+        return self

@@ -1,0 +1,59 @@
+"""From a Python function of tensors to one compiled graph that serves every size.
+
+``torch.compile`` does not differentiate twice, so the function is first traced with its inner derivatives by
+``make_fx``; the graph holds plain operations only, has no guards, and is compiled once by inductor.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._inductor import standalone_compile
+from torch._subclasses import FakeTensorMode
+from torch.fx import GraphModule
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
+
+# Stand-ins while tracing: equal sizes become equal symbols, so each name needs its own, unlike any fixed size.
+SIZES = (1009, 10007, 1013, 1019, 1021, 1031, 1033, 1039)
+
+Names = tuple[str | None, ...]
+
+
+def trace(
+    function: Callable[..., Sequence[Tensor]], example: Sequence[Tensor], names: Sequence[Names]
+) -> tuple[GraphModule, list[Tensor]]:
+    """Graph of a function of tensors, in which named sizes are symbols.
+
+    Args:
+        function: Takes tensors only; may call ``torch.autograd.grad``.
+        example: Arguments; of them only type, device and unnamed sizes matter.
+        names: For each argument the name of each dimension that varies, None for fixed ones; ``"x+1"`` is one
+            more than ``"x"``.
+
+    Returns:
+        The graph, and stand-in arguments to compile it for.
+    """
+    free = dict.fromkeys(name.removesuffix("+1") for name in itertools.chain(*names) if name)
+    sizes = dict(zip(free, SIZES, strict=False))
+    sizes |= {f"{name}+1": size + 1 for name, size in sizes.items()}
+    mode = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
+    fakes = [_stand_in(mode, tensor, dims, sizes) for tensor, dims in zip(example, names, strict=True)]
+    graph = make_fx(function, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*fakes)
+    return graph, fakes
+
+
+def _stand_in(mode: FakeTensorMode, tensor: Tensor, names: Names, sizes: dict[str, int]) -> Tensor:
+    shape = [sizes[name] if name else size for name, size in zip(names, tensor.shape, strict=True)]
+    dynamic = [DimDynamic.DUCK if name else DimDynamic.STATIC for name in names]
+    meta = torch.empty(shape, dtype=tensor.dtype, device=tensor.device)
+    return mode.from_tensor(meta, symbolic_context=StatelessSymbolicContext(dynamic_sizes=dynamic))
+
+
+def compile_graph(graph: GraphModule, fakes: Sequence[Tensor]) -> Callable[..., Any]:
+    """Callable of the same arguments, without guards or autograd."""
+    return standalone_compile(graph, list(fakes), dynamic_shapes="from_graph")

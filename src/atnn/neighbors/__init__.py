@@ -1,0 +1,6 @@
+"""Pairs of neighbors for batches with any periodicity, and their geometry."""
+
+from atnn.neighbors.pairs import edges, neighbor_pairs
+from atnn.neighbors.verlet import VerletList
+
+__all__ = ["VerletList", "edges", "neighbor_pairs"]

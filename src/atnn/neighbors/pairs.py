@@ -1,0 +1,87 @@
+"""Full pair lists through vesin (https://github.com/Luthaf/vesin), one structure of a batch at a time."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import torch
+import vesin
+from torch import Tensor
+
+from atnn.errors import SpecificationError
+from atnn.kernels import gather_centers, gather_neighbors, mirror_pairs
+from atnn.structures import Edges, Neighbors, Structures
+
+
+def neighbor_pairs(structures: Structures, cutoff: float) -> Neighbors:
+    """All pairs closer than the cutoff, periodic images included.
+
+    Args:
+        structures: A batch; structures never see each other. Atoms may lie outside their cell, which may
+            be smaller than the cutoff.
+        cutoff: Distance up to which atoms are neighbors [Angstrom].
+
+    Raises:
+        SpecificationError: The cutoff is not a positive number.
+    """
+    if not cutoff > 0:
+        raise SpecificationError(f"the cutoff must be positive, not {cutoff}", remedy="give it in Angstrom")
+    positions = structures.positions.detach().cpu().to(torch.float64).numpy()
+    cells = structures.cell.detach().cpu().to(torch.float64).numpy()
+    pbc = structures.pbc.cpu().numpy()
+    ends = np.cumsum(structures.counts.cpu().numpy())
+    halves, start = [], 0
+    for index, end in enumerate(ends):
+        i, j, shifts = _half_list(positions[start:end], cells[index], pbc[index], float(cutoff))
+        halves.append((i + start, j + start, shifts) if start else (i, j, shifts))
+        start = end
+    i, j, shifts = halves[0] if len(halves) == 1 else (np.concatenate(part) for part in zip(*halves, strict=True))
+    pairs = mirror_pairs(torch.from_numpy(i), torch.from_numpy(j), torch.from_numpy(shifts), len(positions))
+    i, j, shifts, reverse, offsets = (part.to(structures.positions.device) for part in pairs)
+    return Neighbors(i, j, shifts.to(structures.positions.dtype), reverse, offsets)
+
+
+@functools.lru_cache(maxsize=16)
+def _calculator(cutoff: float) -> vesin.NeighborList:
+    return vesin.NeighborList(cutoff=cutoff, full_list=False, n_threads=torch.get_num_threads())
+
+
+def _half_list(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float):
+    box = _completed(cell, pbc) if pbc.any() else np.zeros((3, 3))
+    i, j, shifts = _calculator(cutoff).compute(points=positions, box=box, periodic=pbc.tolist(), quantities="ijS")
+    return i.astype(np.int64), j.astype(np.int64), shifts.astype(np.int32, copy=False).reshape(-1, 3)
+
+
+def _completed(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
+    """The cell with unit vectors along missing, non-periodic directions, so that it has a volume."""
+    if abs(np.linalg.det(cell)) > 1e-10:
+        return cell
+    cell = np.where(pbc[:, None], cell, 0.0)
+    rows = [row for row, periodic in zip(cell, pbc, strict=True) if periodic]
+    normal = np.linalg.svd(np.array(rows))[2][len(rows) :]
+    completed, free = cell.copy(), iter(normal)
+    for axis in np.flatnonzero(~pbc):
+        completed[axis] = next(free)
+    return completed
+
+
+def edges(structures: Structures, neighbors: Neighbors) -> Edges:
+    """Vectors and lengths of the pairs, differentiable by positions and cell."""
+    shift = neighbors.shifts.to(structures.positions.dtype)
+    cells = structures.cell[structures.batch[neighbors.i]]
+    return edges_of(structures.positions, torch.einsum("ec,ecx->ex", shift, cells), neighbors)
+
+
+def edges_of(positions: Tensor, translations: Tensor, neighbors: Neighbors) -> Edges:
+    """Pair geometry from positions [atoms, 3] and Cartesian translations [pairs, 3] of the neighbors."""
+    i, j, _, reverse, offsets = neighbors
+    start = gather_centers(positions, i, offsets)
+    vectors = gather_neighbors(positions, j, reverse, offsets) - start + translations
+    return Edges(i, j, reverse, offsets, vectors, lengths(vectors))
+
+
+def lengths(vectors: Tensor) -> Tensor:
+    """Lengths [pairs] of vectors [pairs, 3]; finite derivatives even for coinciding atoms."""
+    squared = vectors[:, 0] * vectors[:, 0] + vectors[:, 1] * vectors[:, 1] + vectors[:, 2] * vectors[:, 2]
+    return torch.sqrt(squared + torch.finfo(vectors.dtype).tiny)

@@ -1,0 +1,6 @@
+"""From features to properties: each readout gives one or more quantities of the table."""
+
+from atnn.readouts.dipole import DipoleReadout
+from atnn.readouts.energy import EnergyReadout
+
+__all__ = ["DipoleReadout", "EnergyReadout"]

@@ -1,0 +1,58 @@
+"""Dipole moments from partial charges and atomic dipoles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from atnn.functions import ElementNetwork
+from atnn.structures import Edges, Elements, Features, Structures
+
+
+class DipoleReadout(nn.Module):
+    """Dipole of each structure and the charges behind it.
+
+        mu = sum_i q_i r_i + sum_i sum_k u_k(invariants_i) v_i^k
+
+    Charges sum to the total charge exactly (the excess is spread evenly), so the dipole of a neutral structure does
+    not depend on the origin, and that of an ion shifts by Q times the origin's shift, as quantum chemistry's does. The
+    vectors v of the representation vanish smoothly at the cutoff. The charge term has no meaning in a periodic
+    cell, where r_i is defined only up to a lattice vector: there only the atomic dipoles contribute, and the result is
+    the polarisation of the cell up to its quantum.
+
+    Args:
+        channels: Channels of the features of each degree; degree 1 must be there.
+        elements: Number of elements.
+        hidden: Layer widths of one residual block.
+        blocks: Residual blocks.
+    """
+
+    outputs = ("dipole", "charges")
+
+    def __init__(self, channels: Sequence[int], elements: int, hidden: Sequence[int], blocks: int):
+        super().__init__()
+        self.network = ElementNetwork(elements, channels[0], hidden, 1 + channels[1], blocks, output_scale=0.1)
+
+    def forward(
+        self, structures: Structures, edges: Edges, elements: Elements, features: Features
+    ) -> dict[str, Tensor]:
+        """``dipole`` [structures, 3] in e Angstrom and ``charges`` [atoms] in e."""
+        atomic = self.network(features.nodes[0].squeeze(1), elements)
+        charges = conserved(atomic[:, 0], structures)
+        isolated = ~structures.pbc.any(1)[structures.batch]
+        dipoles = (features.nodes[1] * atomic[:, None, 1:]).sum(2)
+        dipoles = dipoles + torch.where(isolated, charges, 0.0)[:, None] * structures.positions
+        total = dipoles.new_zeros((structures.cell.shape[0], 3)).index_add(0, structures.batch, dipoles)
+        return {"dipole": total, "charges": charges}
+
+
+def conserved(raw: Float[Tensor, " atoms"], structures: Structures) -> Float[Tensor, " atoms"]:
+    """Charges shifted evenly so that each structure's sum is its total charge (zero when not stated)."""
+    zeros = raw.new_zeros(structures.cell.shape[0])
+    total = zeros.index_add(0, structures.batch, raw)
+    count = zeros.index_add(0, structures.batch, torch.ones_like(raw))
+    wanted = zeros if structures.charge is None else structures.charge.to(raw.dtype)
+    return raw + ((wanted - total) / count)[structures.batch]

@@ -1,0 +1,64 @@
+"""EANN, the embedded atom neural network: three-body information at two-body cost.
+
+Y. Zhang, C. Hu, B. Jiang, J. Phys. Chem. Lett. 2019, 10, 4962, doi:10.1021/acs.jpclett.9b02037.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from atnn.kernels import gather_neighbors, moments
+from atnn.representations.density import Density, squares
+from atnn.representations.orbitals import GaussianOrbitals, monomials
+from atnn.specification import Specification
+from atnn.structures import Edges, Elements, Features, Structures
+
+
+class EANNSpecification(Specification):
+    """What defines an EANN representation; defaults are those of the published code, at 16 channels."""
+
+    name: Literal["eann"] = "eann"
+    cutoff: float = Field(6.0, gt=0, description="cutoff radius [Angstrom]")
+    channels: int = Field(16, ge=2, le=256, description="radial channels k")
+    degree: int = Field(2, ge=0, le=3, description="largest angular degree L")
+    contraction: int | None = Field(None, ge=1, le=4096, description="contracted densities per degree; none: one per k")
+
+
+class EANN(nn.Module):
+    """Squares of sums of Gaussian-type orbitals over the neighbors.
+
+        W_i^{m,k} = n^{-1/2} sum_j c_{z_j,k} phi_m(r_ij) g_k(r_ij)
+        rho_i^{l,k} = sum_{m in l} (W_i^{m,k})^2,   or   sum_{m in l} (sum_k H_{l,k,p} W_i^{m,k})^2
+
+    with ``phi_m`` the Cartesian monomials of the pair vector in units of half the cutoff and ``n`` the mean number
+    of neighbors (both constants are absorbed in c and in the networks; they start training well scaled).
+
+    Args:
+        specification: Sizes and cutoff.
+        elements: Number of elements.
+    """
+
+    def __init__(self, specification: EANNSpecification, elements: int):
+        super().__init__()
+        spec = self.specification = specification
+        self.cutoff = spec.cutoff
+        self.radial = GaussianOrbitals(elements, spec.channels, spec.cutoff)
+        self.coefficients = nn.Parameter(torch.ones(elements, spec.channels))
+        self.register_buffer("neighbor_count", torch.tensor(10.0))
+        self.density = None if spec.contraction is None else Density(spec.channels, spec.degree, spec.contraction)
+        width = spec.channels if spec.contraction is None else spec.contraction
+        self.channels = ((spec.degree + 1) * width, spec.channels) if spec.degree else (width,)
+
+    def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
+        """Densities as invariants, the first-degree orbital sums as vectors."""
+        angular = monomials(edges.vectors * (2.0 / self.cutoff), self.specification.degree)
+        orbitals = (self.coefficients * torch.rsqrt(self.neighbor_count)).index_select(0, elements.index)
+        weights = gather_neighbors(orbitals, edges.j, edges.reverse, edges.offsets)
+        sums = moments(angular, self.radial(edges, elements.index) * weights, edges.i, edges.offsets)
+        densities = squares(sums, self.specification.degree) if self.density is None else self.density(sums)
+        invariants = densities.reshape(densities.shape[0], 1, self.channels[0])
+        return Features((invariants, sums[:, 1:4]) if self.specification.degree else (invariants,))

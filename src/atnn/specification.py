@@ -1,0 +1,124 @@
+"""Specifications: validated, frozen descriptions of components, read from YAML and stored as JSON."""
+
+from __future__ import annotations
+
+import difflib
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from atnn.errors import SpecificationError
+
+
+class Specification(BaseModel):
+    """Base of every specification: immutable, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+S = TypeVar("S", bound=Specification)
+
+
+def parse(specification: type[S], mapping: Mapping[str, Any], where: str = "") -> S:
+    """The specification that a mapping describes.
+
+    Args:
+        specification: Class to fill.
+        mapping: Keys and values, as YAML or JSON give them.
+        where: File they come from, for messages.
+
+    Raises:
+        SpecificationError: For unknown keys, with the nearest known one; for values of a wrong type or out of range.
+    """
+    if not isinstance(mapping, Mapping):
+        raise SpecificationError(
+            f"expected keys with values, found {type(mapping).__name__}", where=where, remedy="write `key: value` lines"
+        )
+    try:
+        return specification.model_validate(dict(mapping))
+    except ValidationError as error:
+        problems = [_sentence(specification, problem) for problem in error.errors()]
+        raise SpecificationError(
+            "\n".join(text for text, _ in problems),
+            where=where,
+            remedy="; ".join(dict.fromkeys(remedy for _, remedy in problems if remedy)),
+        ) from None
+
+
+def _sentence(specification: type[BaseModel], problem: Mapping[str, Any]) -> tuple[str, str]:
+    path = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = _known_keys(specification, problem["loc"])
+        key = str(problem["loc"][-1])
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+        hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(sorted(known))}"
+        return f"unknown key `{path}`", hint
+    if problem["type"] == "missing":
+        return f"missing key `{path}`", f"add `{problem['loc'][-1]}`"
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    return (
+        f"`{path or specification.__name__}` = {problem['input']!r}: {message}",
+        "give a value of that kind and range",
+    )
+
+
+def _known_keys(specification: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    """Keys allowed at a place; where alternatives are possible (a discriminated union), those of all of them."""
+    candidates = [specification]
+    for part in location[:-1]:
+        named = [c.model_fields[part].annotation for c in candidates if part in c.model_fields]
+        if named:
+            candidates = [model for annotation in named for model in _models(annotation)]
+        else:  # an index of a sequence, or the tag that pydantic adds for a member of a union
+            tagged = [c for c in candidates if _tag(c) == part]
+            candidates = tagged or candidates
+    return [name for candidate in candidates for name in candidate.model_fields]
+
+
+def _tag(model: type[BaseModel]) -> str | None:
+    field = model.model_fields.get("name")
+    return None if field is None else field.default
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+        return [annotation] if issubclass(annotation, BaseModel) else []
+    return [model for argument in typing.get_args(annotation) for model in _models(argument)]
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML that refuses a key given twice, of which plain YAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key, (key_node, _) in zip(keys, node.value, strict=True):
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Keys and values of a YAML file; nothing in it is executed.
+
+    Raises:
+        SpecificationError: No such file, a syntax error (with its line), a key given twice, or no mapping.
+    """
+    path = Path(path)
+    try:
+        content = yaml.load(path.read_text(), Loader=_Loader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecificationError(str(error), where=str(path), remedy="give a readable YAML file") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise SpecificationError(
+            str(getattr(error, "problem", error)), where=f"{path}{line}", remedy="mend the YAML syntax there"
+        ) from error
+    if not isinstance(content, dict):
+        raise SpecificationError("the file holds no keys", where=str(path), remedy="see `atnn init` for an example")
+    return content
