@@ -2,16 +2,20 @@
 
 from atnn.data.columns import data_hash
 from atnn.data.dataset import Dataset, Frames, Joined, batches_of
+from atnn.data.inspection import Inspection, inspect, render
 from atnn.data.labelled import concatenate, select
 from atnn.data.reading import open_dataset, read, stream
+from atnn.data.reference import isolated_atoms, reference_energies
 from atnn.data.splits import duplicate_groups, load_split, save_split, split
 from atnn.data.store import Store
 from atnn.data.store_writer import convert, write_store
 from atnn.data.summary import Summary
+from atnn.data.writing import write_extxyz
 
 __all__ = [
     "Dataset",
     "Frames",
+    "Inspection",
     "Joined",
     "Store",
     "Summary",
@@ -20,12 +24,17 @@ __all__ = [
     "convert",
     "data_hash",
     "duplicate_groups",
+    "inspect",
+    "isolated_atoms",
     "load_split",
     "open_dataset",
     "read",
+    "reference_energies",
+    "render",
     "save_split",
     "select",
     "split",
     "stream",
+    "write_extxyz",
     "write_store",
 ]

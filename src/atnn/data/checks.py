@@ -39,7 +39,15 @@ class Finding:
 
     def sentence(self) -> str:
         """The finding with the places where it was found."""
-        return f"{self.text} (first: {'; '.join(self.places)})" if self.places else self.text
+        if not self.places:
+            return self.text
+        # "a.xyz, frame 1; a.xyz, frame 5" reads better as "a.xyz, frame 1, 5"
+        shown, last = [], ""
+        for place in self.places:
+            file, _, number = place.rpartition("frame ")
+            shown.append(number if file == last and shown else place)
+            last = file
+        return f"{self.text} (first: {', '.join(shown)})"
 
 
 class Checks:

@@ -13,7 +13,7 @@ from ase.data import chemical_symbols
 from atnn.quantities import QUANTITIES, quantity
 from atnn.structures import Labelled
 
-PERIODICITY = {0: "molecule", 1: "periodic in 1 direction", 2: "periodic in 2 directions", 3: "periodic in 3"}
+PERIODICITY = {0: "molecule", 1: "periodic in 1 direction", 2: "periodic in 2 directions", 3: "periodic"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class Summary:
         _count(self.elements, {chemical_symbols[z]: int(n) for z, n in zip(found, how_many, strict=True)})
         _count(self.periodicity, Counter(PERIODICITY[n] for n in structures.pbc.sum(1).tolist()))
         if structures.charge is not None:
-            _count(self.charges, Counter(f"{charge:+g}" for charge in structures.charge.tolist()))
+            _count(self.charges, Counter(f"{charge + 0.0:g}" for charge in structures.charge.tolist()))
         if structures.spin is not None:
             _count(self.spins, Counter(str(spin) for spin in structures.spin.tolist()))
         if structures.field is not None:

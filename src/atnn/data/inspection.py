@@ -1,0 +1,156 @@
+"""A look at a data set before it is used: content, ranges, oddities, and what is missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from atnn.data.checks import Checks, Finding
+from atnn.data.columns import data_hash
+from atnn.data.dataset import Dataset, batches_of
+from atnn.data.store import Store
+from atnn.data.summary import PERIODICITY, Summary
+from atnn.errors import DataError
+from atnn.quantities import quantity
+from atnn.structures import Labelled
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What :func:`inspect` found.
+
+    Attributes:
+        summary: Frames, elements, sizes, periodicity, charges, labels with keys and units.
+        findings: Duplicates, force outliers, close contacts, atoms outside the cell.
+        energy_per_atom: Smallest, mean and largest energy per atom [eV], or None without energies.
+        largest_force: Largest length of a force [eV/Angstrom], or None without forces.
+        shortest_distance: Shortest distance between two atoms [Angstrom]; infinite if none is near another.
+        missing: What a training might want and the data do not have.
+        content_hash: Hash of all geometries and labels.
+    """
+
+    summary: Summary
+    findings: tuple[Finding, ...]
+    energy_per_atom: tuple[float, float, float] | None
+    largest_force: float | None
+    shortest_distance: float
+    missing: tuple[str, ...]
+    content_hash: str
+
+    def finding(self, kind: str) -> Finding | None:
+        """The finding of that kind, if there is one."""
+        return next((finding for finding in self.findings if finding.kind == kind), None)
+
+
+def inspect(dataset: Dataset) -> Inspection:
+    """Read through a data set once and judge it.
+
+    Raises:
+        DataError: It holds no structures, or geometries that are impossible.
+    """
+    if len(dataset) == 0:
+        raise DataError("the data set is empty", remedy="check the file")
+    if isinstance(dataset, Store):
+        dataset.verify()
+    checks, energies, forces = Checks(), _Range(), _Range()
+    for batch in batches_of(dataset):
+        checks.add(batch)
+        _gather(batch, energies, forces)
+    summary = dataset.summary
+    periodic = any(words != PERIODICITY[0] for words in summary.periodicity)
+    missing = [f"{name} in every frame" for name in summary.missing if periodic or name not in ("stress", "virial")]
+    missing += [f"{name} in {label.missing} frames" for name, label in summary.labels.items() if label.missing]
+    if not summary.charges:
+        missing.append("total charge: nobody stated it, zero is assumed")
+    return Inspection(
+        summary=summary,
+        findings=tuple(checks.findings()),
+        energy_per_atom=energies.triple() if energies.count else None,
+        largest_force=forces.high if forces.count else None,
+        shortest_distance=checks.shortest,
+        missing=tuple(missing),
+        content_hash=data_hash(dataset),
+    )
+
+
+def render(inspection: Inspection) -> RenderableType:
+    """The inspection as tables for a terminal (``rich.print(render(...))``)."""
+    summary = inspection.summary
+    parts: list[RenderableType] = [_content(inspection), _labels(summary)]
+    for finding in inspection.findings:
+        parts.append(Text(f"! {finding.count} frames: {finding.sentence()}", style="yellow"))
+    if not inspection.findings:
+        parts.append(Text("No duplicates, force outliers, close contacts or atoms outside the cell.", style="green"))
+    parts.append(Text("Missing: " + "; ".join(inspection.missing)))
+    if summary.unread:
+        unread = ", ".join(f"{key} ({count})" for key, count in summary.unread.items())
+        parts.append(Text(f"Not read (declare with --keys quantity=key): {unread}"))
+    parts += [Text(note, style="dim") for note in summary.notes]
+    parts.append(Text(f"content hash {inspection.content_hash[:16]}", style="dim"))
+    return Group(*parts)
+
+
+class _Range:
+    def __init__(self) -> None:
+        self.low, self.high, self.mean, self.count = float("inf"), float("-inf"), 0.0, 0
+
+    def add(self, values) -> None:
+        if len(values):
+            self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
+            self.count += len(values)
+            self.mean += float((values - self.mean).sum()) / self.count
+
+    def triple(self) -> tuple[float, float, float]:
+        return self.low, self.mean, self.high
+
+
+def _gather(batch: Labelled, energies: _Range, forces: _Range) -> None:
+    structures = batch.structures
+    if "energy" in batch.labels:
+        mask = batch.masks["energy"]
+        energies.add((batch.labels["energy"] / structures.counts)[mask])
+    if "forces" in batch.labels:
+        forces.add(batch.labels["forces"][batch.masks["forces"][structures.batch]].norm(dim=1))
+
+
+def _content(inspection: Inspection) -> Table:
+    summary = inspection.summary
+    low, high = summary.sizes
+    rows = {
+        "source": ", ".join(summary.sources) or "memory",
+        "frames": f"{summary.frames}",
+        "atoms": f"{summary.atoms} ({low} per frame)"
+        if low == high
+        else f"{summary.atoms} ({low} to {high} per frame)",
+        "elements": ", ".join(f"{symbol} {count}" for symbol, count in summary.elements.items()),
+        "periodicity": ", ".join(f"{words}: {count}" for words, count in summary.periodicity.items()),
+        "total charge [e]": ", ".join(f"{charge}: {count}" for charge, count in summary.charges.items())
+        or "not stated",
+    }
+    if summary.spins:
+        rows["unpaired electrons"] = ", ".join(f"{spin}: {count}" for spin, count in summary.spins.items())
+    if summary.field_range is not None:
+        rows["electric field [V/Angstrom]"] = "{:.4g} to {:.4g}".format(*summary.field_range)
+    if inspection.energy_per_atom is not None:
+        rows["energy per atom [eV]"] = "{0:.4f} to {2:.4f}, mean {1:.4f}".format(*inspection.energy_per_atom)
+    if inspection.largest_force is not None:
+        rows["largest force [eV/Angstrom]"] = f"{inspection.largest_force:.4g}"
+    if inspection.shortest_distance < float("inf"):
+        rows["shortest distance [Angstrom]"] = f"{inspection.shortest_distance:.4f}"
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, value in rows.items():
+        table.add_row(Text(name, style="bold"), Text(value))
+    return table
+
+
+def _labels(summary: Summary) -> Table:
+    table = Table("label", "key in file", "unit there", "frames", "range (unit here)", "RMS", box=box.SIMPLE)
+    for name, label in summary.labels.items():
+        frames = f"{label.count} of {summary.frames}" if label.missing else f"{label.count}"
+        shown = f"{label.minimum:.6g} to {label.maximum:.6g} {quantity(name).unit}" if label.values else "-"
+        table.add_row(name, label.key, label.unit, frames, shown, f"{label.rms:.4g}")
+    return table
