@@ -1,0 +1,50 @@
+"""What was read: the content of data sets as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from atnn.quantities import QUANTITIES
+from atnn.reports.exhibit import Exhibit, Table
+
+
+def data_summary(summaries: Mapping[str, Any]) -> Exhibit:
+    """Frames, atoms, elements, sizes and labels of data sets, side by side.
+
+    Args:
+        summaries: Name of the set -> its :class:`atnn.data.Summary` (or the dictionary of one).
+    """
+    sets = {name: s if isinstance(s, Mapping) else s.as_dict() for name, s in summaries.items()}
+    rows: list[list[str]] = [
+        ["frames", *(f"{s['frames']:,}" for s in sets.values())],
+        ["atoms", *(f"{s['atoms']:,}" for s in sets.values())],
+        ["atoms per frame", *(_range(s["sizes"]) for s in sets.values())],
+        ["elements (atoms)", *(_counts(s["elements"]) for s in sets.values())],
+        ["periodicity (frames)", *(_counts(s["periodicity"]) for s in sets.values())],
+    ]
+    if any(s["charges"] for s in sets.values()):
+        rows.append(["total charge (frames)", *(_counts(s["charges"]) for s in sets.values())])
+    for label in dict.fromkeys(name for s in sets.values() for name in s["labels"]):
+        rows.append([label, *(_label(label, s["labels"].get(label)) for s in sets.values())])
+    unread = dict.fromkeys(key for s in sets.values() for key in s["unread"])
+    caption = f"Keys in the files that were not read: {', '.join(unread)}." if unread else ""
+    return Exhibit(None, Table(["", *sets], rows), caption)
+
+
+def _range(ends) -> str:
+    low, high = ends
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {number:,}" for name, number in counts.items()) or "not stated"
+
+
+def _label(name: str, label: Mapping[str, Any] | None) -> str:
+    if label is None or not label["count"]:
+        return "none"
+    text = f"key “{label['key']}” in {label['unit']}, {label['count']:,} frames"
+    if label["missing"]:
+        text += f" (missing in {label['missing']:,})"
+    return f"{text}; {label['minimum']:.4g} to {label['maximum']:.4g} {QUANTITIES[name].unit}"

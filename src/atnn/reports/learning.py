@@ -1,0 +1,87 @@
+"""Learning curves: how loss and errors fell during training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from plotly.subplots import make_subplots
+
+from atnn.quantities import QUANTITIES
+from atnn.reports.exhibit import Exhibit, Table
+from atnn.reports.style import COLORS, styled
+
+SIDES = {"training": "dot", "validation": "solid"}
+
+
+def learning_curves(history: Sequence[Mapping[str, float]] | Mapping[str, Sequence[float]]) -> Exhibit:
+    """Loss, errors and learning rate over the epochs of a training.
+
+    Args:
+        history: One mapping per epoch, or one sequence per column. Columns: ``epoch``, ``loss`` or
+            ``training_loss``/``validation_loss``, ``<quantity>_rmse`` (validation, in the package's unit of the
+            quantity; also with ``validation_`` or ``training_`` before it), ``learning_rate``.
+    """
+    columns = _columns(history)
+    epochs = columns.pop("epoch", np.arange(1, 1 + max((len(v) for v in columns.values()), default=0)))
+    losses = {name: values for name, values in columns.items() if name.endswith("loss")}
+    errors = {name: q for name in columns if (q := _quantity(name))}
+    units = list(dict.fromkeys(QUANTITIES[q].name for q in errors.values()))
+    panels = (["loss"] if losses else []) + units
+    titles = ["loss"] * bool(losses) + [f"{name} error (RMSE, {QUANTITIES[name].display_unit})" for name in units]
+    fig = make_subplots(rows=1, cols=max(1, len(panels)), subplot_titles=titles, horizontal_spacing=0.09)
+    for name, values in losses.items():
+        _line(fig, epochs, values, name, 1, COLORS[4])
+    for name, what in errors.items():
+        at = panels.index(what) + 1
+        _line(fig, epochs, columns[name] * QUANTITIES[what].display_factor, name, at, COLORS[units.index(what)])
+    styled(fig, 340, showlegend=len(losses) + len(errors) > len(panels), margin={"t": 64, "l": 50, "r": 14, "b": 46})
+    fig.update_annotations(font_size=13)
+    fig.update_yaxes(type="log", exponentformat="power", dtick="D2" if len(epochs) < 3 else None)
+    fig.update_xaxes(title_text="epoch")
+    caption = f"Training over {int(epochs[-1]) if len(epochs) else 0} epochs, logarithmic scale. Lower is better."
+    return Exhibit(fig, _table(columns, epochs, errors), caption)
+
+
+def _columns(history) -> dict[str, np.ndarray]:
+    if not isinstance(history, Mapping):
+        names = list(dict.fromkeys(name for row in history for name in row))
+        history = {name: [row.get(name, np.nan) for row in history] for name in names}
+    columns = {}
+    for name, values in history.items():
+        try:
+            columns[name] = np.asarray(values, dtype=float)
+        except (TypeError, ValueError):
+            continue  # a column of text has no curve
+    return columns
+
+
+def _quantity(column: str) -> str | None:
+    for side in ("", "validation_", "training_"):
+        if column.startswith(side) and column.endswith("_rmse"):
+            name = column[len(side) : -len("_rmse")]
+            if name in QUANTITIES:
+                return name
+    return None
+
+
+def _line(fig, epochs, values, name, column, color) -> None:
+    words = name.replace("_rmse", "").replace("_", " ")
+    dash = SIDES["training" if name.startswith("training") or name == "loss" else "validation"]
+    fig.add_scatter(
+        x=epochs, y=values, name=words, mode="lines", line={"color": color, "dash": dash, "width": 2}, row=1, col=column
+    )
+
+
+def _table(columns: dict[str, np.ndarray], epochs: np.ndarray, errors: dict[str, str]) -> Table:
+    rows = []
+    for name, values in columns.items():
+        if not np.isfinite(values).any():
+            continue
+        factor, unit = 1.0, ""
+        if name in errors:
+            factor, unit = QUANTITIES[errors[name]].display_factor, QUANTITIES[errors[name]].display_unit
+        best = int(np.nanargmin(values))
+        rows.append([name.replace("_", " "), unit, values[0] * factor, values[-1] * factor, values[best] * factor])
+        rows[-1].append(int(epochs[best]))
+    return Table(["column", "unit", "first epoch", "last epoch", "lowest", "in epoch"], rows)

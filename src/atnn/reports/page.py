@@ -1,0 +1,153 @@
+"""The page: HTML around sections, with style sheet, plotly and 3D viewer inside, each once and only if needed."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from html import escape
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import atnn
+from atnn.reports.exhibit import Exhibit, KeyNumber, Table, View3D, shown
+
+if TYPE_CHECKING:
+    from atnn.reports.report import Report, Section
+
+# The browser itself refuses every load from elsewhere
+POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:"
+
+
+def render(report: Report) -> str:
+    """The whole page as HTML text."""
+    names = [f"section-{k + 1}" for k in range(len(report.sections))]
+    contents = "".join(
+        f'<li><a href="#{name}">{escape(section.title)}</a></li>'
+        for name, section in zip(names, report.sections, strict=True)
+    )
+    sections = "".join(_section(name, section) for name, section in zip(names, report.sections, strict=True))
+    written = datetime.now().astimezone().strftime("%d %B %Y, %H:%M %Z")
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta name="color-scheme" content="light dark"><title>{escape(report.title)}</title>'
+        f'<link rel="icon" href="data:,"><style>{_asset("page.css")}</style></head><body>'
+        '<a class="skip" href="#content">Skip to the content</a><div class="layout">'
+        f'<nav aria-label="Contents"><p class="brand">atnn</p><ol>{contents}</ol></nav><main id="content">'
+        f'<header><h1>{escape(report.title)}</h1><p class="subtitle">{escape(report.subtitle)}</p></header>'
+        f"{_cards(report.numbers)}{sections}"
+        f"<footer>{_provenance(report.provenance)}<p>Written by atnn {atnn.__version__} on {written}. "
+        "This file is complete in itself: it loads nothing from the network.</p></footer>"
+        f"</main></div>{_scripts(report)}</body></html>\n"
+    )
+
+
+def _section(name: str, section: Section) -> str:
+    body = "".join(_exhibit(f"{name}-{k + 1}", exhibit) for k, exhibit in enumerate(section.exhibits))
+    text = "".join(f"<p>{escape(part)}</p>" for part in section.text.split("\n\n") if part.strip())
+    return f'<section id="{name}"><h2>{escape(section.title)}</h2>{text}{body}</section>'
+
+
+def _exhibit(name: str, exhibit: Exhibit) -> str:
+    parts = []
+    if exhibit.figure is not None:
+        label = escape(exhibit.caption or "Figure", quote=True)
+        height = int(exhibit.figure.layout.height or 400)
+        parts.append(
+            f'<div class="plot" id="{name}" role="img" aria-label="{label}" style="min-height:{height}px"></div>'
+            f'<script type="application/json" data-plot="{name}">{_embedded(exhibit.figure.to_json())}</script>'
+        )
+    if exhibit.view is not None:
+        parts.append(_view(name, exhibit.view))
+    caption = f"<figcaption>{escape(exhibit.caption)}</figcaption>" if exhibit.caption else ""
+    pictured = bool(parts)
+    if pictured:
+        parts = [f"<figure>{''.join(parts)}{caption}</figure>"]
+    if exhibit.table is not None:
+        table = _table(exhibit.table)
+        parts.append(f"<details><summary>Numbers</summary>{table}</details>" if pictured else table + caption)
+    return "".join(parts)
+
+
+def _view(name: str, view: View3D) -> str:
+    legend = "".join(
+        f'<li><span class="swatch" style="background:{escape(color, quote=True)}"></span>{escape(symbol)}</li>'
+        for symbol, color in view.elements.items()
+    )
+    return (
+        f'<div class="viewer" id="{name}"><div class="stage" role="img" aria-label="{escape(view.label, quote=True)}">'
+        '</div><div class="controls"><button type="button" class="play" aria-label="Play or pause">Pause</button>'
+        f'<input type="range" class="frame" min="0" max="{len(view.times) - 1}" value="0" aria-label="Frame">'
+        f'<output class="time"></output></div><ul class="legend" aria-label="Element colors">{legend}</ul></div>'
+        f'<script type="application/json" data-view="{name}">{_embedded(json.dumps(view._asdict()))}</script>'
+    )
+
+
+def _table(table: Table) -> str:
+    numeric = [
+        all(row[k] is None or (hasattr(row[k], "__float__") and not isinstance(row[k], str)) for row in table.rows)
+        for k in range(len(table.columns))
+    ]
+    kinds = ["number" if n and table.rows else "text" for n in numeric]
+    head = "".join(
+        f'<th scope="col" class="{kind}">{escape(name)}</th>'
+        for kind, name in zip(kinds, table.columns, strict=True)
+    )
+    rows = "".join(
+        "<tr>"
+        + "".join(f'<td class="{kind}">{escape(shown(v))}</td>' for kind, v in zip(kinds, row, strict=True))
+        + "</tr>"
+        for row in table.rows
+    )
+    caption = f"<caption>{escape(table.caption)}</caption>" if table.caption else ""
+    body = f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="Table">{body}</div>'
+
+
+def _cards(numbers: list[KeyNumber]) -> str:
+    if not numbers:
+        return ""
+    return f'<div class="cards">{"".join(map(_card, numbers))}</div>'
+
+
+def _card(number: KeyNumber) -> str:
+    verdict, target = "", ""
+    if number.target is not None:
+        verdict = "pass" if number.passed else "fail"
+        sign, word = ("≤" if number.better == "lower" else "≥"), ("met" if number.passed else "missed")
+        mark = "✓" if number.passed else "✗"
+        target = f'<p class="target">{mark} target {sign} {escape(shown(number.target))} {word}</p>'
+    unit = f' <span class="unit">{escape(number.unit)}</span>' if number.unit else ""
+    return (
+        f'<div class="card {verdict}"><p class="name">{escape(number.name)}</p>'
+        f'<p class="value">{escape(shown(number.value))}{unit}</p>{target}</div>'
+    )
+
+
+def _provenance(values: dict[str, object]) -> str:
+    if not values:
+        return ""
+    rows = "".join(f"<dt>{escape(str(name))}</dt><dd>{escape(str(value))}</dd>" for name, value in values.items())
+    return f"<h2>How it was made</h2><dl>{rows}</dl>"
+
+
+def _scripts(report: Report) -> str:
+    exhibits = [exhibit for section in report.sections for exhibit in section.exhibits]
+    scripts = []
+    if any(exhibit.figure is not None for exhibit in exhibits):
+        from plotly.offline import get_plotlyjs
+
+        scripts.append(get_plotlyjs())
+    if any(exhibit.view is not None for exhibit in exhibits):
+        scripts.append(f"/*\n{_asset('3Dmol-LICENSE.txt')}\n*/\n{_asset('3Dmol-min.js')}")
+    return "".join(f"<script>{script}</script>" for script in [*scripts, _asset("page.js")])
+
+
+def _asset(name: str) -> str:
+    return files("atnn.reports").joinpath(name).read_text(encoding="utf-8")
+
+
+def _embedded(content: str) -> str:
+    # Inside a script element only "<" could end it; JSON may write it escaped
+    return content.replace("<", "\\u003c")

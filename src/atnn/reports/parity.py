@@ -1,0 +1,132 @@
+"""Parity: what a model predicts against the reference, with the distribution of its errors."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from plotly.subplots import make_subplots
+
+from atnn.quantities import quantity as quantity_named
+from atnn.reports.exhibit import Exhibit, Table
+from atnn.reports.style import COLORS, NEUTRAL, styled, translucent
+
+MOST_POINTS = 4000  # a browser draws these smoothly
+WORST_KEPT = 50
+
+
+def parity(
+    predicted: ArrayLike,
+    reference: ArrayLike,
+    quantity: str,
+    *,
+    counts: ArrayLike | None = None,
+    most_points: int = MOST_POINTS,
+    name: str = "",
+) -> Exhibit:
+    """Predicted against reference values, and a histogram of the errors beside it.
+
+    Errors of the table and of the histogram are over all values; of many values only a part is drawn, the largest
+    errors always among them, and the caption says so.
+
+    Args:
+        predicted: Values of the model, in the package's unit of the quantity; any shape.
+        reference: Reference values of the same shape.
+        quantity: Name in the table of quantities.
+        counts: Atoms of each structure; given, values are shown per atom.
+        most_points: Most points drawn.
+        name: Which data they are (``held-out``, ``1200 K``), for the caption.
+    """
+    entry = quantity_named(quantity)
+    x, y = _flat(reference, counts), _flat(predicted, counts)
+    good = np.isfinite(x) & np.isfinite(y)
+    x, y = x[good], y[good]
+    if not len(x):
+        return Exhibit(caption=f"No {name} reference values of {quantity}.".replace("  ", " "))
+    per = "/atom" if counts is not None else ""
+    unit, small_unit = entry.unit + per, (entry.display_unit or entry.unit) + per
+    shift = float(x.mean()) if quantity == "energy" else 0.0
+    errors = (y - x) * entry.display_factor
+    drawn = _thinned(errors, most_points)
+    fig = make_subplots(rows=1, cols=2, column_widths=[0.55, 0.45], horizontal_spacing=0.13)
+    _points(fig, x[drawn] - shift, y[drawn] - shift)
+    outside = _histogram(fig, errors)
+    styled(fig, 400, showlegend=False, bargap=0.04)
+    of = f"{quantity}{' above the mean' if shift else ''} [{unit}]"
+    fig.update_xaxes(title_text=f"reference {of}", row=1, col=1)
+    fig.update_yaxes(title_text=f"predicted {of}", row=1, col=1)
+    fig.update_xaxes(title_text=f"error, predicted − reference [{small_unit}]", row=1, col=2)
+    fig.update_yaxes(title_text="number of values", row=1, col=2)
+    table = _table(x, errors, small_unit, entry.display_factor)
+    return Exhibit(fig, table, _caption(quantity, name, len(x), len(drawn), outside))
+
+
+def _flat(values: ArrayLike, counts: ArrayLike | None) -> np.ndarray:
+    array = np.asarray(values, dtype=float)
+    if counts is not None:
+        array = array / np.asarray(counts, dtype=float).reshape(-1, *[1] * (array.ndim - 1))
+    return array.reshape(-1)
+
+
+def _thinned(errors: np.ndarray, most: int) -> np.ndarray:
+    if len(errors) <= most:
+        return np.arange(len(errors))
+    order = np.argsort(np.abs(errors))
+    worst, rest = order[-min(WORST_KEPT, most) :], order[: -min(WORST_KEPT, most)]
+    sample = np.random.default_rng(0).choice(rest, most - len(worst), replace=False)
+    return np.concatenate([sample, worst])
+
+
+def _points(fig, x: np.ndarray, y: np.ndarray) -> None:
+    low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
+    margin = 0.03 * (high - low) or 1e-3
+    ends = [low - margin, high + margin]
+    line = {"color": NEUTRAL, "width": 1.3, "dash": "dash"}
+    fig.add_scatter(x=ends, y=ends, mode="lines", line=line, hoverinfo="skip", row=1, col=1)
+    marker = {"size": 5, "color": translucent(COLORS[0], 0.45), "line": {"width": 0}}
+    # Single precision is finer than a screen and halves the page
+    points = {"x": x.astype(np.float32), "y": y.astype(np.float32)}
+    fig.add_scatter(**points, mode="markers", marker=marker, row=1, col=1)
+    fig.update_xaxes(range=ends, row=1, col=1)
+    fig.update_yaxes(range=ends, row=1, col=1)
+
+
+def _histogram(fig, errors: np.ndarray) -> int:
+    """Draws the counts (not the data) and returns how many errors lie outside the shown range."""
+    limit = float(np.quantile(np.abs(errors), 0.995)) or 1e-9
+    bins = int(np.clip(2 * len(errors) ** (1 / 3), 11, 61)) | 1
+    numbers, edges = np.histogram(errors, bins=bins, range=(-limit, limit))
+    fig.add_bar(
+        x=(edges[1:] + edges[:-1]) / 2,
+        y=numbers,
+        width=np.diff(edges),
+        marker={"color": translucent(COLORS[0], 0.75), "line": {"width": 0}},
+        row=1,
+        col=2,
+    )
+    fig.add_vline(x=0, line={"color": NEUTRAL, "width": 1.3, "dash": "dash"}, row=1, col=2)
+    return len(errors) - int(numbers.sum())
+
+
+def _table(x: np.ndarray, errors: np.ndarray, unit: str, factor: float) -> Table:
+    size = np.abs(errors)
+    spread = float(x.std())
+    rows: list[list] = [
+        ["root mean square error (RMSE)", unit, float(np.sqrt((errors**2).mean()))],
+        ["mean absolute error (MAE)", unit, float(size.mean())],
+        ["mean error (bias)", unit, float(errors.mean())],
+        ["95 % of the errors are below", unit, float(np.quantile(size, 0.95))],
+        ["largest error", unit, float(size.max())],
+    ]
+    if spread > 0:
+        rows.append(["RMSE relative to the spread of the reference", "%", 100 * rows[0][2] / (factor * spread)])
+    return Table(["measure", "unit", "value"], [*rows, ["number of values", "", len(errors)]])
+
+
+def _caption(quantity: str, name: str, total: int, drawn: int, outside: int) -> str:
+    text = f"{quantity.capitalize()}{f' ({name})' if name else ''}: left, predicted against reference; "
+    text += "points on the dashed line are exact. Right, the distribution of the errors"
+    text += f" ({outside:,} beyond the range shown)." if outside else "."
+    if drawn < total:
+        text += f" {drawn:,} of {total:,} values are drawn: the {min(WORST_KEPT, drawn)} largest errors and a random"
+        text += " sample of the others; the numbers are over all."
+    return text

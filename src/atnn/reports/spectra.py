@@ -1,0 +1,147 @@
+"""Spectra: from dynamics with its error band, and harmonic lines of model and reference facing each other."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from plotly.subplots import make_subplots
+
+from atnn.reports.exhibit import Exhibit, Table
+from atnn.reports.style import DIRECT, MODEL, figure, styled, translucent
+
+
+class Sticks(NamedTuple):
+    """Harmonic lines: frequencies [cm^-1] and intensities [km/mol]."""
+
+    frequencies: ArrayLike
+    intensities: ArrayLike
+
+
+def spectrum(
+    frequencies: ArrayLike,
+    intensity: ArrayLike,
+    error: ArrayLike | None = None,
+    *,
+    model: Sticks | None = None,
+    direct: Sticks | None = None,
+    unit: str = "arbitrary units",
+    highest: float | None = None,
+    kind: str = "infrared",
+) -> Exhibit:
+    """A spectrum with its statistical error band; below it, sticks of the model (up) and of the reference (down).
+
+    Args:
+        frequencies: Wavenumbers [cm^-1].
+        intensity: Intensity at each, in ``unit``.
+        error: Standard error of the intensity over independent trajectories.
+        model: Harmonic lines of the model.
+        direct: Harmonic lines computed directly with the method that labelled the training data.
+        unit: Unit of the intensity.
+        highest: Highest wavenumber drawn; by default where nothing more is seen.
+        kind: ``infrared`` or ``power``, for the words.
+    """
+    x, y = np.asarray(frequencies, dtype=float), np.asarray(intensity, dtype=float)
+    sticks = [s for s in (model, direct) if s is not None]
+    top = highest or _highest(x, y, sticks)
+    shown = x <= top
+    if sticks:
+        fig = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.6, 0.4], vertical_spacing=0.06)
+        styled(fig, 520)
+    else:
+        fig = figure(380)
+    panel = {"row": 1, "col": 1} if sticks else {}
+    if error is not None:
+        _band(fig, x[shown], y[shown], np.asarray(error, dtype=float)[shown], panel)
+    fig.add_scatter(x=x[shown], y=y[shown], name="dynamics", line={"color": MODEL, "width": 2}, mode="lines", **panel)
+    fig.update_yaxes(title_text=unit, rangemode="tozero", **panel)
+    if model is not None:
+        _sticks(fig, model, 1, "model, harmonic", MODEL)
+    if direct is not None:
+        _sticks(fig, direct, -1, "direct, harmonic", DIRECT)
+    if sticks:
+        _mirror_axis(fig, sticks)
+    fig.update_xaxes(range=[0, top])
+    fig.update_xaxes(title_text="wavenumber [cm⁻¹]", row=2 if sticks else None, col=1 if sticks else None)
+    return Exhibit(fig, None, _caption(kind, error is not None, model is not None, direct is not None))
+
+
+def frequencies(
+    model: ArrayLike,
+    direct: ArrayLike,
+    model_intensities: ArrayLike | None = None,
+    direct_intensities: ArrayLike | None = None,
+) -> Exhibit:
+    """Table of harmonic frequencies [cm^-1] and intensities [km/mol] of the model beside the direct ones.
+
+    Modes are matched in the order given; leave out translations and rotations.
+    """
+    ours, theirs = np.asarray(model, dtype=float), np.asarray(direct, dtype=float)
+    columns = ["mode", "model [cm⁻¹]", "direct [cm⁻¹]", "difference [cm⁻¹]"]
+    parts = [np.round(ours, 1), np.round(theirs, 1), np.round(ours - theirs, 1)]
+    for heading, values in (("model [km/mol]", model_intensities), ("direct [km/mol]", direct_intensities)):
+        if values is not None:
+            columns.append(heading)
+            parts.append(np.round(np.asarray(values, dtype=float), 1))
+    rows = [[k + 1, *(f"{float(part[k]):.1f}" for part in parts)] for k in range(len(ours))]
+    mean, worst = float(np.abs(ours - theirs).mean()), float(np.abs(ours - theirs).max())
+    caption = f"Harmonic frequencies at the relaxed geometry differ by {mean:.1f} cm⁻¹ on average, {worst:.1f} at most."
+    return Exhibit(None, Table(columns, rows), caption)
+
+
+def _highest(x: np.ndarray, y: np.ndarray, sticks: list[Sticks]) -> float:
+    seen = x[y > 2e-3 * y.max()] if y.size and y.max() > 0 else x
+    ends = [float(seen.max(initial=0.0)), *(float(np.max(s.frequencies, initial=0.0)) for s in sticks)]
+    return min(float(np.ceil(1.05 * max(ends) / 100) * 100), max(float(x.max(initial=0.0)), *ends)) or 4000.0
+
+
+def _band(fig, x: np.ndarray, y: np.ndarray, error: np.ndarray, panel: dict) -> None:
+    outline = np.concatenate([y + error, np.maximum(y - error, 0)[::-1]])
+    fig.add_scatter(
+        x=np.concatenate([x, x[::-1]]),
+        y=outline,
+        fill="toself",
+        fillcolor=translucent(MODEL, 0.22),
+        line={"width": 0},
+        mode="lines",
+        name="standard error",
+        hoverinfo="skip",
+        **panel,
+    )
+
+
+def _sticks(fig, sticks: Sticks, sign: int, name: str, color: str) -> None:
+    places, heights = np.asarray(sticks.frequencies, dtype=float), np.asarray(sticks.intensities, dtype=float)
+    gaps = np.full_like(places, np.nan)
+    x, y = np.stack([places, places, gaps], 1).ravel(), np.stack([0 * heights, sign * heights, gaps], 1).ravel()
+    line = {"color": color, "width": 2.5}
+    fig.add_scatter(x=x, y=y, mode="lines", line=line, name=name, hoverinfo="skip", row=2, col=1)
+    hover = [f"{f:.0f} cm⁻¹, {h:.1f} km/mol" for f, h in zip(places, heights, strict=True)]
+    marker = {"size": 7, "color": color, "symbol": "circle" if sign > 0 else "diamond"}
+    fig.add_scatter(
+        x=places, y=sign * heights, mode="markers", marker=marker, name=name, showlegend=False,
+        text=hover, hoverinfo="text+name", row=2, col=1,
+    )  # fmt: skip
+
+
+def _mirror_axis(fig, sticks: list[Sticks]) -> None:
+    top = max(float(np.max(s.intensities, initial=0.0)) for s in sticks) or 1.0
+    step = 10 ** np.floor(np.log10(top))
+    step = step / 2 if top / step < 2 else step * 2 if top / step > 5 else step
+    ticks = np.arange(-np.floor(top / step), np.floor(top / step) + 1) * step
+    fig.update_yaxes(
+        title_text="km/mol", tickvals=ticks, ticktext=[f"{abs(t):g}" for t in ticks], row=2, col=1, zeroline=True
+    )
+
+
+def _caption(kind: str, error: bool, model: bool, direct: bool) -> str:
+    text = f"{kind.capitalize()} spectrum from molecular dynamics"
+    text += "; the band is the standard error over independent trajectories." if error else "."
+    if model and direct:
+        text += " Below, harmonic lines: the model's point up, those computed directly with the reference method down."
+    elif model or direct:
+        text += f" Below, harmonic lines {'of the model' if model else 'computed directly with the reference method'}."
+    if model or direct:
+        text += " Dynamics includes anharmonicity and temperature, so its bands may lie below the harmonic lines."
+    return text
