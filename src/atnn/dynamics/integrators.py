@@ -1,0 +1,130 @@
+"""Integrators: compositions of the steps A, B and O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+
+from atnn.dynamics.state import State, evaluate, free_degrees
+from atnn.dynamics.steps import step_a, step_b, step_o
+from atnn.errors import DynamicsError
+from atnn.model import Potential
+
+
+@runtime_checkable
+class Integrator(Protocol):
+    """A rule that advances a state by one timestep.
+
+    Attributes:
+        timestep: Length of one step [fs].
+        conserves_energy: Whether the total energy is a constant of the motion.
+    """
+
+    @property
+    def timestep(self) -> float: ...
+
+    @property
+    def conserves_energy(self) -> bool: ...
+
+    def init(self, state: State, potential: Potential, outputs: Sequence[str] = ()) -> State:
+        """The state with the results that the first step needs, and the further outputs asked for."""
+        ...
+
+    def step(
+        self, state: State, potential: Potential, generator: torch.Generator | None, outputs: Sequence[str] = ()
+    ) -> State:
+        """The state one timestep later, with the further outputs asked for."""
+        ...
+
+
+@dataclass(frozen=True)
+class VelocityVerlet:
+    """Newton's equations at constant energy: B(h/2) A(h) B(h/2), time-reversible, symplectic, of order 2.
+
+    Args:
+        timestep: Timestep h [fs].
+
+    Reference: Swope et al., J. Chem. Phys. 76, 637 (1982), doi:10.1063/1.442716.
+    """
+
+    timestep: float
+    conserves_energy = True
+
+    def __post_init__(self):
+        _check_timestep(self.timestep)
+
+    def init(self, state: State, potential: Potential, outputs: Sequence[str] = ()) -> State:
+        """The state with energy, forces and the further outputs."""
+        return evaluate(state, potential, outputs)
+
+    def step(
+        self, state: State, potential: Potential, generator: torch.Generator | None = None, outputs: Sequence[str] = ()
+    ) -> State:
+        """One step; the generator is not used."""
+        h = self.timestep
+        state = step_a(step_b(state, h / 2), h)
+        state = step_b(evaluate(state, potential, outputs), h / 2)
+        return state.replace(step=state.step + 1, time=state.time + h)
+
+
+@dataclass(frozen=True)
+class Langevin:
+    """Langevin dynamics at constant temperature by B A O A B, whose configurational averages are exact
+    for a harmonic oscillator and otherwise wrong only by order h^4 at high friction.
+
+    Args:
+        timestep: Timestep h [fs].
+        temperature: Temperature of the bath [K].
+        friction: Friction coefficient [1/fs].
+
+    Reference: Leimkuhler and Matthews, J. Chem. Phys. 138, 174102 (2013), doi:10.1063/1.4802990.
+    """
+
+    timestep: float
+    temperature: float
+    friction: float
+    conserves_energy = False
+
+    def __post_init__(self):
+        _check_timestep(self.timestep)
+        if not (self.temperature >= 0 and self.friction >= 0):
+            raise DynamicsError(
+                f"temperature {self.temperature} K and friction {self.friction} 1/fs must not be negative",
+                where="Langevin",
+                remedy="give a temperature in K and a friction in 1/fs, for instance 300 and 0.01",
+            )
+
+    def init(self, state: State, potential: Potential, outputs: Sequence[str] = ()) -> State:
+        """The state with energy, forces and the further outputs; the bath moves every degree of freedom."""
+        state = state.replace(degrees=free_degrees(state.structures, state.free))
+        return evaluate(state, potential, outputs)
+
+    def step(
+        self, state: State, potential: Potential, generator: torch.Generator | None, outputs: Sequence[str] = ()
+    ) -> State:
+        """One step, with noise from the generator.
+
+        Raises:
+            DynamicsError: No generator is given.
+        """
+        if generator is None:
+            raise DynamicsError(
+                "Langevin dynamics needs random numbers",
+                where="Langevin.step",
+                remedy="pass generator=torch.Generator().manual_seed(seed)",
+            )
+        h = self.timestep
+        state = step_a(step_b(state, h / 2), h / 2)
+        state = step_a(step_o(state, h, self.temperature, self.friction, generator), h / 2)
+        state = step_b(evaluate(state, potential, outputs), h / 2)
+        return state.replace(step=state.step + 1, time=state.time + h)
+
+
+def _check_timestep(timestep: float) -> None:
+    if not timestep > 0:
+        raise DynamicsError(
+            f"the timestep is {timestep} fs", where="integrator", remedy="give a positive timestep, for instance 0.5 fs"
+        )

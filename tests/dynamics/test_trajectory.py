@@ -1,0 +1,195 @@
+"""Trajectories survive being killed, are read lazily, and know their format."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+import torch
+from ase.units import fs as ase_fs
+
+from atnn.dynamics import State, Trajectory, VelocityVerlet, maxwell_boltzmann, run
+from atnn.dynamics import trajectory as trajectory_module
+from atnn.errors import DataError
+from atnn.structures import Structures
+from dynamics.analytic import Morse, diatomics
+from dynamics.killed_run import go
+from systems import ethanol, methane
+
+HERE = Path(__file__).parent
+
+
+def small_run(folder: Path, steps: int = 25, chunk: int = 10):
+    structures = Structures.from_ase([ethanol(), methane()])
+    velocities = maxwell_boltzmann(structures, 100.0, torch.Generator().manual_seed(0))
+    state = State.start(structures, velocities)
+    return run(state, Morse(depth=0.2, length=2.0), VelocityVerlet(0.5), steps, trajectory=folder, chunk=chunk)
+
+
+def killed_at(folder: Path, call: int) -> None:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE.parent), *sys.path])}
+    command = [sys.executable, str(HERE / "killed_run.py"), str(folder), "100000"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    try:
+        for line in process.stdout:
+            if int(line) >= call:
+                break
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.stdout.close()
+        assert process.wait() == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("calls", [(5, 60), (137,)], ids=["twice", "once"])
+def test_killed_run_resumes_bit_by_bit(tmp_path, calls):
+    for call in calls:
+        killed_at(tmp_path / "killed", call)
+        Trajectory(tmp_path / "killed")  # opens in whatever state it was left
+    (tmp_path / "killed" / ".chunk-000001.safetensors.x1.tmp").write_bytes(b"half a chu")
+    done = len(Trajectory(tmp_path / "killed"))
+    assert calls[-1] / 2 - 8 < done
+    steps = 2 * done + 40
+    killed, whole = go(tmp_path / "killed", steps, Morse()), go(tmp_path / "whole", steps, Morse())
+    assert killed.steps < whole.steps or done == 0
+    assert torch.equal(killed.state.structures.positions, whole.state.structures.positions)
+    assert torch.equal(killed.state.velocities, whole.state.velocities)
+    first, second = Trajectory(tmp_path / "killed"), Trajectory(tmp_path / "whole")
+    assert first.header == second.header
+    assert len(first) == len(second) == steps // 2 + 1
+    for name in second.quantities:
+        assert torch.equal(first.read(name), second.read(name))
+
+
+def test_frames_read_back_as_they_were(tmp_path):
+    report = small_run(tmp_path / "a")
+    trajectory = Trajectory(tmp_path / "a")
+    assert len(trajectory) == 26
+    assert trajectory.chunk_lengths == [10, 10, 6]
+    assert trajectory.quantities == ("dipole", "kinetic", "positions", "potential", "times", "velocities")
+    assert torch.equal(trajectory.dipoles, report.series["dipole"])
+    assert trajectory.read("velocities").shape == (26, 14, 3)
+    assert torch.equal(trajectory.read("kinetic", 8, 23), report.series["kinetic"][8:23])
+    last = trajectory.structures(-1)
+    assert torch.equal(last.positions, report.state.structures.positions.float())
+    assert torch.equal(last.numbers, report.state.structures.numbers)
+    exact = trajectory.checkpoint(report.state, None)
+    assert torch.equal(exact.structures.positions, report.state.structures.positions)
+
+
+def test_reading_dipoles_loads_nothing_else(tmp_path, monkeypatch):
+    small_run(tmp_path / "a")
+    trajectory, asked = Trajectory(tmp_path / "a"), []
+
+    class Watched:
+        def __init__(self, path, framework):
+            self.file = original(path, framework=framework)
+
+        def __enter__(self):
+            self.file.__enter__()
+            return self
+
+        def __exit__(self, *arguments):
+            return self.file.__exit__(*arguments)
+
+        def keys(self):
+            return self.file.keys()
+
+        def get_slice(self, name):
+            asked.append(name)
+            return self.file.get_slice(name)
+
+    original = trajectory_module.safe_open
+    monkeypatch.setattr(trajectory_module, "safe_open", Watched)
+    monkeypatch.setattr(trajectory_module, "load_file", None)
+    trajectory.read("dipole")
+    assert set(asked) == {"dipole"}
+
+
+def test_export_is_read_by_ase(tmp_path):
+    report = small_run(tmp_path / "a")
+    count = Trajectory(tmp_path / "a").export_extxyz(tmp_path / "out.xyz", structures=[1], every=4)
+    frames = ase.io.read(tmp_path / "out.xyz", index=":")
+    assert len(frames) == count == 7
+    assert frames[0].symbols.formula == methane().symbols.formula
+    assert [frame.info["time_fs"] for frame in frames] == [0, 2, 4, 6, 8, 10, 12]
+    final = report.state.structures.select([1]).positions
+    # frame 24 of 26 is one step before the last
+    assert np.allclose(frames[-1].positions, Trajectory(tmp_path / "a").structures(24).select([1]).positions, atol=1e-6)
+    assert not np.allclose(frames[-1].positions, final, atol=1e-6)
+    velocities = Trajectory(tmp_path / "a").read("velocities")[24][9:]
+    assert np.allclose(frames[-1].get_velocities() * ase_fs, velocities, atol=1e-6)
+    assert frames[-1].get_potential_energy() == pytest.approx(float(report.series["potential"][24, 1]), abs=1e-6)
+
+
+def test_trajectory_of_version_1_still_loads():
+    trajectory = Trajectory(HERE / "files" / "version1.traj")
+    assert trajectory.header["version"] == 1
+    assert len(trajectory) == 5
+    assert trajectory.times.tolist() == [0.0, 0.5, 1.0, 1.5, 2.0]
+    assert trajectory.dipoles.shape == (5, 2, 3)
+    start = diatomics(2)
+    assert torch.equal(trajectory.structures(0).positions, start.positions.float())
+    state = trajectory.checkpoint(State.start(start), torch.Generator())
+    assert (state.step, state.time) == (4, 2.0)
+    assert set(state.results) == {"energy", "forces", "dipole"}
+
+
+def changed_header(folder: Path, **changes) -> None:
+    header = json.loads((folder / "header.json").read_text()) | changes
+    (folder / "header.json").write_text(json.dumps(header))
+
+
+def test_newer_version_is_refused(tmp_path):
+    small_run(tmp_path / "a")
+    changed_header(tmp_path / "a", version=trajectory_module.VERSION + 1)
+    with pytest.raises(DataError, match=r"version 2 of the trajectory format[\s\S]*update atnn"):
+        Trajectory(tmp_path / "a")
+
+
+def test_folder_that_is_no_trajectory_is_refused(tmp_path):
+    with pytest.raises(DataError, match="not a trajectory"):
+        Trajectory(tmp_path)
+    small_run(tmp_path / "a")
+    changed_header(tmp_path / "a", format="other")
+    with pytest.raises(DataError, match="is not of a trajectory"):
+        Trajectory(tmp_path / "a")
+
+
+def test_damaged_and_missing_chunks_are_named(tmp_path):
+    small_run(tmp_path / "a")
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    (tmp_path / "a" / "chunk-000000.safetensors").unlink()
+    with pytest.raises(DataError, match="a chunk is missing"):
+        Trajectory(tmp_path / "a")
+    chunk = tmp_path / "b" / "chunk-000001.safetensors"
+    chunk.write_bytes(chunk.read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"chunk-000001\.safetensors: missing or damaged"):
+        Trajectory(tmp_path / "b")
+
+
+def test_unknown_quantity_lists_those_there_are(tmp_path):
+    small_run(tmp_path / "a", steps=1)
+    with pytest.raises(DataError, match="it has: dipole, kinetic"):
+        Trajectory(tmp_path / "a").read("charges")
+
+
+def test_full_disk_leaves_a_trajectory_that_opens(tmp_path, monkeypatch):
+    real = trajectory_module.write_atomically
+
+    def full(path, content):
+        if Path(path).name == "chunk-000001.safetensors":
+            raise DataError("No space left on device", where=str(path))
+        return real(path, content)
+
+    monkeypatch.setattr(trajectory_module, "write_atomically", full)
+    with pytest.raises(DataError, match="No space left"):
+        small_run(tmp_path / "a")
+    assert len(Trajectory(tmp_path / "a")) == 10
