@@ -43,6 +43,7 @@ lint: setup
 	$(BIN)/mypy || status=1; \
 	exit $$status
 
+docs: export NO_MKDOCS_2_WARNING = 1
 docs: setup
 	$(BIN)/mkdocs build --strict --quiet
 
