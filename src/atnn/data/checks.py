@@ -42,7 +42,8 @@ class Finding:
         if not self.places:
             return self.text
         # "a.xyz, frame 1; a.xyz, frame 5" reads better as "a.xyz, frame 1, 5"
-        shown, last = [], ""
+        shown: list[str] = []
+        last = ""
         for place in self.places:
             file, _, number = place.rpartition("frame ")
             shown.append(number if file == last and shown else place)

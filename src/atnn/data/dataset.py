@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from atnn.data.labelled import check_labels, concatenate, select
+from atnn.data.labelled import Indices, check_labels, concatenate, select
 from atnn.data.summary import Source, Summary
 from atnn.errors import DataError
 from atnn.structures import Labelled
 
 
+@runtime_checkable
 class Dataset(Protocol):
     """Labelled structures by index, in float64.
 
@@ -23,7 +24,7 @@ class Dataset(Protocol):
         """Number of structures."""
         ...
 
-    def __getitem__(self, indices: Sequence[int] | slice) -> Labelled:
+    def __getitem__(self, indices: Indices) -> Labelled:
         """The structures of the given indices."""
         ...
 
@@ -53,7 +54,7 @@ class Frames:
         """Number of structures."""
         return len(self.labelled.structures)
 
-    def __getitem__(self, indices: Sequence[int] | slice) -> Labelled:
+    def __getitem__(self, indices: Indices) -> Labelled:
         """The structures of the given indices, in that order."""
         return select(self.labelled, as_indices(indices, len(self)))
 
@@ -84,7 +85,7 @@ class Joined:
         """Number of structures of all parts."""
         return int(self._starts[-1])
 
-    def __getitem__(self, indices: Sequence[int] | slice) -> Labelled:
+    def __getitem__(self, indices: Indices) -> Labelled:
         """The structures of the given indices, in that order."""
         order = as_indices(indices, len(self))
         owner = np.searchsorted(self._starts, order, side="right") - 1
@@ -120,7 +121,7 @@ def batches_of(dataset: Dataset, size: int = 1024) -> Iterator[Labelled]:
         yield dataset[range(start, min(start + size, len(dataset)))]
 
 
-def as_indices(indices: Sequence[int] | slice, count: int) -> np.ndarray:
+def as_indices(indices: Indices, count: int) -> np.ndarray:
     """Indices or a slice as an array of non-negative integers.
 
     Raises:

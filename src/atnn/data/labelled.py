@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -11,6 +12,8 @@ from torch import Tensor
 from atnn.errors import DataError
 from atnn.quantities import quantity
 from atnn.structures import Labelled, Structures
+
+Indices = Sequence[int] | np.ndarray | slice
 
 
 def concatenate(parts: Iterable[Labelled]) -> Labelled:
@@ -34,12 +37,12 @@ def concatenate(parts: Iterable[Labelled]) -> Labelled:
     return Labelled(structures, labels, masks)
 
 
-def select(labelled: Labelled, indices: Sequence[int] | Int[Tensor, " selected"] | slice) -> Labelled:
+def select(labelled: Labelled, indices: Indices | Int[Tensor, " selected"]) -> Labelled:
     """The structures of the given indices with their labels, in that order."""
     structures = labelled.structures
     if isinstance(indices, slice):
         indices = range(*indices.indices(len(structures)))
-    order = torch.as_tensor(indices if isinstance(indices, Tensor) else list(indices), dtype=torch.int64)
+    order = torch.as_tensor(indices if isinstance(indices, Tensor | np.ndarray) else list(indices), dtype=torch.int64)
     order = order.to(structures.cell.device)
     atoms = structures.atoms_of(order)
     labels = {name: value[atoms if quantity(name).per == "atom" else order] for name, value in labelled.labels.items()}

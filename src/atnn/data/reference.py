@@ -9,6 +9,7 @@ import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 
 from atnn.data.dataset import Dataset, as_indices
+from atnn.data.labelled import Indices
 from atnn.errors import AtnnWarning, DataError
 from atnn.structures import Labelled
 
@@ -17,7 +18,7 @@ _BATCH = 1024
 
 def reference_energies(
     dataset: Dataset,
-    indices: Sequence[int] | np.ndarray | None = None,
+    indices: Indices | None = None,
     isolated: Mapping[int | str, float] | Dataset | None = None,
 ) -> dict[int, float]:
     """Per-element energies [eV] in float64.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import h5py
@@ -17,6 +16,7 @@ import torch
 
 from atnn.data.columns import ContentHash, layout
 from atnn.data.dataset import as_indices
+from atnn.data.labelled import Indices
 from atnn.data.summary import Summary
 from atnn.errors import DataError
 from atnn.structures import Labelled, Structures
@@ -63,7 +63,7 @@ class Store:
         """Number of structures."""
         return len(self._columns["offsets"]) - 1
 
-    def __getitem__(self, indices: Sequence[int] | slice) -> Labelled:
+    def __getitem__(self, indices: Indices) -> Labelled:
         """The structures of the given indices, in that order, in float64."""
         columns = self._columns
         order = as_indices(indices, len(self))

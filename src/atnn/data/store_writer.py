@@ -86,7 +86,7 @@ def _batches(
 ) -> tuple[Iterable[Labelled], Summary, bool]:
     if isinstance(data, Labelled):
         data = [data]
-    if hasattr(data, "summary"):
+    if isinstance(data, Dataset):
         return batches_of(data), data.summary if summary is None else summary, False
     return data, Summary() if summary is None else summary, summary is None
 

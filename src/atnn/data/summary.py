@@ -130,8 +130,8 @@ class Summary:
             _count(self.spins, Counter(str(spin) for spin in structures.spin.tolist()))
         if structures.field is not None:
             size = structures.field.norm(dim=1)
-            low, high = self.field_range or (float("inf"), 0.0)
-            self.field_range = (min(low, float(size.min())), max(high, float(size.max())))
+            weakest, strongest = self.field_range or (float("inf"), 0.0)
+            self.field_range = (min(weakest, float(size.min())), max(strongest, float(size.max())))
         self._add_labels(labelled, sources or {})
 
     def _add_labels(self, labelled: Labelled, sources: Mapping[str, Source]) -> None:

@@ -1,0 +1,200 @@
+"""The store: lazy, exact, quick, and honest about damage."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+import time
+import tracemalloc
+from multiprocessing import get_context
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atnn.data import Frames, Store, concatenate, convert, data_hash, open_dataset, read, write_store
+from atnn.errors import AtnnWarning, DataError
+
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+@given(st.integers(0, 10_000), st.integers(1, 9))
+def test_what_is_written_is_read_back_exactly(random_labelled, assert_same, tmp_path, seed, count):
+    batch = random_labelled(seed, count)
+    store = write_store(tmp_path / "a.h5", batch)
+    assert len(store) == count
+    assert_same(store[:], batch)
+    order = np.random.default_rng(seed).integers(0, count, 4)
+    assert_same(store[order], Frames(batch)[order])
+    assert data_hash(store) == data_hash(Frames(batch))
+    assert store.summary == Frames(batch).summary
+
+
+def test_batches_whose_labels_come_late_equal_their_concatenation(random_labelled, assert_same, tmp_path):
+    batches = [random_labelled(seed, count=3) for seed in range(5)]
+    assert len({frozenset(batch.labels) for batch in batches}) > 1
+    store = write_store(tmp_path / "a.h5", iter(batches))
+    assert_same(store[:], concatenate(batches))
+    assert data_hash(store) == data_hash(Frames(batches))
+    store.verify()
+
+
+def test_conversion_keeps_keys_units_and_content(water_file, assert_same, tmp_path):
+    path = water_file("REF_energy=-1.0", "REF_energy=-2.0")
+    store = convert(path, tmp_path / "a.h5", units={"energy": "hartree", "length": "bohr"})
+    memory = read(path, units={"energy": "hartree", "length": "bohr"})
+    assert_same(store[:], memory.labelled)
+    assert store.summary.labels["energy"].key == "REF_energy" and store.summary.labels["energy"].unit == "hartree"
+    assert store.summary.sources == [str(path)]
+    assert_same(read(store.path).labelled, memory.labelled)
+    assert isinstance(open_dataset(store.path), Store)
+
+
+def test_conversion_needs_no_more_memory_for_more_frames(random_labelled, tmp_path):
+    batch = random_labelled(0, count=200, full=True)
+    write_store(tmp_path / "warm.h5", batch)
+    peaks = []
+    for repeats in (5, 50):
+        tracemalloc.start()
+        write_store(tmp_path / "a.h5", (batch for _ in range(repeats)))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    size = os.path.getsize(tmp_path / "a.h5")
+    assert peaks[1] - peaks[0] < 0.35 * size  # assembling works in blocks of a column
+
+
+def test_random_access_reaches_20000_small_frames_a_second(tmp_path, random_labelled, hooked):
+    batch = random_labelled(0, count=500, full=True)
+    store = write_store(tmp_path / "a.h5", batch)
+    rng = np.random.default_rng(0)
+    orders = [rng.integers(0, 500, 32) for _ in range(100)]
+    best = min(_seconds(store, orders) for _ in range(3))
+    # shape checks at run time cost ten times the reading itself
+    assert 3200 / best > (2_000 if hooked else 20_000)
+
+
+def _seconds(store, orders):
+    start = time.perf_counter()
+    for order in orders:
+        store[order]
+    return time.perf_counter() - start
+
+
+def _energies(store):
+    return store[[2, 0]].labels["energy"].tolist()
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_processes_read_together(random_labelled, tmp_path, method):
+    store = write_store(tmp_path / "a.h5", random_labelled(0, full=True))
+    with get_context(method).Pool(2) as pool:
+        results = pool.map(_energies, [store, store])
+    assert results == [_energies(store)] * 2
+
+
+def test_a_store_travels_as_its_path(random_labelled, assert_same, tmp_path):
+    store = write_store(tmp_path / "a.h5", random_labelled(0, full=True))
+    content = pickle.dumps(store)
+    assert len(content) < 500
+    assert_same(pickle.loads(content)[:], store[:])
+
+
+def test_version_1_still_loads():
+    # written on 2026-11-20 by atnn 0.1.0: see fixtures/README.md
+    store = open_dataset(FIXTURES / "store_v1.h5")
+    store.verify()
+    batch = store[[0, 2]]
+    assert len(store) == 3 and batch.structures.numbers.tolist() == [8, 1, 1, 8, 1, 1]
+    assert batch.labels["energy"].tolist() == [-10.0, -12.0]
+    assert batch.masks["dipole"].tolist() == [True, False]
+    assert batch.structures.charge.tolist() == [0.0, 1.0]
+
+
+def test_a_newer_version_is_refused(random_labelled, tmp_path):
+    write_store(tmp_path / "a.h5", random_labelled(0))
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        file.attrs["version"] = 99
+    with pytest.raises(DataError, match="version 99 is newer") as caught:
+        Store(tmp_path / "a.h5")
+    assert "update atnn" in caught.value.remedy
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.02, 0.5, 0.999])
+def test_a_truncated_store_is_an_error(random_labelled, tmp_path, keep):
+    path = tmp_path / "a.h5"
+    write_store(path, random_labelled(0, count=50, full=True))
+    os.truncate(path, int(keep * path.stat().st_size))
+    with pytest.raises(DataError, match="damaged or truncated"):
+        open_dataset(path)
+
+
+def test_one_flipped_bit_is_found(random_labelled, tmp_path):
+    path = tmp_path / "a.h5"
+    batch = random_labelled(0, count=50, full=True)
+    write_store(path, batch)
+    content = bytearray(path.read_bytes())
+    place = content.find(batch.labels["forces"].numpy().tobytes())
+    assert place > 0
+    content[place + 100] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="does not match its hash"):
+        open_dataset(path)
+
+
+def test_a_foreign_hdf5_file_is_no_store(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["x"] = 1
+    with pytest.raises(DataError, match="no store"):
+        open_dataset(tmp_path / "a.h5")
+
+
+def test_keys_and_units_have_no_meaning_for_a_store(random_labelled, tmp_path):
+    write_store(tmp_path / "a.h5", random_labelled(0))
+    with pytest.raises(DataError, match="no meaning"):
+        open_dataset(tmp_path / "a.h5", units={"energy": "hartree", "length": "bohr"})
+
+
+def test_a_full_disk_leaves_the_old_store(random_labelled, assert_same, tmp_path, monkeypatch):
+    batch = random_labelled(0)
+    write_store(tmp_path / "a.h5", batch)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DataError, match="No space left"):
+        write_store(tmp_path / "a.h5", random_labelled(1))
+    assert os.listdir(tmp_path) == ["a.h5"]
+    assert_same(Store(tmp_path / "a.h5")[:], batch)
+
+
+def test_nothing_to_write_is_an_error(tmp_path):
+    with pytest.raises(DataError, match="no structures"):
+        write_store(tmp_path / "a.h5", iter([]))
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_error_on_the_way_leaves_nothing(water_file, tmp_path):
+    path = water_file("energy=1.0", "energy=nan")
+    with pytest.raises(DataError, match="NaN"):
+        convert(path, tmp_path / "a.h5")
+    assert os.listdir(tmp_path) == ["water.xyz"]
+
+
+def test_several_stores_open_as_one(random_labelled, assert_same, tmp_path):
+    batches = [random_labelled(seed, full=True) for seed in range(2)]
+    for index, batch in enumerate(batches):
+        write_store(tmp_path / f"{index}.h5", batch)
+    joined = open_dataset([tmp_path / "0.h5", tmp_path / "1.h5"])
+    assert_same(joined[[9, 0]], Frames(batches)[[9, 0]])
+
+
+def test_duplicates_are_counted_while_converting(water_file, tmp_path):
+    path = water_file("energy=1.0", "energy=2.0")
+    path.write_text(path.read_text() * 2)
+    with pytest.warns(AtnnWarning, match="2 frames: identical"):
+        convert(path, tmp_path / "a.h5")
