@@ -289,7 +289,7 @@ class Elements(NamedTuple):
         place: Position of each atom in the flattened slots.
     """
 
-    index: Int[Tensor, " atoms"]
+    index: Int[Tensor, " atoms"]  # type: ignore[assignment]  # hides tuple.index
     slots: Int[Tensor, "blocks rows"]
     block_element: Int[Tensor, " blocks"]
     place: Int[Tensor, " atoms"]

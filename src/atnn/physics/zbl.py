@@ -43,6 +43,8 @@ class ZBL(nn.Module):
         numbers: Atomic numbers of the model's elements.
     """
 
+    table: Tensor
+
     def __init__(self, specification: ZBLSpecification, numbers: Sequence[int]):
         super().__init__()
         self.specification = specification

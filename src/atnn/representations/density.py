@@ -29,6 +29,10 @@ class Density(nn.Module):
         contracted: Densities p per degree.
     """
 
+    first: Tensor
+    second: Tensor
+    twice: Tensor
+
     def __init__(self, channels: int, degree: int, contracted: int):
         super().__init__()
         self.degree = degree

@@ -9,7 +9,7 @@ from typing import Literal
 
 import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from atnn.kernels import gather_neighbors, moments
 from atnn.representations.density import Density, squares
@@ -41,6 +41,8 @@ class EANN(nn.Module):
         specification: Sizes and cutoff.
         elements: Number of elements.
     """
+
+    neighbor_count: Tensor
 
     def __init__(self, specification: EANNSpecification, elements: int):
         super().__init__()

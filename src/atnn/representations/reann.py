@@ -10,7 +10,7 @@ from typing import Literal
 
 import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from atnn.functions import ElementNetwork
 from atnn.kernels import gather_neighbors, moments
@@ -47,6 +47,8 @@ class REANN(nn.Module):
         specification: Sizes and cutoff.
         elements: Number of elements.
     """
+
+    neighbor_count: Tensor
 
     def __init__(self, specification: REANNSpecification, elements: int):
         super().__init__()
