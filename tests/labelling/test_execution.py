@@ -62,12 +62,12 @@ def test_what_fails_or_crashes_is_listed_and_the_rest_is_labelled(tmp_path):
     structures = Structures.from_ase([good[0], *bad, *good[1:]])
     result = label(structures, Springs(log), tmp_path / "labels.db", workers=2)
     assert result.indices.tolist() == [0, 3, 5, 6]  # argon kills its process only the first time
-    reasons = {failure.index: failure.reason for failure in result.failures}
+    reasons = {failure.structure: failure.reason for failure in result.failures}
     assert set(reasons) == {1, 2, 4}
     assert "died" in reasons[1] and "converge" in reasons[2] and "a defect" in reasons[4]
     computed = len(_calculations(log))
     again = label(structures.select([0, 2, 5]), Springs(log), tmp_path / "labels.db", workers=0)
-    assert [failure.index for failure in again.failures] == [1] and len(_calculations(log)) == computed
+    assert [failure.structure for failure in again.failures] == [1] and len(_calculations(log)) == computed
 
 
 def test_killed_labelling_resumes_without_repeating_and_gives_the_same_labels(tmp_path):

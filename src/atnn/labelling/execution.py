@@ -32,11 +32,11 @@ class Failure(NamedTuple):
     """A structure without labels.
 
     Attributes:
-        index: Its place in the structures given.
+        structure: Its place in the structures given.
         reason: What the labeller said, or that its process died.
     """
 
-    index: int
+    structure: int
     reason: str
 
 

@@ -75,7 +75,7 @@ class TbliteLabeller:
         return labels
 
     def _run(self, structure: Structures, charge: int, spin: int | None, periodic: bool) -> Any:
-        interface, tblite_error = _library()
+        interface, tblite_errors = _library()
         lattice = structure.cell[0].double().numpy() / bohr if periodic else None
         try:
             calculator = interface.Calculator(
@@ -92,7 +92,7 @@ class TbliteLabeller:
             calculator.set("max-iter", self.maximum_iterations)
             calculator.set("temperature", self.electronic_temperature * boltzmann / hartree)
             return calculator.singlepoint()
-        except tblite_error as error:
+        except tblite_errors as error:
             raise LabellingError(
                 f"{self.method} failed: {error}",
                 remedy="look at the geometry, the charge and the spin; metals often need GFN1-xTB",
@@ -100,8 +100,8 @@ class TbliteLabeller:
 
 
 @cache
-def _library() -> tuple[Any, type[Exception]]:
-    """The interface of tblite and the base of its exceptions."""
+def _library() -> tuple[Any, tuple[type[Exception], ...]]:
+    """The interface of tblite and its exceptions."""
     try:
         from tblite import interface
         from tblite.exceptions import TBLiteRuntimeError, TBLiteTypeError, TBLiteValueError
@@ -109,4 +109,4 @@ def _library() -> tuple[Any, type[Exception]]:
         raise LabellingError(
             "the package tblite is not installed", remedy="pip install 'atnn[labelling]' (or tblite)"
         ) from error
-    return interface, (TBLiteRuntimeError, TBLiteTypeError, TBLiteValueError)  # type: ignore[return-value]
+    return interface, (TBLiteRuntimeError, TBLiteTypeError, TBLiteValueError)

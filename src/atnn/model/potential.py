@@ -79,9 +79,10 @@ class ModelPotential:
         return {name: value.detach() for name, value in self.model.compute(inputs, outputs).items()}
 
     def _check(self, structures: Structures, outputs: Sequence[str]) -> None:
+        self.model.check_outputs(outputs, structures)
         key = structures.numbers
         if self._checked is key:
             return
-        self.model.check_outputs(outputs, structures)
         check_structures(self.model, structures)
+        self._static = None  # other elements or charges at the same positions leave the pair list as it is
         self._checked = key

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms, units
+from ase.build import molecule
+from ase.calculators.calculator import PropertyNotImplementedError
+from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
+from ase.md.verlet import VelocityVerlet
+
+from atnn.errors import AtnnWarning, DataError, SpecificationError
+from atnn.interfaces.ase import Calculator
+from atnn.model import Model, ModelSpecification, save_model
+from atnn.neighbors import neighbor_pairs
+from atnn.specification import parse
+from atnn.structures import Structures
+from systems import ethanol, water_box
+
+
+def _model(outputs=("energy", "dipole"), dtype=torch.float64, name="reann") -> Model:
+    representation = {"name": name, "cutoff": 4.0}
+    mapping = {"elements": (1, 6, 8), "representation": representation, "outputs": outputs, "hidden": (16,)}
+    model = Model(parse(ModelSpecification, mapping, where="test"), {1: -13.6, 8: -2041.0})
+    model.set_neighbor_count(8.0)
+    return model.to(dtype)
+
+
+@pytest.fixture
+def water() -> Atoms:
+    atoms = water_box(1)
+    atoms.calc = Calculator(_model())
+    return atoms
+
+
+def test_forces_are_minus_the_gradient_of_the_energy(water):
+    np.testing.assert_allclose(water.get_forces(), calculate_numerical_forces(water, eps=1e-4), atol=1e-7)
+
+
+def test_stress_is_the_strain_derivative_in_voigt_order(water):
+    expected = calculate_numerical_stress(water, eps=1e-5)
+    np.testing.assert_allclose(water.get_stress(), expected, atol=1e-7)
+    assert len(set(np.round(expected, 9))) == 6, "a symmetric example would hide a wrong order"
+
+
+def test_results_equal_those_of_the_model():
+    model, atoms = _model(), ethanol()
+    atoms.calc = Calculator(model)
+    structures = Structures.from_ase(atoms)
+    expected = model(structures, neighbor_pairs(structures, model.cutoff), ("energy", "forces", "dipole", "charges"))
+    assert atoms.get_potential_energy() == pytest.approx(float(expected["energy"][0].detach()), abs=1e-9)
+    assert atoms.get_potential_energy(force_consistent=True) == atoms.get_potential_energy()
+    found = (atoms.get_forces(), atoms.get_dipole_moment(), atoms.get_charges())
+    for value, name in zip(found, ("forces", "dipole", "charges"), strict=True):
+        reference = expected[name].detach().numpy()
+        np.testing.assert_allclose(value, reference[0] if name == "dipole" else reference, atol=1e-9)
+
+
+def test_single_precision_agrees_and_leaves_the_given_model_alone():
+    model, atoms = _model(), ethanol()
+    atoms.calc = Calculator(model)
+    exact = atoms.get_forces()
+    atoms.calc = Calculator(model, dtype="float32")
+    np.testing.assert_allclose(atoms.get_forces(), exact, atol=1e-4)
+    assert atoms.get_forces().dtype == np.float64 and model.dtype == torch.float64
+    with pytest.raises(SpecificationError, match="float16"):
+        Calculator(model, dtype="float16")
+
+
+def test_a_model_file_will_do(tmp_path):
+    model, atoms = _model(), ethanol()
+    save_model(tmp_path / "model.atnn", model)
+    atoms.calc = Calculator(model)
+    energy = atoms.get_potential_energy()
+    atoms.calc = Calculator(tmp_path / "model.atnn")
+    assert atoms.get_potential_energy() == pytest.approx(energy, abs=1e-12)
+
+
+def test_dynamics_conserves_energy_and_reuses_the_pair_list():
+    atoms = ethanol()
+    model = _model()
+    atoms.calc = Calculator(model)
+    rng = np.random.default_rng(0)
+    atoms.set_momenta(rng.normal(size=(9, 3)) * np.sqrt(300 * units.kB * atoms.get_masses())[:, None])
+    energies = []
+    dynamics = VelocityVerlet(atoms, 0.25 * units.fs)
+    dynamics.attach(lambda: energies.append(atoms.get_total_energy()))
+    dynamics.run(100)
+    kinetic = atoms.get_kinetic_energy()
+    assert np.std(energies) < 2e-3 * kinetic
+    assert 1 <= atoms.calc.potential.builds < 10
+
+
+def test_changed_cell_pbc_or_composition_gives_what_a_fresh_calculator_gives(water):
+    model = water.calc.potential.model
+    water.get_forces()
+    pieces = []
+    for change in ("cell", "pbc", "numbers", "size"):
+        if change == "cell":
+            water.set_cell(water.cell[:] * 1.03)
+        elif change == "pbc":
+            water.pbc = (True, False, False)
+        elif change == "numbers":
+            water.numbers[1] = 6
+        else:
+            calculator, water = water.calc, water + Atoms("H", positions=[[9.0, 9.0, 9.0]])
+            water.calc = calculator
+        fresh = water.copy()
+        fresh.calc = Calculator(model)
+        np.testing.assert_allclose(water.get_forces(), fresh.get_forces(), atol=1e-12)
+        assert water.get_potential_energy() == pytest.approx(fresh.get_potential_energy(), abs=1e-10)
+        pieces.append(water.get_potential_energy())
+    assert len(set(np.round(pieces, 8))) == 4
+
+
+def test_asking_for_more_at_one_geometry_keeps_the_pair_list(water):
+    water.get_forces()
+    water.get_stress()
+    water.positions += 1e-3
+    water.get_forces()
+    assert "stress" in water.calc.results and water.calc.potential.builds == 1
+
+
+def test_a_charge_that_the_energy_ignores_is_warned_about_once():
+    atoms = ethanol()
+    atoms.info["charge"] = 1
+    atoms.calc = Calculator(_model(outputs=("energy",)))
+    with pytest.warns(AtnnWarning, match="total charge") as caught:
+        atoms.get_forces()
+        atoms.rattle(0.01)
+        atoms.get_forces()
+    assert len(caught) == 1
+
+
+def test_the_charges_sum_to_the_total_even_when_it_changes():
+    atoms = ethanol()
+    atoms.calc = Calculator(_model())
+    assert atoms.get_charges().sum() == pytest.approx(0, abs=1e-10)
+    atoms.info["charge"] = 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AtnnWarning)
+        assert atoms.get_charges().sum() == pytest.approx(1, abs=1e-10)
+
+
+def test_unknown_elements_and_missing_properties_are_errors():
+    atoms = molecule("NH3")
+    atoms.calc = Calculator(_model())
+    with pytest.raises(DataError, match="N"):
+        atoms.get_forces()
+    water = molecule("H2O")
+    water.calc = Calculator(_model(outputs=("energy",)))
+    with pytest.raises(PropertyNotImplementedError):
+        water.get_dipole_moment()
+    water.get_forces()
+    with pytest.raises(SpecificationError, match="periodic"):
+        water.get_stress()
+
+
+@pytest.mark.compiled
+def test_compiled_and_plain_results_agree():
+    atoms = ethanol()
+    model = _model(outputs=("energy",), name="eann")
+    atoms.calc = Calculator(model)
+    plain = atoms.get_forces()
+    atoms.calc = Calculator(model, compile=True)
+    np.testing.assert_allclose(atoms.get_forces(), plain, atol=1e-8)
