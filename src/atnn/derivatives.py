@@ -47,7 +47,7 @@ def strained(edges: Edges, strain: Float[Tensor, "structures 3 3"], structures: 
 
 
 def differentiate(
-    energy: Float[Tensor, " structures"],
+    energy: Float[Tensor, " structures"] | None,
     variables: Leaves,
     structures: Structures,
     outputs: Iterable[str],
@@ -56,7 +56,7 @@ def differentiate(
     """Derivatives of the energy that the outputs ask for.
 
     Args:
-        energy: Energies of each structure [eV], a function of the variables.
+        energy: Energies of each structure [eV], a function of the variables; None of a model without.
         variables: From :func:`leaves`.
         structures: For the volumes.
         outputs: Any names; those that are not derivatives are left out.
@@ -67,7 +67,7 @@ def differentiate(
         ``virial`` = -dE/dstrain [eV], as asked for.
     """
     wanted = [variable for variable in variables if variable is not None]
-    if not wanted:
+    if energy is None or not wanted:
         return {}
     gradients = iter(torch.autograd.grad(energy.sum(), wanted, create_graph=create_graph, materialize_grads=True))
     results = {}

@@ -26,6 +26,8 @@ class Model(nn.Module):
         seed: Of the random start of the weights.
     """
 
+    rows: Tensor
+
     def __init__(
         self,
         specification: ModelSpecification,
@@ -69,7 +71,7 @@ class Model(nn.Module):
     @property
     def outputs(self) -> frozenset[str]:
         """Everything the model can give, derivatives included."""
-        direct = {name for readout in self.readouts.values() for name in readout.outputs}
+        direct = {name for output in self.specification.outputs for name in READOUTS[output].outputs}
         return frozenset(direct | ({"forces", "stress", "virial"} if "energy" in direct else set()))
 
     def set_reference_energies(self, energies: Mapping[int, float]) -> None:
@@ -79,7 +81,7 @@ class Model(nn.Module):
     def set_energy_scale(self, scale: float) -> None:
         """Unit of the energy network [eV], such as the root mean square of the training forces."""
         if "energy" in self.readouts:
-            self.readouts["energy"].scale.fill_(scale)
+            self.readouts["energy"].get_buffer("scale").fill_(scale)
 
     def set_neighbor_count(self, mean_neighbors: float) -> None:
         """Mean number of neighbors in the training data, which scales the sums over neighbors."""
