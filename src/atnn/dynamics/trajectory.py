@@ -193,7 +193,8 @@ class Trajectory:
             known = ", ".join(self.quantities) or "no frames yet"
             raise DataError(f"no {name!r} in the trajectory", where=str(self.path), remedy=f"it has: {known}")
         stop = len(self) if stop is None else min(stop, len(self))
-        parts, begin = [], 0
+        parts: list[Tensor] = []
+        begin = 0
         for path, count in zip(self._chunks, self.chunk_lengths, strict=True):
             low, high = max(start - begin, 0), min(stop - begin, count)
             if low < high or not parts:
@@ -215,7 +216,7 @@ class Trajectory:
     def structures(self, frame: int) -> Structures:
         """All structures at one frame; negative frames count from the end."""
         frame = range(len(self))[frame]
-        static = {name: self._static.get(name) for name in _STATIC}
+        static: dict[str, Any] = {name: self._static.get(name) for name in _STATIC}
         positions = self.read("positions", frame, frame + 1)[0]
         static["cell"] = static["cell"].to(positions.dtype)
         return Structures(positions=positions, **static)
@@ -350,7 +351,7 @@ def _load(path: Path) -> dict[str, Tensor]:
         raise _damaged(path, error) from error
 
 
-def _opened(path: Path) -> safe_open:
+def _opened(path: Path) -> Any:
     try:
         return safe_open(path, framework="pt")
     except (OSError, SafetensorError) as error:

@@ -13,7 +13,7 @@ from atnn.representations import EANN, REANN, EANNSpecification, REANNSpecificat
 from atnn.specification import Specification
 
 REPRESENTATIONS = {"eann": (EANNSpecification, EANN), "reann": (REANNSpecification, REANN)}
-READOUTS = {"energy": EnergyReadout, "dipole": DipoleReadout}
+READOUTS: dict[str, type[EnergyReadout] | type[DipoleReadout]] = {"energy": EnergyReadout, "dipole": DipoleReadout}
 TERMS = {"zbl": (ZBLSpecification, ZBL)}
 
 RepresentationSpecification = Annotated[EANNSpecification | REANNSpecification, Field(discriminator="name")]
