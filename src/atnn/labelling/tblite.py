@@ -64,7 +64,7 @@ class TbliteLabeller:
             )
         result = self._run(structure, charge, spin, bool(periodic.all()))
         labels = {
-            "energy": np.asarray(result.get("energy")) * hartree,
+            "energy": np.asarray(result.get("energy") * hartree),
             "forces": -result.get("gradient") * (hartree / bohr),
             "charges": np.asarray(result.get("charges")),
         }
