@@ -1,0 +1,19 @@
+"""What an experiment sees: spectra from trajectories, normal modes from potentials."""
+
+from atnn.observables.correlation import autocorrelation
+from atnn.observables.harmonic import ModeMatch, NormalModes, harmonic, match_modes
+from atnn.observables.infrared import infrared, power_spectrum
+from atnn.observables.relaxation import relax
+from atnn.observables.spectrum import Spectrum
+
+__all__ = [
+    "ModeMatch",
+    "NormalModes",
+    "Spectrum",
+    "autocorrelation",
+    "harmonic",
+    "infrared",
+    "match_modes",
+    "power_spectrum",
+    "relax",
+]

@@ -1,0 +1,186 @@
+"""Normal modes: harmonic frequencies and infrared intensities from forces and dipoles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from ase.data import atomic_masses
+from jaxtyping import Float, Int
+from scipy.optimize import linear_sum_assignment
+
+from atnn.errors import DataError
+from atnn.model import Potential
+from atnn.observables.infrared import KM_PER_MOL
+from atnn.structures import Structures
+from atnn.units import acceleration, light_speed_cm_per_fs
+
+# Smallest singular value, over the largest, of a rigid motion that counts; a linear molecule bent by less
+# than 1e-2 Angstrom is linear
+RIGID = 3e-3
+
+
+@dataclass(frozen=True)
+class NormalModes:
+    """Vibrations of one structure, rigid motions removed.
+
+    Attributes:
+        frequencies: Wavenumbers, ascending; imaginary ones negative [cm^-1].
+        intensities: Infrared intensities [km/mol], or None where the potential gives no dipole.
+        modes: Mass-weighted displacements, orthonormal rows.
+        positions: Positions at which the Hessian was taken [Angstrom].
+        numbers: Atomic numbers.
+        masses: Masses [amu].
+        rigid: Number of translations and rotations removed.
+        largest_force: Largest force at these positions [eV/Angstrom]; frequencies mean little unless small.
+    """
+
+    frequencies: Float[np.ndarray, " modes"]
+    intensities: Float[np.ndarray, " modes"] | None
+    modes: Float[np.ndarray, "modes atoms 3"]
+    positions: Float[np.ndarray, "atoms 3"]
+    numbers: Int[np.ndarray, " atoms"]
+    masses: Float[np.ndarray, " atoms"]
+    rigid: int
+    largest_force: float
+
+    @property
+    def displacements(self) -> Float[np.ndarray, "modes atoms 3"]:
+        """Cartesian displacements of the modes for a mass-weighted amplitude of one [amu^-1/2]."""
+        return self.modes / np.sqrt(self.masses)[:, None]
+
+
+def harmonic(
+    potential: Potential,
+    structures: Structures,
+    *,
+    displacement: float = 0.005,
+    masses: Float[np.ndarray, " atoms"] | None = None,
+    atoms_at_once: int = 5000,
+) -> NormalModes:
+    """Normal modes of one structure, with central differences of forces and dipoles.
+
+    All displaced geometries go through the potential in one batch. Translations and rotations (translations
+    only, with periodicity) are projected out, so that 3 N - 6 modes remain, 3 N - 5 of a linear molecule.
+
+    Args:
+        potential: Gives ``forces``, and ``dipole`` if there shall be intensities.
+        structures: One relaxed structure, in double precision where the potential uses it.
+        displacement: Displacement of each coordinate to both sides [Angstrom].
+        masses: Masses [amu]; the standard atomic weights when not given.
+        atoms_at_once: Largest number of atoms in one call of the potential.
+
+    Raises:
+        DataError: Not exactly one structure.
+    """
+    if len(structures) != 1:
+        raise DataError(
+            f"normal modes are of one structure, not of {len(structures)}",
+            where="harmonic",
+            remedy="call harmonic(potential, structures.select([index])) for each",
+        )
+    numbers = structures.numbers.cpu().numpy()
+    masses = atomic_masses[numbers] if masses is None else np.asarray(masses, dtype=float)
+    positions = structures.positions.detach().cpu().double().numpy()
+    names = ("energy", "forces", *({"dipole"} & set(potential.outputs)))
+    here = potential(structures, names)
+    hessian, slopes = _differences(potential, structures, names, displacement, atoms_at_once)
+    weights = np.repeat(np.sqrt(masses), 3)
+    internal = _internal_space(positions, masses, periodic=bool(structures.pbc.any()))
+    matrix = internal.T @ (hessian / np.outer(weights, weights)) @ internal
+    eigenvalues, vectors = np.linalg.eigh(matrix)
+    modes = (internal @ vectors).T
+    angular = np.sign(eigenvalues) * np.sqrt(np.abs(eigenvalues) * acceleration)
+    return NormalModes(
+        frequencies=angular / (2 * np.pi * light_speed_cm_per_fs),
+        intensities=None if slopes is None else KM_PER_MOL * ((modes / weights @ slopes) ** 2).sum(axis=1),
+        modes=modes.reshape(len(modes), len(numbers), 3),
+        positions=positions,
+        numbers=numbers,
+        masses=masses,
+        rigid=len(weights) - len(modes),
+        largest_force=float(here["forces"].norm(dim=1).max()),
+    )
+
+
+class ModeMatch(NamedTuple):
+    """Which mode of ``b`` belongs to each mode of ``a``.
+
+    Attributes:
+        order: Index into the modes of ``b`` for each mode of ``a``.
+        overlaps: Squared overlap of each pair, from zero to one.
+    """
+
+    order: Int[np.ndarray, " modes"]
+    overlaps: Float[np.ndarray, " modes"]
+
+
+def match_modes(a: NormalModes, b: NormalModes) -> ModeMatch:
+    """Pair the modes of two calculations of one molecule by the overlap of their displacements.
+
+    The second is turned onto the first before, because relaxed geometries may be rotated against each other.
+
+    Raises:
+        DataError: The two are not of the same atoms in the same order.
+    """
+    if not np.array_equal(a.numbers, b.numbers) or len(a.modes) != len(b.modes):
+        raise DataError(
+            "the normal modes are of different structures",
+            where="match_modes",
+            remedy="give two calculations of the same atoms in the same order",
+        )
+    rotation = _rotation(a.positions, b.positions, a.masses)
+    turned = (b.modes @ rotation.T).reshape(len(b.modes), -1)
+    overlaps = (a.modes.reshape(len(a.modes), -1) @ turned.T) ** 2
+    rows, order = linear_sum_assignment(overlaps, maximize=True)
+    return ModeMatch(order, overlaps[rows, order])
+
+
+def _differences(
+    potential: Potential, structures: Structures, names: tuple[str, ...], displacement: float, atoms_at_once: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Symmetric Hessian [3 N, 3 N] and dipole derivatives [3 N, 3] by central differences."""
+    count = len(structures.numbers)
+    per_call = max(1, atoms_at_once // (2 * count))
+    rows, slopes = [], []
+    for first in range(0, 3 * count, per_call):
+        chosen = range(first, min(first + per_call, 3 * count))
+        batch = structures.select([0] * (2 * len(chosen)))
+        positions = batch.positions.clone().reshape(len(chosen), 2, 3 * count)
+        for row, coordinate in enumerate(chosen):
+            positions[row, 0, coordinate] += displacement
+            positions[row, 1, coordinate] -= displacement
+        results = potential(batch.replace(positions=positions.reshape(-1, 3)), names)
+        # the distance as the positions hold it, which in single precision is not what was asked for
+        width = torch.stack([positions[r, 0, c] - positions[r, 1, c] for r, c in enumerate(chosen)]).double().cpu()
+        forces = results["forces"].detach().cpu().double().reshape(len(chosen), 2, -1)
+        rows.append(-(forces[:, 0] - forces[:, 1]) / width[:, None])
+        if "dipole" in names:
+            dipoles = results["dipole"].detach().cpu().double().reshape(len(chosen), 2, 3)
+            slopes.append((dipoles[:, 0] - dipoles[:, 1]) / width[:, None])
+    hessian = torch.cat(rows).numpy()
+    return 0.5 * (hessian + hessian.T), torch.cat(slopes).numpy() if slopes else None
+
+
+def _internal_space(positions: np.ndarray, masses: np.ndarray, periodic: bool) -> np.ndarray:
+    """Orthonormal basis [3 N, 3 N - rigid] of mass-weighted displacements without rigid motion."""
+    roots = np.sqrt(masses)
+    rigid = [np.outer(roots, axis).ravel() / np.sqrt(masses.sum()) for axis in np.eye(3)]
+    if not periodic:
+        arms = positions - masses @ positions / masses.sum()
+        turns = np.array([(roots[:, None] * np.cross(axis, arms)).ravel() for axis in np.eye(3)])
+        _, sizes, axes = np.linalg.svd(turns, full_matrices=False)
+        if sizes[0] > RIGID:
+            rigid.extend(axes[sizes > RIGID * sizes[0]])
+    _, _, basis = np.linalg.svd(np.array(rigid), full_matrices=True)
+    return basis[len(rigid) :].T
+
+
+def _rotation(target: np.ndarray, source: np.ndarray, masses: np.ndarray) -> np.ndarray:
+    """Proper rotation that turns ``source`` onto ``target`` about the centers of mass (Kabsch)."""
+    weights = masses / masses.sum()
+    covariance = ((target - weights @ target) * weights[:, None]).T @ (source - weights @ source)
+    u, _, v = np.linalg.svd(covariance)
+    return u @ np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ v))]) @ v
