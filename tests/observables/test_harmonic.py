@@ -9,15 +9,15 @@ from ase import Atoms
 from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.vibrations import Infrared, Vibrations
-from dynamics.analytic import FromAse, Morse, Wells
 from scipy.spatial.transform import Rotation
-from systems import ethanol, single_atom
 
 from atnn.errors import DataError, DynamicsError
 from atnn.observables import NormalModes, harmonic, match_modes, relax
 from atnn.observables.infrared import KM_PER_MOL
 from atnn.structures import Structures
 from atnn.units import acceleration, debye, light_speed_cm_per_fs
+from dynamics.analytic import FromAse, Morse, Wells
+from systems import ethanol, single_atom
 
 MORSE = Morse()
 
@@ -112,8 +112,8 @@ def test_modes_do_not_depend_on_place_orientation_or_batching(water):
     turn = torch.as_tensor(Rotation.from_rotvec([0.3, -1.0, 2.0]).as_matrix())
     moved = structures.replace(positions=structures.positions @ turn.T + 4.0)
     one, other = harmonic(potential, structures), harmonic(potential, moved, atoms_at_once=20)
-    assert one.frequencies == pytest.approx(other.frequencies, abs=0.1)
-    assert one.intensities == pytest.approx(other.intensities, rel=1e-3)
+    assert one.frequencies == pytest.approx(other.frequencies, abs=0.5)
+    assert one.intensities == pytest.approx(other.intensities, rel=5e-3)
     match = match_modes(one, other)
     assert match.order.tolist() == [0, 1, 2]
     assert match.overlaps == pytest.approx([1.0, 1.0, 1.0], abs=1e-4)
@@ -161,7 +161,9 @@ def test_modes_are_matched_by_shape_and_not_by_order(water):
 def test_modes_of_different_molecules_are_not_matched(water):
     potential, structures = water
     with pytest.raises(DataError, match="different structures"):
-        match_modes(harmonic(potential, structures), harmonic(MORSE, Structures.from_ase(Atoms("NO", [[0] * 3, [1] * 3]))))
+        match_modes(
+            harmonic(potential, structures), harmonic(MORSE, Structures.from_ase(Atoms("NO", [[0] * 3, [1] * 3])))
+        )
 
 
 def test_an_atom_has_no_vibration():

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from dynamics.analytic import Morse, Wells, diatomics, single_atoms
-from systems import ethanol
 
 from atnn.dynamics import State, VelocityVerlet, maxwell_boltzmann, run
 from atnn.dynamics.state import inertia_tensors, sum_atoms
 from atnn.structures import Structures
 from atnn.units import acceleration
+from dynamics.analytic import Morse, Wells, diatomics, single_atoms
+from systems import ethanol
 
 
 def moving(temperature: float = 600.0) -> State:

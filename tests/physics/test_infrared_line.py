@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from dynamics.analytic import Morse, diatomics
 
 from atnn.dynamics import State, Trajectory, VelocityVerlet, maxwell_boltzmann, run
 from atnn.observables import harmonic, infrared, power_spectrum
+from dynamics.analytic import Morse, diatomics
 
 
 def test_line_of_a_diatomic_has_the_harmonic_position_and_intensity(tmp_path):
@@ -32,7 +32,11 @@ def test_line_of_a_diatomic_has_the_harmonic_position_and_intensity(tmp_path):
     assert spectrum.integral() == pytest.approx(mode.intensities[0], rel=0.01)
     assert timestep == 2.0
     states = power_spectrum(
-        trajectory.read("velocities").reshape(-1, 4, 2, 3), trajectory.masses[:2], timestep, temperature, resolution=20.0
+        trajectory.read("velocities").reshape(-1, 4, 2, 3),
+        trajectory.masses[:2],
+        timestep,
+        temperature,
+        resolution=20.0,
     )
     assert states.peak() == pytest.approx(spectrum.peak(), abs=0.5)
     assert states.integral() == pytest.approx(1.0, rel=0.01)

@@ -141,13 +141,13 @@ def conserved_degrees(
     if free is not None and not bool(free.all()):
         return degrees
     momenta = masses.double()[:, None] * velocities.double()
-    still = _vanishes(structures, momenta)
+    still = _vanishes(structures, momenta, momenta.norm(dim=1))
     degrees = degrees - 3 * still.long()
     arms, inertia = inertia_tensors(structures, masses)
     turning = torch.linalg.cross(arms, momenta)
     moments = torch.linalg.eigvalsh(inertia)
     rank = (moments > LINEAR_INERTIA * moments[:, -1:].clamp(min=1e-12)).sum(1)
-    still_turning = _vanishes(structures, turning) & ~structures.pbc.any(1)
+    still_turning = _vanishes(structures, turning, arms.norm(dim=1) * momenta.norm(dim=1)) & ~structures.pbc.any(1)
     return (degrees - rank * still_turning.long()).clamp(min=0)
 
 
@@ -171,6 +171,8 @@ def sum_atoms(structures: Structures, values: Float[Tensor, "atoms *rest"]) -> F
     return total.index_add_(0, structures.batch, values)
 
 
-def _vanishes(structures: Structures, parts: Float[Tensor, "atoms 3"]) -> Bool[Tensor, " structures"]:
+def _vanishes(
+    structures: Structures, parts: Float[Tensor, "atoms 3"], sizes: Float[Tensor, " atoms"]
+) -> Bool[Tensor, " structures"]:
     total = sum_atoms(structures, parts).norm(dim=1)
-    return total <= ZERO_MOMENTUM * sum_atoms(structures, parts.norm(dim=1)[:, None]).squeeze(1)
+    return total <= ZERO_MOMENTUM * sum_atoms(structures, sizes)
