@@ -15,10 +15,11 @@ setup: $(STAMP)
 
 # torch first and alone: the package's kernels and optional dependencies are resolved against that exact version.
 $(STAMP):
+	@echo "== setting up $(VENV) (a minute or two)"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	rm -f $(VENV)/.installed-*
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install -qq --constraint constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install -qq --constraint constraints.txt --editable '.[dev]'
 	touch $(STAMP)
 
 demo: setup
