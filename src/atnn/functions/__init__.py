@@ -1,6 +1,6 @@
 """Cutoff functions and networks that representations and readouts are made of."""
 
-from atnn.functions.cutoffs import cosine_squared, polynomial
+from atnn.functions.cutoffs import polynomial
 from atnn.functions.networks import ElementNetwork
 
-__all__ = ["ElementNetwork", "cosine_squared", "polynomial"]
+__all__ = ["ElementNetwork", "polynomial"]

@@ -2,21 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
-
-
-def cosine_squared(lengths: Float[Tensor, " pairs"], cutoff: float) -> Float[Tensor, " pairs"]:
-    """``[(cos(pi r / r_c) + 1) / 2]^2`` below the cutoff, zero beyond; three derivatives vanish there.
-
-    Source: EANN, doi:10.1021/acs.jpclett.9b02037.
-    """
-    x = torch.clamp(lengths / cutoff, max=1.0)
-    half = 0.5 * torch.cos(math.pi * x) + 0.5
-    return half * half
 
 
 def polynomial(x: Float[Tensor, " pairs"], order: int = 6) -> Float[Tensor, " pairs"]:

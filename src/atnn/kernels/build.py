@@ -23,6 +23,7 @@ FLAGS = (
     "-mprefer-vector-width=512",
     "-ffp-contract=fast",
     "-fno-math-errno",
+    "-Wno-ignored-attributes",
     "-fno-trapping-math",
     "-std=c++20",
     "-shared",

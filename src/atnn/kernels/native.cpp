@@ -3,10 +3,16 @@
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/cos.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/mul.h>
+#include <ATen/ops/sin.h>
 #include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
+#include <cmath>
+#include <cstring>
 #include <vector>
 
 namespace {
@@ -18,62 +24,76 @@ int64_t grain(int64_t atoms, int64_t work_per_atom) {
   return std::max<int64_t>(1, 40000 / std::max<int64_t>(1, work_per_atom));
 }
 
+// KB numbers that the compiler keeps in vector registers.
+template <typename T, int KB>
+struct Vec {
+  typedef T type __attribute__((vector_size(KB * sizeof(T)), aligned(alignof(T))));
+};
+template <typename T>
+struct Vec<T, 1> {
+  typedef T type;
+};
+
+template <typename V, typename T>
+inline V load(const T* from) {
+  V v;
+  std::memcpy(&v, from, sizeof(V));
+  return v;
+}
+
 // One block of KB channels held in registers while the pairs of one atom stream by.
 template <typename T, int M, int KB>
 inline void moments_block(const T* a, const T* b, T* out, int64_t begin, int64_t end, int64_t k_total, int64_t k0) {
-  T acc[M][KB];
-  for (int m = 0; m < M; ++m)
-    for (int k = 0; k < KB; ++k) acc[m][k] = 0;
+  typedef typename Vec<T, KB>::type V;
+  V acc[M] = {};
   for (int64_t e = begin; e < end; ++e) {
-    const T* be = b + e * k_total + k0;
+    const V be = load<V>(b + e * k_total + k0);
     const T* ae = a + e * M;
-    for (int m = 0; m < M; ++m) {
-      const T am = ae[m];
-#pragma GCC ivdep
-      for (int k = 0; k < KB; ++k) acc[m][k] += am * be[k];
-    }
+#pragma GCC unroll 20
+    for (int m = 0; m < M; ++m) acc[m] += ae[m] * be;
   }
-  for (int m = 0; m < M; ++m)
-    for (int k = 0; k < KB; ++k) out[m * k_total + k0 + k] = acc[m][k];
+  for (int m = 0; m < M; ++m) std::memcpy(out + m * k_total + k0, &acc[m], sizeof(V));
 }
 
 template <typename T, int M, int KB>
 inline void contract_angular_block(const T* a, const T* g, T* out, int64_t begin, int64_t end, int64_t k_total,
                                    int64_t k0) {
-  T held[M][KB];
-  for (int m = 0; m < M; ++m)
-    for (int k = 0; k < KB; ++k) held[m][k] = g[m * k_total + k0 + k];
+  typedef typename Vec<T, KB>::type V;
+  V held[M];
+  for (int m = 0; m < M; ++m) held[m] = load<V>(g + m * k_total + k0);
   for (int64_t e = begin; e < end; ++e) {
     const T* ae = a + e * M;
-    T acc[KB] = {};
-    for (int m = 0; m < M; ++m) {
-      const T am = ae[m];
-#pragma GCC ivdep
-      for (int k = 0; k < KB; ++k) acc[k] += am * held[m][k];
-    }
-    for (int k = 0; k < KB; ++k) out[e * k_total + k0 + k] = acc[k];
+    V acc = ae[0] * held[0];
+#pragma GCC unroll 20
+    for (int m = 1; m < M; ++m) acc += ae[m] * held[m];
+    std::memcpy(out + e * k_total + k0, &acc, sizeof(V));
   }
 }
 
 template <typename T, int M, int KB>
 inline void contract_radial_block(const T* b, const T* g, T* out, int64_t begin, int64_t end, int64_t k_total,
                                   int64_t k0) {
-  T held[KB][M];  // transposed: the inner loop runs over components without a horizontal sum
+  // Transposed and padded to full vectors: the inner loop runs over components without a horizontal sum.
+  constexpr int P = M == 1 ? 1 : M <= 4 ? 4 : M <= 8 ? 8 : M <= 16 ? 16 : 32;
+  typedef typename Vec<T, P>::type V;
+  T table[KB][P] = {};
   for (int m = 0; m < M; ++m)
-    for (int k = 0; k < KB; ++k) held[k][m] = g[m * k_total + k0 + k];
+    for (int k = 0; k < KB; ++k) table[k][m] = g[m * k_total + k0 + k];
+  V held[KB];
+  for (int k = 0; k < KB; ++k) held[k] = load<V>(table[k]);
   for (int64_t e = begin; e < end; ++e) {
     const T* be = b + e * k_total + k0;
-    T acc[M] = {};
-    for (int k = 0; k < KB; ++k) {
-      const T bk = be[k];
-#pragma GCC ivdep
-      for (int m = 0; m < M; ++m) acc[m] += bk * held[k][m];
-    }
+    V acc = be[0] * held[0], other = {};  // two sums, so that one product need not wait for the last
+#pragma GCC unroll 16
+    for (int k = 1; k < KB; ++k) (k % 2 ? other : acc) += be[k] * held[k];
+    acc += other;
+    T row[P];
+    std::memcpy(row, &acc, sizeof(V));
     T* o = out + e * M;
     if (k0 == 0)
-      for (int m = 0; m < M; ++m) o[m] = acc[m];
+      std::memcpy(o, row, M * sizeof(T));
     else
-      for (int m = 0; m < M; ++m) o[m] += acc[m];
+      for (int m = 0; m < M; ++m) o[m] += row[m];
   }
 }
 
@@ -192,6 +212,30 @@ Tensor sum_pairs(const Tensor& pairs, const Tensor& reverse, const Tensor& offse
   return out;
 }
 
+// Derivative of the given order of [(cos(pi r / rc) + 1) / 2]^2 = 3/8 + cos(pi x) / 2 + cos(2 pi x) / 8.
+Tensor cosine_squared(const Tensor& lengths, double cutoff, int64_t order) {
+  auto r = lengths.contiguous();
+  // ATen's cosine is vectorised, the C library's is not.
+  auto angle = at::mul(r, M_PI / cutoff);
+  auto cosine = at::cos(angle), sine = order % 2 ? at::sin(angle) : cosine;
+  auto out = at::empty_like(r);
+  AT_DISPATCH_FLOATING_TYPES(r.scalar_type(), "atnn_cosine_squared", [&] {
+    const scalar_t *rp = r.const_data_ptr<scalar_t>(), *c = cosine.const_data_ptr<scalar_t>();
+    const scalar_t* s = sine.const_data_ptr<scalar_t>();
+    scalar_t* op = out.mutable_data_ptr<scalar_t>();
+    // The n-th derivative of cos is +cos, -sin, -cos, +sin in turn.
+    const double sign = order % 4 == 1 || order % 4 == 2 ? -1.0 : 1.0, power = sign * std::pow(M_PI / cutoff, order);
+    const scalar_t first = 0.5 * power, second = 0.125 * std::ldexp(power, order), limit = cutoff;
+    const scalar_t constant = order == 0 ? 0.375 : 0.0;
+    const bool odd = order % 2;
+    for (int64_t e = 0; e < r.numel(); ++e) {
+      const scalar_t one = odd ? s[e] : c[e], two = odd ? 2 * s[e] * c[e] : 2 * c[e] * c[e] - 1;
+      op[e] = rp[e] < limit ? constant + first * one + second * two : scalar_t(0);
+    }
+  });
+  return out;
+}
+
 // Each pair once -> both directions, sorted by center, with the position of the opposite direction.
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> mirror_pairs(const Tensor& half_i, const Tensor& half_j,
                                                                 const Tensor& half_shifts, int64_t atoms) {
@@ -229,5 +273,6 @@ TORCH_LIBRARY_IMPL(atnn, CPU, m) {
   m.impl("contract_radial", contract_radial);
   m.impl("sum_centers", sum_pairs<false>);
   m.impl("sum_neighbors", sum_pairs<true>);
+  m.impl("cosine_squared", cosine_squared);
   m.impl("mirror_pairs", mirror_pairs);
 }
