@@ -142,8 +142,10 @@ def _content(inspection: Inspection) -> Table:
     if inspection.shortest_distance < float("inf"):
         rows["shortest distance [Angstrom]"] = f"{inspection.shortest_distance:.4f}"
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column()
     for name, value in rows.items():
-        table.add_row(Text(name, style="bold"), Text(value))
+        table.add_row(Text(name, style="bold"), Text(value, overflow="fold"))
     return table
 
 
@@ -152,5 +154,6 @@ def _labels(summary: Summary) -> Table:
     for name, label in summary.labels.items():
         frames = f"{label.count} of {summary.frames}" if label.missing else f"{label.count}"
         shown = f"{label.minimum:.6g} to {label.maximum:.6g} {quantity(name).unit}" if label.values else "-"
-        table.add_row(name, label.key, label.unit, frames, shown, f"{label.rms:.4g}")
+        key = Text(label.key, overflow="fold")
+        table.add_row(name, key, label.unit, frames, shown, f"{label.rms:.4g}")
     return table

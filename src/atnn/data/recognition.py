@@ -55,7 +55,11 @@ class Recogniser:
                 remedy='declare them, e.g. units={"energy": "hartree", "length": "bohr"} '
                 "(on the command line: --units energy=hartree,length=bohr)",
             )
-        self.factors = unit_factors({**(form.units or {}), **(units or {})}, where)
+        own, declared = dict(form.units or {}), dict(units or {})
+        if {"energy", "length"} & set(declared):
+            # what follows from energy and length follows from the declared ones
+            own = {name: unit for name, unit in own.items() if name in ("energy", "length")}
+        self.factors = unit_factors({**own, **declared}, where)
         self.aliases = form.aliases
         self.chosen: dict[str, str] = {}
         self.unread: Counter[str] = Counter()

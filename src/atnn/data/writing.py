@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 import os
 from collections.abc import Iterable, Iterator
+from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -38,7 +39,7 @@ def write_extxyz(path: str | os.PathLike, data: Labelled | Dataset) -> None:
     write_atomically(path, write)
 
 
-def _write_frames(stream: IO[str], batches: Iterable[Labelled]) -> None:
+def _write_frames(stream: TextIOWrapper, batches: Iterable[Labelled]) -> None:
     for batch in batches:
         ends = np.cumsum(batch.structures.counts.cpu().numpy())
         for index, end in enumerate(ends):

@@ -7,10 +7,12 @@ means there; the columns are split here, four times as fast.
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Iterator
+from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from ase.io.extxyz import key_val_str_to_dict
@@ -18,6 +20,7 @@ from ase.io.extxyz import key_val_str_to_dict
 from atnn.data.raw import ASE_UNITS, Format, RawFrame, numbers_of
 from atnn.errors import DataError
 
+_TENSOR = re.compile(r"(?<!\S)(stress|virial)=")
 _KINDS = {"R": np.float64, "I": np.int64}
 
 
@@ -41,18 +44,18 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
             ) from error
 
 
-def _open(path: Path) -> Any:
+def _open(path: Path) -> TextIOWrapper:
     return gzip.open(path, "rt") if path.suffix == ".gz" else open(path)
 
 
-def _first_lines(stream: IO[str]) -> Iterator[str]:
+def _first_lines(stream: TextIOWrapper) -> Iterator[str]:
     """First lines of frames, empty lines between frames skipped."""
     while line := stream.readline():
         if line.strip():
             yield line
 
 
-def _read_frame(stream: IO[str], first: str, where: str, before: int) -> tuple[RawFrame, int]:
+def _read_frame(stream: TextIOWrapper, first: str, where: str, before: int) -> tuple[RawFrame, int]:
     try:
         count = int(first)
     except ValueError:
@@ -72,7 +75,7 @@ def _read_frame(stream: IO[str], first: str, where: str, before: int) -> tuple[R
     if count < 1:
         raise DataError("frame without atoms", where=where, remedy="remove the frame")
     try:
-        info = key_val_str_to_dict(comment)
+        info = _parse(comment)
     except (ValueError, IndexError) as error:
         raise DataError(f"comment line cannot be read ({error})", where=where, remedy="write key=value pairs") from None
     columns = _columns(lines, str(info.pop("Properties", "species:S:1:pos:R:3")), where)
@@ -83,6 +86,12 @@ def _read_frame(stream: IO[str], first: str, where: str, before: int) -> tuple[R
     cell = _cell(info)
     pbc = np.broadcast_to(np.asarray(info.pop("pbc", bool(cell.any())), dtype=bool), (3,))
     return RawFrame(numbers, positions, cell, pbc, info, columns, where), count + 2
+
+
+def _parse(comment: str) -> dict[str, Any]:
+    # ASE insists on nine numbers under these names; six (Voigt) are as common
+    renamed = _TENSOR.sub(r"_tensor_\1=", comment)
+    return {key.removeprefix("_tensor_"): value for key, value in key_val_str_to_dict(renamed).items()}
 
 
 def _columns(lines: list[str], properties: str, where: str) -> dict[str, np.ndarray]:

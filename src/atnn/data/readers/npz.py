@@ -23,7 +23,7 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
         DataError: The archive is damaged, or lacks positions or atomic numbers.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files if archive[name].dtype.kind in "fiu"}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"cannot be read ({error})", where=str(path), remedy="copy the file again") from None

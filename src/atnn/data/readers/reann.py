@@ -12,9 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import partial
+from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def read_frames(path: Path, fractional: bool = False, dipole_sign: int = -1) -> 
                 index += 1
 
 
-def _frame(stream: IO[str], where: str, fractional: bool, dipole_sign: int) -> RawFrame:
+def _frame(stream: TextIOWrapper, where: str, fractional: bool, dipole_sign: int) -> RawFrame:
     cell = np.array([line.split()[:3] for line in islice(stream, 3)], dtype=np.float64)
     words = stream.readline().split()
     if cell.shape != (3, 3) or len(words) < 4 or words[0] != "pbc":
