@@ -68,11 +68,14 @@ def test_a_sharp_line_gets_the_width_asked_for(name):
 
 
 def test_error_band_shrinks_with_the_root_of_the_number_of_trajectories():
-    bands = []
-    for copies in (100, 1600):
-        spectrum = infrared(dipoles(copies, 2000, 2.0), 2.0, TEMPERATURE, resolution=30.0)
-        bands.append(spectrum.error[np.argmax(spectrum.intensity)])
-    assert bands[0] / bands[1] == pytest.approx(4.0, rel=0.25)
+    series = dipoles(1600, 800, 2.0)
+
+    def band(chosen):
+        spectrum = infrared(series[:, chosen], 2.0, TEMPERATURE, resolution=40.0)
+        return spectrum.error[np.argmax(spectrum.intensity)]
+
+    parts = [band(slice(first, first + 100)) for first in range(0, 1600, 100)]
+    assert np.mean(parts) / band(slice(None)) == pytest.approx(4.0, rel=0.1)
 
 
 def test_error_band_covers_the_truth():
@@ -111,8 +114,8 @@ def test_quantum_corrections_are_those_of_the_literature():
         assert quantum_correction(name, line, TEMPERATURE)[0] == pytest.approx(value)
         assert quantum_correction(name, np.array([0.0, 1e-3]), TEMPERATURE) == pytest.approx([1.0, 1.0], abs=1e-5)
     series = dipoles(3, 4000, 1.0)
-    ratio = infrared(series, 1.0, TEMPERATURE, correction="schofield").integral(1600, 1800)
-    ratio /= infrared(series, 1.0, TEMPERATURE).integral(1600, 1800)
+    ratio = infrared(series, 1.0, TEMPERATURE, correction="schofield").integral(1600.0, 1800.0)
+    ratio /= infrared(series, 1.0, TEMPERATURE).integral(1600.0, 1800.0)
     assert ratio == pytest.approx(expected["schofield"], rel=0.01)
 
 
@@ -126,13 +129,13 @@ def test_density_of_states_counts_the_degrees_of_freedom():
     rng = np.random.default_rng(0)
     masses, lines = np.array([1.0, 16.0]), np.array([[300.0, 900.0, 1500.0], [600.0, 600.0, 2500.0]])
     omega = 2 * np.pi * light_speed_cm_per_fs * lines
-    phases = rng.uniform(0, 2 * np.pi, size=(200, 2, 3))
+    phases = rng.uniform(0, 2 * np.pi, size=(50, 2, 3))
     speed = np.sqrt(2 * boltzmann * TEMPERATURE * acceleration / masses)[:, None]
     time = np.arange(4000)[:, None, None, None]
     spectrum = power_spectrum(speed * np.cos(omega * time + phases), masses, 1.0, TEMPERATURE)
     assert spectrum.integral() == pytest.approx(6.0, rel=0.01)
-    assert spectrum.integral(550, 650) == pytest.approx(2.0, rel=0.02)
-    assert spectrum.integral(2450, 2550) == pytest.approx(1.0, rel=0.02)
+    assert spectrum.integral(550.0, 650.0) == pytest.approx(2.0, rel=0.02)
+    assert spectrum.integral(2450.0, 2550.0) == pytest.approx(1.0, rel=0.02)
 
 
 def test_short_trajectories_say_what_they_resolve():

@@ -34,8 +34,8 @@ def test_positions_converge_with_order_two():
     def final(timestep):
         return run(moving(), Morse(), VelocityVerlet(timestep), round(16 / timestep)).state.structures.positions
 
-    exact = final(0.005)
-    timesteps = [0.4, 0.2, 0.1]
+    exact = final(0.02)
+    timesteps = [0.8, 0.4, 0.2]
     errors = [float((final(h) - exact).abs().max()) for h in timesteps]
     order = np.polyfit(np.log(timesteps), np.log(errors), 1)[0]
     assert order == pytest.approx(2.0, abs=0.1)
@@ -46,9 +46,9 @@ def test_oscillator_follows_the_exact_solution():
     start = torch.tensor([[0.1, -0.2, 0.3]], dtype=torch.float64)
     state = State.start(structures.replace(positions=start))
     omega = float(torch.sqrt(5.0 * acceleration / state.masses[0]))
-    report = run(state, Wells(5.0), VelocityVerlet(0.02), 2000, every=2000)
+    report = run(state, Wells(5.0), VelocityVerlet(0.05), 800, every=800)
     exact = start * np.cos(omega * 40.0)
-    torch.testing.assert_close(report.state.structures.positions, exact, atol=1e-5, rtol=0)
+    torch.testing.assert_close(report.state.structures.positions, exact, atol=5e-5, rtol=0)
 
 
 def test_turning_the_velocities_around_leads_back():
@@ -77,7 +77,7 @@ def test_momenta_are_conserved_in_each_structure():
 
 
 def test_energy_does_not_drift():
-    report = run(moving(), Morse(), VelocityVerlet(0.5), 8000, every=10)
+    report = run(moving(), Morse(), VelocityVerlet(0.5), 3000, every=10)
     assert report.drift_worst < 1e-4  # eV/atom/ps
 
 

@@ -32,18 +32,18 @@ def sampled(potential, integrator, *, copies: int, settle: int, steps: int, symb
     return np.mean(squares), np.mean(temperatures)
 
 
-@pytest.mark.parametrize("friction", [0.005, 0.05])
+@pytest.mark.parametrize("friction", [0.01, 0.05])
 def test_every_degree_of_freedom_of_every_element_reaches_the_temperature(friction):
     """Hydrogen and chlorine, along and across the bond: k_B T / 2 for each component."""
     from ase import Atoms
 
-    copies = 400
+    copies = 300
     structures = Structures.from_ase([Atoms("HCl", positions=[[0, 0, 0], [0, 0, 1.3]])] * copies)
     state, source = State.start(structures), generator(1)
     potential, integrator = Morse(length=1.3), Langevin(0.5, TEMPERATURE, friction)
     state = integrator.init(state, potential)
     total = torch.zeros(2, 3, dtype=torch.float64)
-    settle, steps = int(5 / friction), 1500
+    settle, steps = int(4 / friction), 800
     for step in range(settle + steps):
         state = integrator.step(state, potential, source)
         if step >= settle:
@@ -101,11 +101,11 @@ def test_free_atoms_diffuse_as_einstein_says():
 
 
 def test_bath_step_forgets_velocities_exponentially():
-    state = State.start(single_atoms(20_000), torch.full((20_000, 3), 0.02, dtype=torch.float64))
+    state = State.start(single_atoms(4000), torch.full((4000, 3), 0.02, dtype=torch.float64))
     after = step_o(state, 7.0, TEMPERATURE, 0.05, generator())
     width = np.sqrt(boltzmann * TEMPERATURE * acceleration / float(state.masses[0]))
-    assert float(after.velocities.mean()) == pytest.approx(0.02 * np.exp(-0.35), abs=4 * width / np.sqrt(60_000))
-    assert float(after.velocities.var()) == pytest.approx(width**2 * (1 - np.exp(-0.7)), rel=0.03)
+    assert float(after.velocities.mean()) == pytest.approx(0.02 * np.exp(-0.35), abs=4 * width / np.sqrt(12_000))
+    assert float(after.velocities.var()) == pytest.approx(width**2 * (1 - np.exp(-0.7)), rel=0.05)
 
 
 def test_without_friction_the_bath_is_not_there():

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from atnn.model.checks import check_structures
 from atnn.model.compiled import CompiledModel
+from atnn.model.inputs import Inputs
 from atnn.model.model import Model
 from atnn.neighbors import VerletList
-from atnn.structures import Structures
+from atnn.structures import Neighbors, Structures
 
 
 @runtime_checkable
@@ -51,13 +52,22 @@ class ModelPotential:
         self.outputs = model.outputs
         self._list = VerletList(model.cutoff, skin)
         self._compiled = CompiledModel(self.model) if compile else None
-        self._static = None
+        self._static: tuple[Neighbors, Inputs] | None = None
         self._checked: Tensor | None = None
 
     @property
     def builds(self) -> int:
         """How often the pair list was built."""
         return self._list.builds
+
+    def forget(self) -> None:
+        """Drop the pair list, so that the next result depends on nothing but its own arguments.
+
+        The order of the pairs, and with it the last bits of a sum, depends on where a list was built;
+        dynamics calls this at each checkpoint, so that a resumed run repeats the undisturbed one.
+        """
+        self._list.forget()
+        self._static = None
 
     def __call__(self, structures: Structures, outputs: Sequence[str]) -> dict[str, Tensor]:
         """The asked quantities, detached.

@@ -35,6 +35,10 @@ class VerletList:
             self.builds += 1
         return self._neighbors
 
+    def forget(self) -> None:
+        """Build anew at the next call, wherever the atoms are."""
+        self._last = self._neighbors = None
+
     def _outdated(self, new: Structures, old: Structures) -> bool:
         if self.skin <= 0 or new.positions.shape != old.positions.shape:
             return True

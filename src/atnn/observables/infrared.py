@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from atnn.errors import DataError
@@ -30,7 +29,7 @@ _CM_PER_ANGSTROM = 1e-8
 
 
 def infrared(
-    dipoles: Tensor | Float[np.ndarray, "time copies 3"],
+    dipoles: Tensor | np.ndarray,
     timestep: float,
     temperature: float,
     *,
@@ -53,7 +52,7 @@ def infrared(
     frequency; motion faster than half the sampling rate is folded down: sample every 4 fs or less.
 
     Args:
-        dipoles: Dipoles along the trajectories [e Angstrom], unwrapped where periodic.
+        dipoles: Dipoles [time, copies, 3] along the trajectories [e Angstrom], unwrapped where periodic.
         timestep: Time between two samples [fs].
         temperature: Temperature [K].
         volume: Volume of the structure [Angstrom^3].
@@ -95,8 +94,8 @@ def infrared(
 
 
 def power_spectrum(
-    velocities: Tensor | Float[np.ndarray, "time copies atoms 3"],
-    masses: Tensor | Float[np.ndarray, " atoms"],
+    velocities: Tensor | np.ndarray,
+    masses: Tensor | np.ndarray,
     timestep: float,
     temperature: float,
     *,
@@ -109,8 +108,8 @@ def power_spectrum(
     Its integral is the number of degrees of freedom that carry k_B T / 2 each.
 
     Args:
-        velocities: Velocities of copies of one structure [Angstrom/fs].
-        masses: Masses of its atoms [amu].
+        velocities: Velocities [time, copies, atoms, 3] of copies of one structure [Angstrom/fs].
+        masses: Masses [atoms] of the structure [amu].
         timestep: Time between two samples [fs].
         temperature: Temperature [K].
         resolution: Full width at half maximum that a sharp line gets [cm^-1].

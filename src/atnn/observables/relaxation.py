@@ -44,7 +44,7 @@ def relax(potential: Potential, structures: Structures, fmax: float = 1e-3, step
 class _Driven(Calculator):
     """A potential as ASE's optimiser wants it."""
 
-    implemented_properties = ("energy", "forces")
+    implemented_properties = ["energy", "forces"]  # noqa: RUF012, a list in ASE
 
     def __init__(self, potential: Potential, start: Structures):
         super().__init__()
