@@ -109,12 +109,13 @@ def test_slabs_are_refused():
         XTB(_structure(atoms))
 
 
-def test_a_labeller_is_a_potential_of_batches():
+def test_a_labeller_is_a_potential_of_batches(tmp_path):
+    potential = LabellerPotential(XTB, tmp_path / "labels.db", workers=0)
     structures = Structures.from_ase([molecule("H2O"), ethanol()])
-    found = LabellerPotential(XTB)(structures, ("energy", "forces", "dipole"))
+    found = potential(structures, ("energy", "forces", "dipole"))
     assert found["forces"].shape == (12, 3)
     alone = XTB(structures.select([1]))
     np.testing.assert_array_equal(found["forces"][3:], alone["forces"])
     np.testing.assert_array_equal(found["dipole"][1], alone["dipole"])
     with pytest.raises(LabellingError, match="gives no stress"):
-        LabellerPotential(XTB)(structures, ("stress",))
+        potential(structures, ("stress",))

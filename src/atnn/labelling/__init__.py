@@ -1,7 +1,8 @@
 """Reference calculations: labellers, the resumable label store, and the sampling of geometries to label."""
 
 from atnn.labelling.execution import Failure, LabellingResult, label
-from atnn.labelling.protocol import Labeller, LabellerPotential
+from atnn.labelling.potential import LabellerPotential
+from atnn.labelling.protocol import Labeller
 from atnn.labelling.pyscf import PyscfLabeller
 from atnn.labelling.sampling import relax, sample_geometries
 from atnn.labelling.tblite import TbliteLabeller

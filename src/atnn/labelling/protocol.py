@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from atnn.errors import LabellingError
-from atnn.quantities import quantity
 from atnn.structures import Structures
 
 Labels = dict[str, np.ndarray]
@@ -37,37 +36,6 @@ class Labeller(Protocol):
             LabellingError: The calculation cannot be done, failed, or did not converge.
         """
         ...
-
-
-class LabellerPotential:
-    """A labeller driven as a ``Potential``: the reference method itself in dynamics and observables.
-
-    Args:
-        labeller: The method; called once per structure and call, in this process.
-        outputs: Quantities that it gives for the structures in question.
-    """
-
-    def __init__(self, labeller: Labeller, outputs: Sequence[str] = ("energy", "forces", "dipole", "charges")):
-        self.labeller = labeller
-        self.outputs = frozenset(outputs)
-
-    def __call__(self, structures: Structures, outputs: Sequence[str]) -> dict[str, Tensor]:
-        """Asked quantities of every structure, [structures, ...] or [atoms, ...].
-
-        Raises:
-            LabellingError: A calculation failed, or the method does not give an asked quantity.
-        """
-        results = [self.labeller(structure) for structure in singles(structures)]
-        values = {}
-        for name in outputs:
-            if any(name not in result for result in results):
-                raise LabellingError(
-                    f"the labeller gives no {name}", remedy=f"it gives {', '.join(sorted(results[0]))}"
-                )
-            parts = [torch.as_tensor(result[name]) for result in results]
-            joined = torch.stack(parts) if quantity(name).per == "structure" else torch.cat(parts)
-            values[name] = joined.to(structures.positions)
-        return values
 
 
 def singles(structures: Structures) -> list[Structures]:

@@ -72,12 +72,14 @@ def sample_geometries(
     temperatures: Sequence[float] = (100.0, 300.0, 600.0, 1000.0),
     dynamics: float = 0.5,
     spacing: int = 50,
+    quantum: bool = True,
 ) -> Structures:
     """Geometries around a molecule as it will be met in dynamics: small vibrations to hot ones, and free rotors.
 
     Half of them (``dynamics``) are snapshots of Langevin dynamics at the labeller's level, in equal numbers from
-    each temperature; the others displace the minimum along its normal modes with the quantum-thermal amplitudes
-    of harmonic oscillators, which include zero-point motion: classical dynamics never stretches bonds that far.
+    each temperature; the others displace the minimum along its normal modes with the thermal amplitudes of
+    harmonic oscillators. Quantum amplitudes include zero-point motion: classical dynamics never stretches bonds
+    that far, path integrals do.
 
     Args:
         reference: One molecule near a minimum; it is relaxed first.
@@ -87,6 +89,7 @@ def sample_geometries(
         temperatures: Of the oscillators and of the dynamics [K].
         dynamics: Fraction taken from dynamics.
         spacing: Steps of 0.5 fs between snapshots.
+        quantum: Whether the oscillators are quantum ones.
 
     Raises:
         LabellingError: The molecule has no minimum, or is periodic; or nearly all displacements were rejected for
@@ -98,7 +101,8 @@ def sample_geometries(
     minimum = relax(reference, labeller)
     snapshots = round(count * dynamics)
     frames = [minimum.positions.detach().double().numpy()]
-    frames += _normal_mode_displacements(minimum, labeller, count - 1 - snapshots, temperatures, generator)
+    displaced = count - 1 - snapshots
+    frames += _normal_mode_displacements(minimum, labeller, displaced, temperatures, quantum, generator)
     shares = np.array_split(np.arange(snapshots), len(temperatures))
     for temperature, share in zip(temperatures, shares, strict=True):
         frames += _snapshots(minimum, labeller, len(share), temperature, spacing, generator)
@@ -135,9 +139,14 @@ def normal_modes(
 
 
 def _normal_mode_displacements(
-    minimum: Structures, labeller: Labeller, count: int, temperatures: Sequence[float], generator: np.random.Generator
+    minimum: Structures,
+    labeller: Labeller,
+    count: int,
+    temperatures: Sequence[float],
+    quantum: bool,
+    generator: np.random.Generator,
 ) -> list[np.ndarray]:
-    """Minimum + sum_k q_k e_k / sqrt(m), with <q_k^2> = hbar / (2 omega_k) coth(hbar omega_k / 2 k_B T)."""
+    """Minimum + sum_k q_k e_k / sqrt(m), <q_k^2> = hbar / (2 omega_k) coth(hbar omega_k / 2 k_B T) or k_B T / omega_k^2."""
     values, modes = normal_modes(minimum, labeller)
     stiff = values > STIFF
     omega = np.sqrt(values[stiff])
@@ -148,8 +157,10 @@ def _normal_mode_displacements(
         if len(frames) == count:
             break
         temperature = temperatures[len(frames) % len(temperatures)]
-        # hbar is in eV fs: hbar/omega times acceleration is in amu Angstrom^2
-        variance = hbar * acceleration / (2 * omega) / np.tanh(hbar * omega / (2 * boltzmann * temperature))
+        energy = boltzmann * temperature  # of each oscillator
+        if quantum:
+            energy = hbar * omega / 2 / np.tanh(hbar * omega / (2 * energy))
+        variance = energy * acceleration / omega**2  # amu Angstrom^2
         positions = atoms.positions + np.tensordot(generator.normal(size=len(omega)) * np.sqrt(variance), vectors, 1)
         if not too_close(atoms.numbers, positions):
             frames.append(positions)
