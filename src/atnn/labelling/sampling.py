@@ -146,7 +146,10 @@ def _normal_mode_displacements(
     quantum: bool,
     generator: np.random.Generator,
 ) -> list[np.ndarray]:
-    """Minimum + sum_k q_k e_k / sqrt(m), <q_k^2> = hbar / (2 omega_k) coth(hbar omega_k / 2 k_B T) or k_B T / omega_k^2."""
+    """Minimum + sum_k q_k e_k / sqrt(m).
+
+    <q_k^2> is k_B T / omega_k^2, or hbar / (2 omega_k) coth(hbar omega_k / 2 k_B T) of a quantum oscillator.
+    """
     values, modes = normal_modes(minimum, labeller)
     stiff = values > STIFF
     omega = np.sqrt(values[stiff])
