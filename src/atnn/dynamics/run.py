@@ -20,10 +20,11 @@ from atnn.dynamics.stopping import Limits, check_distances, check_energy, check_
 from atnn.dynamics.trajectory import Trajectory, TrajectoryWriter, frame_of
 from atnn.errors import DynamicsError
 from atnn.model import Potential
+from atnn.quantities import QUANTITIES
 
 logger = logging.getLogger(__name__)
 
-_PER_ATOM = ("positions", "velocities", "charges")
+_PER_ATOM = {"positions", "velocities", *(name for name, entry in QUANTITIES.items() if entry.per == "atom")}
 
 
 def run(
