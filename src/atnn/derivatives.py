@@ -1,8 +1,8 @@
-"""Derivatives of the energy: the only place where the package differentiates by positions and strain."""
+"""Derivatives: the only calls of automatic differentiation in the package."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -78,3 +78,8 @@ def differentiate(
         results["virial"] = -by_strain
         results["stress"] = by_strain / structures.volumes[:, None, None].to(by_strain.dtype)
     return {name: results[name] for name in outputs if name in results}
+
+
+def parameter_gradients(loss: Float[Tensor, ""], parameters: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Gradient of a loss by every parameter, zero for those it does not depend on."""
+    return torch.autograd.grad(loss, parameters, materialize_grads=True)

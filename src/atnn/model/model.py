@@ -83,6 +83,13 @@ class Model(nn.Module):
         if "energy" in self.readouts:
             self.readouts["energy"].get_buffer("scale").fill_(scale)
 
+    def set_atomic_energies(self, energies: Mapping[int, float]) -> None:
+        """Start the network from these mean energies [eV] of the elements, on top of the reference energies."""
+        readout = self.readouts["energy"]
+        shifts = [energies.get(z, 0.0) / float(readout.scale) for z in self.elements]
+        with torch.no_grad():
+            readout.network.layers[-1].bias.copy_(torch.tensor(shifts)[:, None, None])
+
     def set_neighbor_count(self, mean_neighbors: float) -> None:
         """Mean number of neighbors in the training data, which scales the sums over neighbors."""
         self.representation.neighbor_count.fill_(max(1.0, mean_neighbors))

@@ -1,0 +1,31 @@
+"""Training: one loop for all models."""
+
+from atnn.training.config import (
+    DataConfig,
+    ModelConfig,
+    RunConfig,
+    TrainingConfig,
+    commented_example,
+    load_config,
+)
+from atnn.training.evaluate import Errors, QuantityErrors, evaluate, load_errors, save_errors
+from atnn.training.history import read_history
+from atnn.training.loop import TrainingDiverged, TrainingResult, train
+
+__all__ = [
+    "DataConfig",
+    "Errors",
+    "ModelConfig",
+    "QuantityErrors",
+    "RunConfig",
+    "TrainingConfig",
+    "TrainingDiverged",
+    "TrainingResult",
+    "commented_example",
+    "evaluate",
+    "load_config",
+    "load_errors",
+    "read_history",
+    "save_errors",
+    "train",
+]

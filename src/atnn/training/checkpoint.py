@@ -1,0 +1,45 @@
+"""Checkpoints: one safetensors file with the state of a run as JSON in its header, written atomically."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from atnn.errors import ModelFileError
+from atnn.files import write_atomically
+
+FORMAT, VERSION = "atnn-checkpoint", 1
+
+
+def save_checkpoint(path: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+    """Write a checkpoint; on a full disk the old one stays intact and a DataError says so."""
+    header = json.dumps({"format": FORMAT, "version": VERSION, **state})
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_atomically(path, save(contiguous, metadata={"atnn": header}))
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and state of a checkpoint.
+
+    Raises:
+        ModelFileError: The file is corrupted, of another kind, or from a newer version.
+    """
+    remedy = f"remove {path.name} to start the training afresh, or restore an intact copy"
+    try:
+        with safe_open(path, framework="pt") as file:
+            state = json.loads((file.metadata() or {}).get("atnn", "{}"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, json.JSONDecodeError, OSError) as error:
+        raise ModelFileError(f"corrupted checkpoint: {error}", where=str(path), remedy=remedy) from error
+    if state.get("format") != FORMAT:
+        raise ModelFileError("not a checkpoint of atnn", where=str(path), remedy=remedy)
+    if state["version"] > VERSION:
+        raise ModelFileError(
+            f"checkpoint format {state['version']} is newer than {VERSION}", where=str(path), remedy="update atnn"
+        )
+    return tensors, state

@@ -1,0 +1,155 @@
+"""The whole of a training run as one validated specification, and its YAML form."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from atnn.errors import SpecificationError
+from atnn.model import REPRESENTATIONS
+from atnn.physics import ZBLSpecification
+from atnn.quantities import QUANTITIES
+from atnn.specification import Specification, parse, read_yaml
+
+Part = float | int | str | tuple[str, ...]
+Weight = float | tuple[float, float]
+
+
+class DataConfig(Specification):
+    """Where the labelled structures are and how they are split."""
+
+    train: str | tuple[str, ...] = Field(description="file or files with the training structures")
+    validation: Part = Field(0.1, description="fraction or number of the training structures, or a file")
+    test: Part | None = Field(None, description="fraction or number of the training structures, or a file")
+    isolated: str | None = Field(None, description="file with isolated atoms, for reference energies")
+    keys: dict[str, str | None] = Field({}, description="quantity -> key in the files, where it is not recognised")
+    units: dict[str, str] = Field({}, description="units of formats that state none")
+    format: str | None = Field(None, description="name of the format, where the file name does not tell")
+
+
+class ModelConfig(Specification):
+    """What to train; the elements come from the data."""
+
+    representation: dict[str, Any] = Field({"name": "reann"}, description="name, or name and sizes")
+    outputs: tuple[Literal["energy", "dipole"], ...] = Field(("energy",), min_length=1, description="what is learned")
+    terms: tuple[ZBLSpecification, ...] = Field((), description="physics terms, e.g. - {name: zbl}")
+    hidden: tuple[int, ...] = Field((64, 64), min_length=1, description="readout layer widths in a residual block")
+    blocks: int = Field(1, ge=1, le=8, description="residual blocks of the readouts")
+
+    @field_validator("representation", mode="before")
+    @classmethod
+    def _by_name(cls, value: Any) -> Any:
+        value = {"name": value} if isinstance(value, str) else value
+        if isinstance(value, dict) and value.get("name") not in REPRESENTATIONS:
+            raise ValueError(f"known representations: {', '.join(sorted(REPRESENTATIONS))}")
+        return value
+
+
+class TrainingConfig(Specification):
+    """How to train. Weights act on errors in units of the spread of the training labels, so 1 means alike."""
+
+    epochs: int = Field(300, ge=1, description="passes over the training data")
+    batch_size: int = Field(16, ge=1, description="structures per step")
+    batch_atoms: int | None = Field(None, ge=1, description="atoms per step, instead of structures")
+    learning_rate: float = Field(4e-3, gt=0, description="highest learning rate")
+    final_learning_rate: float = Field(1e-5, gt=0, description="learning rate at the end")
+    schedule: Literal["cosine", "plateau"] = Field("cosine", description="how the learning rate decays")
+    patience: int = Field(20, ge=1, description="plateau: validations without progress before the rate is halved")
+    warmup: int = Field(100, ge=0, description="steps of linear warm-up")
+    weights: dict[str, Weight] = Field(
+        {"energy": (0.1, 1.0), "forces": 1.0}, min_length=1, description="quantity -> weight, or [first, last]"
+    )
+    loss: Literal["mse", "huber"] = Field("mse", description="squared, or linear beyond one spread")
+    weight_decay: float = Field(0.0, ge=0, description="of AdamW")
+    ema: float = Field(0.995, ge=0, lt=1, description="decay of the averaged weights that are validated and kept")
+    clip: float = Field(10.0, gt=0, description="largest norm of the gradient")
+    dtype: Literal["float32", "float64"] = Field("float32", description="floating-point type of the weights")
+    compile: bool = Field(False, description="compile the training step (half a minute, then several times faster)")
+    validate_every: int = Field(1, ge=1, description="epochs between validations")
+    early_stopping: int | None = Field(None, ge=1, description="validations without progress before the end")
+    max_minutes: float | None = Field(None, gt=0, description="stop (resumably) after so many minutes")
+    checkpoint_seconds: float = Field(30.0, ge=0, description="least time between checkpoints")
+
+    @field_validator("weights")
+    @classmethod
+    def _known(cls, weights: dict[str, Weight]) -> dict[str, Weight]:
+        unknown = sorted(set(weights) - set(QUANTITIES))
+        if unknown:
+            raise ValueError(f"unknown quantities {', '.join(unknown)}; known: {', '.join(QUANTITIES)}")
+        if any(min(w) < 0 if isinstance(w, tuple) else w < 0 for w in weights.values()):
+            raise ValueError("weights must not be negative")
+        return weights
+
+    @model_validator(mode="after")
+    def _decays(self) -> TrainingConfig:
+        if self.final_learning_rate > self.learning_rate:
+            raise ValueError("final_learning_rate must not exceed learning_rate")
+        return self
+
+
+class RunConfig(Specification):
+    """A training run: the whole YAML file."""
+
+    data: DataConfig
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    output: str = Field("run", description="folder of everything the run writes")
+    seed: int = Field(0, ge=0, description="of the split, the weights and the order of the data")
+
+
+def load_config(path: str | Path) -> RunConfig:
+    """The run that a YAML file describes; ``$NAME`` in its paths stands for environment variables.
+
+    Raises:
+        SpecificationError: Syntax errors, unknown keys (with the nearest known one), values out of range.
+    """
+    return _expanded(parse(RunConfig, read_yaml(path), where=str(path)), str(path))
+
+
+def _expanded(config: RunConfig, where: str) -> RunConfig:
+    def expand(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(expand(item) for item in value)
+        if not isinstance(value, str):
+            return value
+        path = os.path.expanduser(os.path.expandvars(value))
+        if "$" in path:
+            raise SpecificationError(f"unset variable in {value!r}", where=where, remedy="export it, or write the path")
+        return path
+
+    data = config.data
+    changes = {name: expand(getattr(data, name)) for name in ("train", "validation", "test", "isolated")}
+    return config.model_copy(update={"data": data.model_copy(update=changes), "output": expand(config.output)})
+
+
+def commented_example() -> str:
+    """A YAML file with every key at its default and what it means."""
+    lines = ["# A training run. Only data.train is needed; every other line shows its default.", "data:"]
+    lines += _fields(DataConfig, {"train": "training.xyz"})
+    lines += ["model:", *_fields(ModelConfig, {}), "training:", *_fields(TrainingConfig, {})]
+    for name in ("output", "seed"):
+        field = RunConfig.model_fields[name]
+        lines.append(f"{name}: {_yaml(field.default)}  # {field.description}")
+    return "\n".join(lines) + "\n"
+
+
+def _fields(specification: type[Specification], given: dict[str, Any]) -> list[str]:
+    return [
+        f"  {name}: {_yaml(given.get(name, field.default))}  # {field.description}"
+        for name, field in specification.model_fields.items()
+    ]
+
+
+def _yaml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_yaml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(_yaml(item) for item in value) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.6f}".rstrip("0").rstrip(".") + ("" if value % 1 else ".0")
+    return "null" if value is None else str(value)

@@ -1,0 +1,64 @@
+"""Learning curves, as CSV and, where installed, TensorBoard."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+from pathlib import Path
+
+from atnn.errors import DataError
+from atnn.files import write_atomically
+
+Row = dict[str, float]
+
+
+def write_history(folder: Path, rows: list[Row]) -> None:
+    """Write all rows to ``history.csv``, one per validation, atomically."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(folder / "history.csv", text.getvalue())
+
+
+def read_history(folder: Path) -> list[Row]:
+    """Rows of ``history.csv``; columns are ``epoch``, ``step``, ``seconds``, ``learning_rate``, ``metric`` and, for every
+    quantity, its training and validation RMSE.
+
+    Raises:
+        DataError: There is none.
+    """
+    path = Path(folder) / "history.csv"
+    if not path.is_file():
+        raise DataError("no learning curves", where=str(path), remedy="give the output folder of a training run")
+    with path.open(newline="") as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+class Board:
+    """TensorBoard event files of a run; does nothing where TensorBoard is not installed.
+
+    Args:
+        folder: Output folder of the run.
+        start: Epoch from which a resumed run replaces earlier entries.
+    """
+
+    def __init__(self, folder: Path, start: int):
+        self._writer = None
+        if importlib.util.find_spec("tensorboard") is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=start)
+
+    def add(self, row: Row) -> None:
+        """Add the values of one validation."""
+        if self._writer is not None:
+            for name, value in row.items():
+                if name not in ("epoch", "step"):
+                    self._writer.add_scalar(name, value, int(row["epoch"]))
+
+    def close(self) -> None:
+        """Flush and close."""
+        if self._writer is not None:
+            self._writer.close()

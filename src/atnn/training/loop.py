@@ -1,0 +1,362 @@
+"""The training loop: one for all models, for one process or many, resumable at any moment."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from atnn.data import Dataset
+from atnn.errors import AtnnError, SpecificationError
+from atnn.files import write_atomically
+from atnn.model import Model, load_model, save_model
+from atnn.training.checkpoint import load_checkpoint, save_checkpoint
+from atnn.training.config import RunConfig
+from atnn.training.distributed import Processes
+from atnn.training.evaluate import Errors, evaluate, save_errors
+from atnn.training.history import Board, Row, read_history, write_history
+from atnn.training.loss import counts, per_atom, sums
+from atnn.training.loss import errors as differences
+from atnn.training.progress import Progress
+from atnn.training.schedule import LearningRate, loss_weights
+from atnn.training.setup import Sets, build_model, open_sets, provenance
+from atnn.training.step import Batch, Step, make_batch
+
+log = logging.getLogger("atnn")
+TOLERATED = 10  # steps in a row with a gradient that is not finite
+
+
+class TrainingDiverged(AtnnError):
+    """The loss stayed NaN or infinite; the last checkpoint is from before."""
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run gives.
+
+    Attributes:
+        model: The averaged weights with the best validation metric.
+        history: One row per validation.
+        errors: Errors on the ``validation`` and, where there is one, the ``test`` data.
+        folder: Where everything is.
+        finished: False when ``max_minutes`` ended it early; running it again goes on.
+    """
+
+    model: Model
+    history: list[Row]
+    errors: dict[str, Errors]
+    folder: Path
+    finished: bool
+
+
+def train(config: RunConfig, datasets: Mapping[str, Dataset] | None = None) -> TrainingResult:
+    """Train a model, or go on where an earlier run in the same folder was stopped or killed.
+
+    Writes ``model.atnn`` (the best so far, from the first validation on), ``history.csv``, ``checkpoint.safetensors``,
+    ``split.json``, ``config.json`` and the predictions on the held-out data.
+
+    Args:
+        config: The run.
+        datasets: Data sets ``train``, ``validation``, ``test`` to use instead of the files of the configuration.
+
+    Raises:
+        DataError: Data that cannot be used.
+        SpecificationError: A configuration that cannot work, or a folder that holds another run.
+        TrainingDiverged: The loss stayed NaN or infinite.
+    """
+    processes = Processes()
+    folder = Path(config.output)
+    if processes.first:
+        folder.mkdir(parents=True, exist_ok=True)
+        _claim(folder, config)
+        sets = open_sets(config, folder, datasets)
+        processes.wait()
+    else:
+        processes.wait()
+        sets = open_sets(config, folder, datasets)
+    trainer = Trainer(config, folder, sets, processes)
+    finished = trainer.run()
+    processes.wait()
+    model = load_model(folder / "model.atnn")
+    errors = {}
+    if processes.first:
+        for name in ("validation", "test"):
+            part = getattr(sets, name)
+            if part is not None:
+                errors[name] = evaluate(model, part, where=f"{name} data")
+                save_errors(folder / f"errors_{name}.safetensors", errors[name])
+    return TrainingResult(model, read_history(folder), errors, folder, finished)
+
+
+def _claim(folder: Path, config: RunConfig) -> None:
+    """Remember whose folder this is, so that another run never mixes with its checkpoint."""
+    path = folder / "config.json"
+    # What may change between one start and the next without changing the run.
+    free = {"training": {"epochs", "max_minutes", "checkpoint_seconds", "compile"}, "output": True}
+    text = config.model_dump_json(exclude=free, indent=1)
+    if path.exists() and (folder / "checkpoint.safetensors").exists() and path.read_text() != text:
+        raise SpecificationError(
+            "the folder holds a run with another configuration",
+            where=str(folder),
+            remedy="choose another output folder, or remove this one",
+        )
+    write_atomically(path, text)
+
+
+class Trainer:
+    """State and steps of a run; :func:`train` is the way to use it."""
+
+    def __init__(self, config: RunConfig, folder: Path, sets: Sets, processes: Processes):
+        self.config, self.folder, self.sets, self.processes = config, folder, sets, processes
+        self.names = list(config.training.weights)
+        self.model, spreads = build_model(config, sets)
+        self.spreads = [spreads[name] for name in self.names]
+        if processes.device is not None:
+            self.model.to(processes.device)
+        self.model.provenance = provenance(config, sets)
+        t = config.training
+        self.step = Step(self.model, self.names, self.spreads, t.loss, t.compile)
+        self.parameters = list(self.model.parameters())
+        self.average = [p.detach().clone() for p in self.parameters]
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, lr=t.learning_rate, weight_decay=t.weight_decay, amsgrad=False, fused=True
+        )
+        self.rate = LearningRate(t, t.epochs * len(self._plan(0)))
+        self.state: dict[str, Any] = {"epoch": 0, "position": 0, "step": 0, "seconds": 0.0, "best": float("inf")}
+        self.state |= {"waited": 0, "skipped": 0, "terms": [0.0] * len(self.names), "counts": [0.0] * len(self.names)}
+        self.history: list[Row] = []
+        self.checkpoint = folder / "checkpoint.safetensors"
+        if self.checkpoint.exists():
+            self._restore()
+        self._saved = self._started = time.monotonic()
+
+    def run(self) -> bool:
+        """All epochs that are left; False when time ran out first."""
+        t = self.config.training
+        self._announce()
+        board = Board(self.folder, self.state["epoch"]) if self.processes.first else None
+        with Progress(t.epochs, self.state["epoch"], self.processes.first) as progress, ThreadPoolExecutor(1) as reader:
+            while self.state["epoch"] < t.epochs and not self._done():
+                if not self._epoch(reader):
+                    self._save()
+                    return False
+                self.state["epoch"] += 1
+                if self.state["epoch"] % t.validate_every == 0 or self.state["epoch"] == t.epochs:
+                    row = self._validate()
+                    if board is not None:
+                        board.add(row)
+                    progress.show(row)
+                progress.advance()
+                self._save(only_after=t.checkpoint_seconds)
+        if board is not None:
+            board.close()
+        self._save()
+        return True
+
+    def _announce(self) -> None:
+        if not self.processes.first:
+            return
+        log.info("training data:\n%s", self.sets.train.summary.text())
+        sizes = ", ".join(f"{len(part)} {name}" for name, part in self.sets._asdict().items() if part is not None)
+        count = sum(p.numel() for p in self.parameters)
+        log.info("%s structures; %d parameters; %d process(es)", sizes, count, self.processes.count)
+        if self.state["step"]:
+            log.info("resumed at epoch %d, step %d", self.state["epoch"], self.state["step"])
+
+    def _done(self) -> bool:
+        stop = self.config.training.early_stopping
+        return self.rate.exhausted or (stop is not None and self.state["waited"] >= stop)
+
+    def _plan(self, epoch: int) -> list[np.ndarray]:
+        """Structures of each step of an epoch; follows from seed and epoch alone, so a resumed run sees the same."""
+        t, count = self.config.training, len(self.sets.train)
+        order = np.random.default_rng([self.config.seed, epoch]).permutation(count)
+        if t.batch_atoms is None:
+            return np.array_split(order, max(1, round(count / t.batch_size)))
+        if not hasattr(self, "_sizes"):
+            chunks = [range(s, min(s + 4096, count)) for s in range(0, count, 4096)]
+            self._sizes = np.concatenate([self.sets.train[c].structures.counts.numpy() for c in chunks])
+        atoms = np.cumsum(self._sizes[order])
+        # As many steps every epoch, whatever the order.
+        steps = max(1, int(np.ceil(atoms[-1] / t.batch_atoms)))
+        edges = np.searchsorted(atoms, np.arange(1, steps) * atoms[-1] / steps)
+        return [part for part in np.split(order, edges) if len(part)]
+
+    def _batches(self, reader: ThreadPoolExecutor, plan: Sequence[np.ndarray]) -> Iterator[tuple[Batch | None, Tensor]]:
+        """Batches of this process, one read ahead in the background, with the global numbers of labels."""
+        ahead = None
+        for indices in [*plan, None]:
+            current = ahead
+            ahead = None if indices is None else reader.submit(self._read, indices)
+            if current is not None:
+                yield current.result()
+
+    def _read(self, indices: np.ndarray) -> tuple[Batch | None, Tensor]:
+        share = self.processes.share(indices)
+        batch = make_batch(self.model, self.sets.train[share], self.names) if len(share) else None
+        if self.processes.count == 1 and batch is not None:
+            return batch, batch.counts
+        return batch, counts(_filled(self.sets.train[indices], self.names), self.names)
+
+    def _epoch(self, reader: ThreadPoolExecutor) -> bool:
+        """Steps of an epoch from where it stands; False when time is up."""
+        t, limit = self.config.training, self.config.training.max_minutes
+        plan = self._plan(self.state["epoch"])
+        started = time.monotonic()
+        for batch, number in self._batches(reader, plan[self.state["position"] :]):
+            self._update(batch, number)
+            self.state["position"] += 1
+            out_of_time = limit is not None and time.monotonic() - self._started > 60 * limit
+            if self.processes.agree(out_of_time):
+                self.state["seconds"] += time.monotonic() - started
+                return False
+            if time.monotonic() - self._saved > max(t.checkpoint_seconds, 1e-9):
+                self.state["seconds"] += time.monotonic() - started
+                started = time.monotonic()
+                self._save()
+        self.state["seconds"] += time.monotonic() - started
+        self.state["position"] = 0
+        return True
+
+    def _update(self, batch: Batch | None, number: Tensor) -> None:
+        t = self.config.training
+        progress = min(1.0, self.state["step"] / self.rate.steps)
+        weights = torch.tensor(loss_weights(t, progress), dtype=torch.float64)
+        factors = weights / number.clamp(min=1.0)
+        if batch is None:
+            zero = torch.zeros(len(self.names), dtype=self.model.dtype, device=self.model.device)
+            terms, squares, gradients = zero, zero.clone(), tuple(torch.zeros_like(p) for p in self.parameters)
+        else:
+            terms, squares, gradients = self.step(batch, factors)
+        squares = squares.clone()
+        self.processes.add([squares, *gradients])
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = gradient
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, t.clip)
+        self._guard(bool(torch.isfinite(norm)))
+        if torch.isfinite(norm):
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.rate.at(self.state["step"])
+            self.optimizer.step()
+            self._accumulate(squares, number)
+            decay = min(t.ema, (1 + self.state["step"]) / (10 + self.state["step"]))
+            with torch.no_grad():
+                torch._foreach_lerp_(self.average, self.parameters, 1 - decay)
+        self.state["step"] += 1
+
+    def _accumulate(self, squares: Tensor, number: Tensor) -> None:
+        for index, (square, count) in enumerate(zip(squares.tolist(), number.tolist(), strict=True)):
+            self.state["terms"][index] += square
+            self.state["counts"][index] += count
+
+    def _guard(self, finite: bool) -> None:
+        if finite:
+            self.state["skipped"] = 0
+            return
+        self.state["skipped"] += 1
+        log.warning("step %d skipped: the gradient is not finite", self.state["step"])
+        if self.state["skipped"] >= TOLERATED:
+            raise TrainingDiverged(
+                f"the gradient was NaN or infinite in {TOLERATED} steps in a row",
+                where=f"{self.folder}, step {self.state['step']}",
+                remedy="lower training.learning_rate, look for outliers with `atnn data inspect`; "
+                "the last checkpoint is from before",
+            )
+
+    def _validate(self) -> Row:
+        current = [p.detach().clone() for p in self.parameters]
+        with torch.no_grad():
+            for parameter, mean in zip(self.parameters, self.average, strict=True):
+                parameter.copy_(mean)
+        scaled, rmse = self._validation_errors()
+        final = torch.tensor(loss_weights(self.config.training, 1.0), dtype=torch.float64)
+        # Weights of the end, whatever the epoch, so that metrics of different epochs compare.
+        metric = float((final * scaled).sum())
+        improved = metric < self.state["best"]
+        self.state["waited"] = 0 if improved else self.state["waited"] + 1
+        if improved or not (self.folder / "model.atnn").exists():
+            self.state["best"] = min(metric, self.state["best"])
+            if self.processes.first:
+                save_model(self.folder / "model.atnn", self.model)
+        self.rate.validated(metric)
+        with torch.no_grad():
+            for parameter, value in zip(self.parameters, current, strict=True):
+                parameter.copy_(value)
+        return self._record(metric, rmse)
+
+    def _validation_errors(self) -> tuple[Tensor, list[float]]:
+        count = len(self.sets.validation)
+        size = max(1, min(64, self.config.training.batch_size * 4))
+        totals = torch.zeros(2, len(self.names), dtype=torch.float64)
+        number = torch.zeros(len(self.names), dtype=torch.float64)
+        share = self.processes.share(range(0, count, size))
+        spreads = torch.tensor(self.spreads, dtype=self.model.dtype, device=self.model.device)
+        for start in share:
+            batch = make_batch(self.model, self.sets.validation[range(start, min(start + size, count))], self.names)
+            with torch.enable_grad():
+                predicted = self.model.compute(batch.inputs, self.names)
+            predicted = {name: value.detach() for name, value in predicted.items()}
+            terms, squares = sums(
+                differences(predicted, batch.labels, batch.masks, batch.inputs), spreads, self.config.training.loss
+            )
+            totals += torch.stack([terms.detach().double().cpu(), squares.double().cpu()])
+            number += batch.counts
+        self.processes.add([totals, number])
+        return totals[0] / number.clamp(min=1), (totals[1] / number.clamp(min=1)).sqrt().tolist()
+
+    def _record(self, metric: float, rmse: list[float]) -> Row:
+        row = {"epoch": float(self.state["epoch"]), "step": float(self.state["step"])}
+        row |= {"seconds": round(self.state["seconds"], 3), "learning_rate": self.rate.at(self.state["step"])}
+        row["metric"] = metric
+        for index, name in enumerate(self.names):
+            label = f"{name}_per_atom" if per_atom(name) else name
+            row[f"train_{label}"] = (self.state["terms"][index] / max(self.state["counts"][index], 1.0)) ** 0.5
+            row[f"validation_{label}"] = rmse[index]
+        self.state |= {"terms": [0.0] * len(self.names), "counts": [0.0] * len(self.names)}
+        self.history.append(row)
+        if self.processes.first:
+            write_history(self.folder, self.history)
+        return row
+
+    def _save(self, only_after: float = 0.0) -> None:
+        if not self.processes.first or time.monotonic() - self._saved < only_after:
+            return
+        tensors = {f"model.{i}": p for i, p in enumerate(self.parameters)}
+        tensors |= {f"average.{i}": p for i, p in enumerate(self.average)}
+        for i, parameter in enumerate(self.parameters):
+            for name, value in self.optimizer.state.get(parameter, {}).items():
+                tensors[f"optimizer.{i}.{name}"] = value
+        state = self.state | {"history": self.history, "rate": self.rate.state}
+        save_checkpoint(self.checkpoint, tensors, {"state": state})
+        self._saved = time.monotonic()
+
+    def _restore(self) -> None:
+        tensors, header = load_checkpoint(self.checkpoint)
+        state = header["state"]
+        self.history, self.rate.state = state.pop("history"), state.pop("rate")
+        self.state = state
+        with torch.no_grad():
+            for i, (parameter, mean) in enumerate(zip(self.parameters, self.average, strict=True)):
+                parameter.copy_(tensors[f"model.{i}"])
+                mean.copy_(tensors[f"average.{i}"])
+                prefix = f"optimizer.{i}."
+                entries = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+                if entries:
+                    step = entries.pop("step")
+                    device = parameter.device
+                    moved = {name: value.to(device) for name, value in entries.items()}
+                    self.optimizer.state[parameter] = {"step": step.to(device), **moved}
+
+
+def _filled(labelled, names):
+    """The same, with an empty mask for every name that the part of the data does not carry."""
+    empty = torch.zeros(len(labelled.structures), dtype=torch.bool)
+    return labelled._replace(masks={name: labelled.masks.get(name, empty) for name in names})

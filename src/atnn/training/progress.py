@@ -1,0 +1,52 @@
+"""Progress of a run, with the time left; silent where nobody watches."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from atnn.quantities import QUANTITIES
+
+
+class Progress:
+    """Epochs done, validation errors and time left.
+
+    Args:
+        epochs: Of the whole run.
+        done: Epochs done before.
+        visible: Whether this process shows anything.
+    """
+
+    def __init__(self, epochs: int, done: int, visible: bool):
+        columns = [TextColumn("epoch"), MofNCompleteColumn(), BarColumn(), TimeRemainingColumn()]
+        self._bar = Bar(*columns, TextColumn("{task.fields[errors]}"), console=Console(file=sys.stderr))
+        self._bar.disable = not (visible and sys.stderr.isatty())
+        self._task = self._bar.add_task("training", total=epochs, completed=done, errors="")
+
+    def __enter__(self) -> Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def advance(self) -> None:
+        """One more epoch."""
+        self._bar.advance(self._task)
+
+    def show(self, row: dict[str, float]) -> None:
+        """Show the errors of a validation, in the units for people."""
+        parts = []
+        for name, value in row.items():
+            quantity = QUANTITIES.get(name.removeprefix("validation_").removesuffix("_per_atom"))
+            if name.startswith("validation_") and quantity is not None:
+                per = "/atom" if name.endswith("_per_atom") else ""
+                shown = value * quantity.display_factor
+                parts.append(f"{quantity.name} {shown:.3g} {quantity.display_unit}{per}")
+        self._bar.update(self._task, errors=", ".join(parts))

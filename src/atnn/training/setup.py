@@ -1,0 +1,197 @@
+"""From a configuration to data and a model ready to be trained."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from ase.data import chemical_symbols
+
+from atnn.data import Dataset, batches_of, data_hash, isolated_atoms, open_dataset, read, reference_energies, split
+from atnn.data import duplicate_groups, load_split, save_split
+from atnn.errors import DataError, SpecificationError
+from atnn.model import Model, ModelSpecification, check_structures
+from atnn.neighbors import neighbor_pairs
+from atnn.specification import parse
+from atnn.structures import Labelled
+from atnn.training.config import DataConfig, Part, RunConfig
+from atnn.training.loss import label_spreads
+
+log = logging.getLogger("atnn")
+SAMPLE = 200  # structures from which the mean number of neighbors is taken
+
+
+class Subset:
+    """Some structures of a data set, in a given order, as a data set."""
+
+    def __init__(self, whole: Dataset, indices: np.ndarray):
+        self.whole, self.indices = whole, np.asarray(indices)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, indices) -> Labelled:
+        return self.whole[self.indices[np.asarray(indices)]]
+
+    @property
+    def summary(self):
+        """Summary of the whole set."""
+        return self.whole.summary
+
+
+class Sets(NamedTuple):
+    """Data of a run."""
+
+    train: Dataset
+    validation: Dataset
+    test: Dataset | None
+
+
+def open_sets(config: RunConfig, folder: Path, given: Mapping[str, Dataset] | None = None) -> Sets:
+    """The data of a run; parts of the training file are split reproducibly and kept in ``split.json``.
+
+    Args:
+        config: The run.
+        folder: Where the split is kept.
+        given: Data sets by name (``train``, and optionally ``validation`` and ``test``) instead of files.
+
+    Raises:
+        DataError: A file cannot be read, or a part would be empty.
+    """
+    given = dict(given or {})
+    train = given.get("train") or _open(config.data.train, config.data)
+    parts: dict[str, Part] = {}
+    for name in ("validation", "test"):
+        part = getattr(config.data, name)
+        if name in given or part is None:
+            continue
+        if isinstance(part, str | tuple):
+            given[name] = _open(part, config.data)
+        else:
+            parts[name] = part
+    if parts:
+        indices = _split(train, parts, config.seed, folder / "split.json")
+        given |= {name: Subset(train, indices[name]) for name in parts}
+        train = Subset(train, indices["train"])
+    if "validation" not in given:
+        raise DataError("no validation data", remedy="give data.validation as a fraction, a number or a file")
+    return Sets(train, given["validation"], given.get("test"))
+
+
+def _open(path: Part, data: DataConfig) -> Dataset:
+    paths = list(path) if isinstance(path, tuple) else path
+    return open_dataset(paths, keys=data.keys or None, units=data.units or None, format=data.format)
+
+
+def _split(dataset: Dataset, parts: Mapping[str, Any], seed: int, path: Path) -> dict[str, np.ndarray]:
+    if path.exists():
+        return load_split(path, len(dataset))
+    count = len(dataset)
+    sizes = {name: part if isinstance(part, int) else max(1, round(part * count)) for name, part in parts.items()}
+    sizes["train"] = count - sum(sizes.values())
+    if sizes["train"] < 1:
+        raise DataError(f"no structure of {count} is left to train on", remedy="give smaller validation and test parts")
+    # Identical geometries must not sit on both sides, or the validation error is too good to be true.
+    indices = split(count, sizes, seed, groups=duplicate_groups(dataset))
+    save_split(path, indices, count, seed=seed)
+    return indices
+
+
+def build_model(config: RunConfig, sets: Sets) -> tuple[Model, dict[str, float]]:
+    """A fresh model for the training data, and the spreads of their labels.
+
+    Reference energies, energy scale and mean number of neighbors come from the training part.
+
+    Raises:
+        SpecificationError: A weight for a quantity that the model does not give or that the data do not have.
+    """
+    train, names = sets.train, list(config.training.weights)
+    numbers = sorted({z for part in batches_of(train) for z in part.structures.numbers.unique().tolist()})
+    values = config.model.model_dump() | {"elements": numbers}
+    specification = parse(ModelSpecification, values, where="model")
+    energies = _references(config, train) if "energy" in specification.outputs else {}
+    model = Model(specification, energies, seed=config.seed)
+    model.to(getattr(torch, config.training.dtype))
+    _check_quantities(model, train, names)
+    spreads = label_spreads(train, names, energies)
+    model.set_energy_scale(spreads.get("forces", spreads.get("energy", 1.0)))
+    if config.data.isolated is not None and "energy" in specification.outputs:
+        # The binding energy of the mean training structure is known; the network shall not spend epochs on it.
+        fitted = reference_energies(train)
+        model.set_atomic_energies({z: fitted[z] - energies[z] for z in fitted})
+    model.set_neighbor_count(_mean_neighbors(model, train))
+    for name, part in sets._asdict().items():
+        for labelled in batches_of(part) if part is not None else ():
+            check_structures(model, labelled.structures, where=f"{name} data")
+    return model, spreads
+
+
+def _references(config: RunConfig, train: Dataset) -> dict[int, float]:
+    isolated = None
+    if config.data.isolated is not None:
+        isolated = isolated_atoms(read(config.data.isolated, keys=config.data.keys or None))
+    energies = reference_energies(train, isolated=isolated)
+    listed = ", ".join(f"{chemical_symbols[z]} {energy:.6f}" for z, energy in energies.items())
+    log.info("reference energies [eV], %s: %s", "isolated atoms" if isolated else "least squares", listed)
+    return energies
+
+
+def _check_quantities(model: Model, train: Dataset, names: list[str]) -> None:
+    missing = [name for name in names if name not in model.outputs]
+    if missing:
+        raise SpecificationError(
+            f"training.weights names {', '.join(missing)}, which the model does not give",
+            remedy=f"add it to model.outputs, or weigh some of: {', '.join(sorted(model.outputs))}",
+        )
+    carried = {n for part in batches_of(train) for n, mask in part.masks.items() if bool(mask.any())}
+    absent = [name for name in names if name not in carried]
+    if absent:
+        raise DataError(
+            f"no training structure has the label {', '.join(absent)}",
+            remedy=f"labels found: {', '.join(sorted(carried)) or 'none'}; declare data.keys, or drop the weight",
+        )
+
+
+def _mean_neighbors(model: Model, train: Dataset) -> float:
+    chosen = np.linspace(0, len(train) - 1, min(SAMPLE, len(train))).astype(int)
+    structures = train[np.unique(chosen)].structures
+    pairs = neighbor_pairs(structures, model.representation.cutoff)
+    return len(pairs.i) / len(structures.positions)
+
+
+def provenance(config: RunConfig, sets: Sets) -> dict[str, Any]:
+    """What a model file tells about its training: data, versions, seed and the ranges that were seen."""
+    versions = {name: importlib.metadata.version(name) for name in ("atnn", "torch", "numpy", "ase")}
+    return {
+        "data_hash": data_hash(sets.train),
+        "structures": len(sets.train),
+        "versions": versions,
+        "seed": config.seed,
+        "config": json.loads(config.model_dump_json()),
+        "ranges": _ranges(sets.train),
+    }
+
+
+def _ranges(train: Dataset) -> dict[str, Any]:
+    sizes, forces, closest = [], 0.0, {}
+    for part in batches_of(train):
+        structures = part.structures
+        sizes += [int(structures.counts.min()), int(structures.counts.max())]
+        if "forces" in part.labels:
+            forces = max(forces, float(part.labels["forces"].abs().max()))
+        pairs = neighbor_pairs(structures, 3.0)
+        cells = structures.cell[structures.batch[pairs.i]]
+        shift = torch.einsum("ec,ecx->ex", pairs.shifts, cells)
+        lengths = (structures.positions[pairs.j] - structures.positions[pairs.i] + shift).norm(dim=1)
+        kinds = structures.numbers[pairs.i] * 1000 + structures.numbers[pairs.j]
+        for kind in kinds.unique().tolist():
+            a, b = sorted(divmod(kind, 1000))
+            name = f"{chemical_symbols[a]}-{chemical_symbols[b]}"
+            closest[name] = min(closest.get(name, float("inf")), float(lengths[kinds == kind].min()))
+    return {"atoms": [min(sizes), max(sizes)], "largest_force": forces, "shortest_distances": closest}

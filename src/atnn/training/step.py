@@ -1,0 +1,145 @@
+"""One training step: losses and the gradient of all weights, eager or as one compiled graph."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from atnn.derivatives import parameter_gradients
+from atnn.errors import AtnnWarning
+from atnn.model import Inputs, Model
+from atnn.model.compiled import dimensions, flatten, unflatten
+from atnn.model.tracing import compile_graph, trace
+from atnn.neighbors import neighbor_pairs
+from atnn.quantities import QUANTITIES
+from atnn.structures import Labelled
+from atnn.training.loss import counts, errors, sums
+
+
+class Batch(NamedTuple):
+    """What a step needs: inputs of the model, labels, masks and the numbers of labelled values."""
+
+    inputs: Inputs
+    labels: dict[str, Tensor]
+    masks: dict[str, Tensor]
+    counts: Float[Tensor, " quantities"]
+
+
+class StepResult(NamedTuple):
+    """Sums over the batch, not yet divided by counts, and the gradient of the weighted loss."""
+
+    terms: Float[Tensor, " quantities"]
+    squares: Float[Tensor, " quantities"]
+    gradients: tuple[Tensor, ...]
+
+
+def make_batch(model: Model, labelled: Labelled, names: Sequence[str]) -> Batch:
+    """Labelled structures as a batch on the model's device; absent quantities are masked out."""
+    structures = labelled.structures
+    inputs = model.prepare(structures, neighbor_pairs(structures, model.cutoff))
+    labels, masks, device = {}, {}, model.device
+    for name in names:
+        if name in labelled.labels:
+            label, mask = labelled.labels[name], labelled.masks[name]
+        else:
+            q = QUANTITIES[name]
+            rows = len(structures) if q.per == "structure" else len(structures.batch)
+            label = torch.zeros((rows, *q.shape), dtype=torch.float64)
+            mask = torch.zeros(len(structures), dtype=torch.bool)
+        labels[name] = label.to(device, torch.float64 if name == "energy" else model.dtype)
+        masks[name] = mask.to(device)
+    known = Labelled(structures, {}, {name: mask.cpu() for name, mask in masks.items()})
+    return Batch(inputs, labels, masks, counts(known, names))
+
+
+class Step:
+    """Losses and gradients of a model for the quantities of a run.
+
+    Args:
+        model: The model; its parameters are read at every call.
+        names: Quantities in the loss.
+        spreads: Spread of the training labels of each.
+        loss: ``mse`` or ``huber``.
+        compiled: Trace the whole step, both derivatives included, and compile it. Falls back to the eager step
+            with a warning when this machine cannot.
+    """
+
+    def __init__(self, model: Model, names: Sequence[str], spreads: Sequence[float], loss: str, compiled: bool):
+        self.model, self.names, self.loss, self.compiled = model, tuple(names), loss, compiled
+        self.parameters = dict(model.named_parameters())
+        self._module = _Sums(model, self.names, loss)
+        self._spreads = torch.tensor(list(spreads), dtype=model.dtype, device=model.device)
+        self._graphs: dict[tuple[bool, ...], Callable] = {}
+
+    def __call__(self, batch: Batch, factors: Float[Tensor, " quantities"]) -> StepResult:
+        """Sums and gradient of ``sum_q factors_q terms_q``."""
+        tensors, given = flatten(batch.inputs)
+        arguments = [
+            *self.parameters.values(),
+            *tensors,
+            *batch.labels.values(),
+            *batch.masks.values(),
+            self._spreads,
+            factors.to(self._spreads),
+        ]
+        if self.compiled and given not in self._graphs:
+            self._compile(arguments, given)
+        run = self._graphs[given] if self.compiled else self._function(given)
+        terms, squares, *gradients = run(*(a.detach() for a in arguments))
+        return StepResult(terms, squares, tuple(gradients))
+
+    def _function(self, given: tuple[bool, ...]) -> Callable:
+        names, count = list(self.parameters), len(dimensions(given))
+
+        def evaluate(*arguments: Tensor) -> list[Tensor]:
+            parameters = [a.detach().requires_grad_(True) for a in arguments[: len(names)]]
+            rest = list(arguments[len(names) :])
+            inputs, rest = unflatten(rest[:count], given), rest[count:]
+            labels = dict(zip(self.names, rest, strict=False))
+            masks = dict(zip(self.names, rest[len(self.names) :], strict=False))
+            spreads, factors = rest[-2:]
+            values = {f"model.{name}": p for name, p in zip(names, parameters, strict=True)}
+            terms, squares = functional_call(self._module, values, (inputs, labels, masks, spreads))
+            loss = (terms * factors).sum()
+            gradients = parameter_gradients(loss, parameters)
+            return [terms.detach(), squares, *gradients]
+
+        return evaluate
+
+    def _compile(self, arguments: Sequence[Tensor], given: tuple[bool, ...]) -> None:
+        fixed = [(None,) * p.dim() for p in self.parameters.values()]
+        labels = [(_axis(name), *(None,) * len(QUANTITIES[name].shape)) for name in self.names]
+        masks = [("structures",)] * len(self.names)
+        names = [*fixed, *dimensions(given), *labels, *masks, (None,), (None,)]
+        try:
+            graph, fakes = trace(self._function(given), [a.detach() for a in arguments], names)
+            self._graphs[given] = compile_graph(graph, fakes)
+        except Exception as error:  # the compiler raises anything, and training must go on
+            warnings.warn(
+                f"the training step could not be compiled and runs eagerly: {type(error).__name__}: {error}"[:500],
+                AtnnWarning,
+                stacklevel=3,
+            )
+            self.compiled = False
+
+
+def _axis(name: str) -> str:
+    return "structures" if QUANTITIES[name].per == "structure" else "atoms"
+
+
+class _Sums(nn.Module):
+    """The model and the loss as one module, so that weights can be given as arguments."""
+
+    def __init__(self, model: Model, names: Sequence[str], loss: str):
+        super().__init__()
+        self.model, self.names, self.loss = model, tuple(names), loss
+
+    def forward(self, inputs: Inputs, labels: dict, masks: dict, spreads: Tensor) -> tuple[Tensor, Tensor]:
+        predicted = self.model.compute(inputs, self.names, create_graph=True)
+        return sums(errors(predicted, labels, masks, inputs), spreads, self.loss)
