@@ -1,0 +1,56 @@
+"""What a demonstration does, chosen so that it takes minutes on two cores."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from atnn.errors import DataError
+from atnn.files import write_atomically
+from atnn.specification import Specification
+
+MOLECULES = {"formic acid": "HCOOH", "ethanol": "CH3CH2OH", "water": "H2O"}  # names -> ASE's molecules
+GEOMETRIES = {"xtb": 500, "dft": 120}  # a DFT label takes seconds
+
+
+class DemoSettings(Specification):
+    """Settings of :func:`atnn.demo.run_demo`; defaults are those of ``make demo``."""
+
+    molecule: Literal["formic acid", "ethanol", "water"] = Field("formic acid", description="what to look at")
+    level: Literal["xtb", "dft"] = Field("xtb", description="labels: GFN2-xTB, or B3LYP/def2-SVP through PySCF")
+    geometries: int = Field(500, ge=20, description="labelled geometries")
+    seed: int = Field(0, ge=0, description="of sampling, split, training and dynamics")
+    epochs: int = Field(150, ge=1, description="passes over the training data")
+    rounds: int = Field(2, ge=0, description="message-passing rounds of the REANN")
+    copies: int = Field(16, ge=2, description="trajectories at constant energy")
+    picoseconds: float = Field(4.0, gt=0, description="length of each trajectory")
+    temperature: float = Field(300.0, gt=0, description="temperature of the dynamics [K]")
+
+    @property
+    def method(self) -> str:
+        """The reference method in words."""
+        return "GFN2-xTB" if self.level == "xtb" else "B3LYP/def2-SVP"
+
+
+def claim(folder: Path, settings: DemoSettings) -> None:
+    """Make the folder, or make sure that what lies in it was made with the same settings.
+
+    Raises:
+        DataError: It was made with others.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path, wanted = folder / "settings.json", settings.model_dump(mode="json")
+    if path.exists():
+        found: dict[str, Any] = json.loads(path.read_text())
+        changed = [name for name in wanted if found.get(name) != wanted[name]]
+        if changed:
+            raise DataError(
+                f"holds a demonstration with another {', '.join(changed)}",
+                where=str(folder),
+                remedy="choose another folder, or remove this one",
+            )
+    else:
+        write_atomically(path, json.dumps(wanted, indent=1) + "\n")

@@ -1,0 +1,181 @@
+"""The stages of the demonstration; each leaves its product on disk and takes it from there the next time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.build import molecule
+
+from atnn.data import Dataset, open_dataset, select, split, write_extxyz
+from atnn.demo.settings import MOLECULES, DemoSettings
+from atnn.dynamics import Langevin, RunReport, State, Trajectory, VelocityVerlet, maxwell_boltzmann, run
+from atnn.dynamics.velocities import without_drift, without_rotation
+from atnn.errors import LabellingError
+from atnn.files import write_atomically
+from atnn.labelling import Labeller, LabellerPotential, PyscfLabeller, TbliteLabeller, label, sample_geometries
+from atnn.model import Model, ModelPotential, Potential
+from atnn.observables import NormalModes, Spectrum, harmonic, infrared, match_modes, relax
+from atnn.specification import parse
+from atnn.structures import Labelled, Structures
+from atnn.training import RunConfig, TrainingResult, train
+from atnn.units import ps
+
+WORKERS = 2
+TIMESTEP, EVERY = 0.5, 4  # fs; steps between frames
+EQUILIBRATION = 1000  # steps
+RESOLUTION, RESOLVED = 20.0, 33.4  # cm^-1; what one picosecond resolves
+TEMPERATURES = (50.0, 150.0, 300.0, 500.0)  # of the sampling [K]
+HELD_OUT, VALIDATION = 0.2, 0.05
+QUANTITIES = ("energy", "forces", "dipole")
+_MODES = ("frequencies", "intensities", "modes", "positions", "numbers", "masses")
+
+
+def reference_method(settings: DemoSettings) -> Labeller:
+    """The method that labels."""
+    return TbliteLabeller() if settings.level == "xtb" else PyscfLabeller()
+
+
+def reference_potential(folder: Path, settings: DemoSettings) -> LabellerPotential:
+    """The method that labels, driven directly."""
+    return LabellerPotential(reference_method(settings), folder / "labels.db", workers=WORKERS)
+
+
+def start(settings: DemoSettings) -> Structures:
+    """The molecule before anything is done to it."""
+    return Structures.from_ase(molecule(MOLECULES[settings.molecule]))
+
+
+def geometries(folder: Path, settings: DemoSettings) -> Structures:
+    """Sampled geometries. GFN2-xTB drives the sampling at both levels: it needs thousands of forces."""
+    path, reference = folder / "geometries.npy", start(settings)
+    if not path.exists():
+        sampled = sample_geometries(
+            reference, TbliteLabeller(), settings.geometries, settings.seed, TEMPERATURES, spacing=30, quantum=False
+        )
+        with path.with_suffix(".tmp").open("wb") as file:
+            np.save(file, sampled.positions.numpy(), allow_pickle=False)
+        path.with_suffix(".tmp").replace(path)
+    positions = torch.from_numpy(np.load(path, allow_pickle=False))
+    return reference.select([0] * settings.geometries).replace(positions=positions)
+
+
+def data(folder: Path, settings: DemoSettings) -> dict[str, Dataset]:
+    """Labelled geometries as ``train``, ``validation`` and ``test``, in extended XYZ.
+
+    Raises:
+        LabellingError: More than a tenth of the calculations failed.
+    """
+    paths = {name: folder / f"{name}.xyz" for name in ("train", "validation", "test")}
+    if not all(path.exists() for path in (*paths.values(), folder / "atoms.xyz")):
+        write_extxyz(folder / "atoms.xyz", _labelled(_atoms(settings), folder, settings))
+        labelled = _labelled(geometries(folder, settings), folder, settings)
+        count = len(labelled.structures)
+        sizes = {"test": round(HELD_OUT * count), "validation": max(2, round(VALIDATION * count))}
+        parts = split(count, {**sizes, "train": count - sum(sizes.values())}, settings.seed)
+        for name, path in paths.items():
+            write_extxyz(path, select(labelled, parts[name]))
+    return {name: open_dataset(str(path)) for name, path in paths.items()}
+
+
+def _atoms(settings: DemoSettings) -> Structures:
+    """The isolated atoms, in their ground states, from which energies are counted."""
+    unpaired = {"H": 1, "C": 2, "O": 2}
+    symbols = sorted(set(molecule(MOLECULES[settings.molecule]).symbols))
+    return Structures.from_ase([Atoms(s, positions=[[0, 0, 0]], info={"spin": unpaired[s]}) for s in symbols])
+
+
+def _labelled(structures: Structures, folder: Path, settings: DemoSettings) -> Labelled:
+    result = label(structures, reference_method(settings), folder / "labels.db", WORKERS)
+    if result.labelled is None or len(result.failures) > 0.1 * len(structures):
+        raise LabellingError(
+            f"{len(result.failures)} of {len(structures)} calculations failed: {result.failures[0].reason}",
+            where=str(folder / "labels.db"),
+            remedy="look at the reason above; calling again computes the missing ones only",
+        )
+    kept = {name: result.labelled.labels[name] for name in QUANTITIES if name in result.labelled.labels}
+    masks = {name: result.labelled.masks[name] for name in kept}
+    return Labelled(result.labelled.structures, kept, masks)
+
+
+def training(folder: Path, settings: DemoSettings) -> TrainingResult:
+    """A REANN with energy and dipole."""
+    representation = {"name": "reann", "cutoff": 4.0, "channels": 8, "rounds": settings.rounds, "hidden": [32, 32]}
+    config = {
+        "data": {
+            "isolated": str(folder / "atoms.xyz"),
+            **{name: str(folder / f"{name}.xyz") for name in ("train", "validation", "test")},
+        },
+        "model": {"representation": representation, "outputs": ["energy", "dipole"], "hidden": [32, 32]},
+        "training": {
+            "epochs": settings.epochs,
+            "batch_size": 8,
+            "learning_rate": 1e-2,
+            "ema": 0.99,
+            "weights": {"energy": 1.0, "forces": 1.0, "dipole": 1.0},
+            "validate_every": max(1, settings.epochs // 50),
+        },
+        "output": str(folder / "training"),
+        "seed": settings.seed,
+    }
+    return train(parse(RunConfig, config, where="demo"))
+
+
+def modes(potential: Potential, settings: DemoSettings, path: Path) -> NormalModes:
+    """Harmonic vibrations at the potential's own minimum; the same routine for the model and the reference."""
+    if not path.exists():
+        found = harmonic(potential, relax(potential, start(settings), fmax=1e-3))
+        content = {name: np.asarray(getattr(found, name)).tolist() for name in _MODES}
+        content |= {"rigid": found.rigid, "largest_force": found.largest_force}
+        write_atomically(path, json.dumps(content))
+    content = json.loads(path.read_text())
+    arrays = {name: np.array(content[name]) for name in _MODES}
+    return NormalModes(**arrays, rigid=content["rigid"], largest_force=content["largest_force"])
+
+
+def paired(model: NormalModes, direct: NormalModes) -> np.ndarray:
+    """Index of the direct mode that each mode of the model is, by the overlap of their motion."""
+    return match_modes(model, direct).order
+
+
+def dynamics(folder: Path, settings: DemoSettings, model: Model) -> RunReport:
+    """Trajectories at constant energy from canonical starts, without overall rotation.
+
+    A rotating molecule's lines are broadened into branches; without rotation they stand beside harmonic ones.
+    """
+    minimum = torch.tensor(json.loads((folder / "modes-model.json").read_text())["positions"], dtype=torch.float64)
+    structures = start(settings).select([0] * settings.copies)
+    structures = structures.replace(positions=minimum.repeat(settings.copies, 1))
+    potential = ModelPotential(model)
+    generator = torch.Generator().manual_seed(settings.seed)
+    velocities = maxwell_boltzmann(structures, 2 * settings.temperature, generator)
+    hot = run(
+        State.start(structures, velocities),
+        potential,
+        Langevin(TIMESTEP, settings.temperature, 0.02),
+        EQUILIBRATION,
+        trajectory=folder / "equilibration",
+        every=EQUILIBRATION // 10,
+        chunk=1,
+        generator=generator,
+    ).state
+    still = without_drift(hot.structures, hot.velocities, hot.masses)
+    still = without_rotation(hot.structures, still, hot.masses)
+    return run(
+        State.start(hot.structures, still),
+        potential,
+        VelocityVerlet(TIMESTEP),
+        EVERY * round(settings.picoseconds * ps / (TIMESTEP * EVERY)),
+        trajectory=folder / "dynamics",
+        every=EVERY,
+    )
+
+
+def spectrum(folder: Path, settings: DemoSettings, report: RunReport) -> Spectrum:
+    """Infrared spectrum of the trajectories at the temperature that they have."""
+    dipoles = Trajectory(folder / "dynamics").dipoles
+    resolution = max(RESOLUTION, 1.01 * RESOLVED / settings.picoseconds)
+    return infrared(dipoles, TIMESTEP * EVERY, report.temperature, resolution=resolution, maximum=4500.0)
