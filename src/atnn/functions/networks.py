@@ -12,13 +12,16 @@ from torch.nn.functional import silu
 
 from atnn.structures import Elements
 
+SMALLEST_SPREAD = 1e-2  # of an input, relative to the largest
+
 
 class ElementNetwork(nn.Module):
     """Residual network applied to every atom with the weights of its element.
 
     ``x -> L_in x -> n times (x + L_b silu(... L_1 silu(x))) -> L_out silu(x)``, as the networks of REANN
     (doi:10.1063/5.0080766). The last layer of each block and the output start at zero or small, so that
-    training begins from a smooth function.
+    training begins from a smooth function. Inputs are standardised first, by the mean and spread that
+    :meth:`calibrate` finds in a sample of the data.
 
     Args:
         elements: Number of elements.
@@ -51,9 +54,15 @@ class ElementNetwork(nn.Module):
         with torch.no_grad():
             layers[-1].weight.mul_(output_scale)
         self.layers = nn.ModuleList(layers)
+        self.register_buffer("mean", torch.zeros(inputs))
+        self.register_buffer("spread", torch.ones(inputs))
+        self.calibrating = False
 
     def forward(self, x: Float[Tensor, "atoms inputs"], elements: Elements) -> Float[Tensor, "atoms outputs"]:
         """Outputs of every atom, in the order of the atoms."""
+        if self.calibrating:
+            self._calibrate(x)
+        x = (x - self.mean) / self.spread
         blocks, rows = elements.slots.shape
         x = x.index_select(0, elements.slots.reshape(-1)).reshape(blocks, rows, x.shape[1])
         layers = iter(self.layers)
@@ -65,6 +74,13 @@ class ElementNetwork(nn.Module):
             x = x + y
         x = next(layers)(silu(x), elements)
         return x.reshape(blocks * rows, -1).index_select(0, elements.place)
+
+    def _calibrate(self, x: Float[Tensor, "atoms inputs"]) -> None:
+        self.mean.copy_(x.mean(0))
+        spread = x.std(0, correction=0)
+        # Inputs that hardly vary in the sample must not be blown up where they do.
+        floor = max(SMALLEST_SPREAD * float(spread.max()), torch.finfo(x.dtype).tiny)
+        self.spread.copy_(spread.clamp(min=floor) if floor < float(spread.max()) else torch.ones_like(spread))
 
 
 class ElementLinear(nn.Module):

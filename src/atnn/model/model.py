@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from atnn.derivatives import derived, differentiate, leaves, strained
 from atnn.errors import DataError, SpecificationError
+from atnn.functions import ElementNetwork
 from atnn.model.inputs import Inputs, group_elements
 from atnn.model.registry import READOUTS, REPRESENTATIONS, TERMS, ModelSpecification
 from atnn.neighbors.pairs import edges_of
@@ -83,16 +84,25 @@ class Model(nn.Module):
         if "energy" in self.readouts:
             self.readouts["energy"].get_buffer("scale").fill_(scale)
 
-    def set_atomic_energies(self, energies: Mapping[int, float]) -> None:
-        """Start the network from these mean energies [eV] of the elements, on top of the reference energies."""
+    def set_binding_energy(self, energy: float) -> None:
+        """Start the network from this mean energy per atom [eV], on top of the reference energies."""
         readout = self.readouts["energy"]
-        shifts = [energies.get(z, 0.0) / float(readout.scale) for z in self.elements]
         with torch.no_grad():
-            readout.network.layers[-1].bias.copy_(torch.tensor(shifts)[:, None, None])
+            readout.network.layers[-1].bias.fill_(energy / float(readout.scale))
 
     def set_neighbor_count(self, mean_neighbors: float) -> None:
         """Mean number of neighbors in the training data, which scales the sums over neighbors."""
         self.representation.neighbor_count.fill_(max(1.0, mean_neighbors))
+
+    def calibrate(self, structures: Structures, neighbors: Neighbors) -> None:
+        """Standardise the inputs of every network by a sample of the training data."""
+        networks = [module for module in self.modules() if isinstance(module, ElementNetwork)]
+        for network in networks:
+            network.calibrating = True
+        with torch.no_grad():
+            self.compute(self.prepare(structures, neighbors), self.specification.outputs)
+        for network in networks:
+            network.calibrating = False
 
     def prepare(self, structures: Structures, neighbors: Neighbors) -> Inputs:
         """Inputs of :meth:`compute`, in the model's type and on its device.

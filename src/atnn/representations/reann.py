@@ -55,7 +55,7 @@ class REANN(nn.Module):
         spec = self.specification = specification
         self.cutoff = spec.cutoff
         self.radial = GaussianOrbitals(elements, spec.channels, spec.cutoff)
-        self.coefficients = nn.Parameter(torch.ones(elements, spec.channels))
+        self.coefficients = nn.Parameter(torch.randn(elements, spec.channels))
         self.register_buffer("neighbor_count", torch.tensor(10.0))
         densities = spec.densities or (spec.degree + 1) * spec.channels * (spec.channels + 1) // 2
         self.density = Density(spec.channels, spec.degree, densities)
@@ -67,7 +67,7 @@ class REANN(nn.Module):
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
         """Last densities as invariants, last first-degree orbital sums as vectors."""
-        angular = monomials(edges.vectors * (2.0 / self.cutoff), self.specification.degree)
+        angular = monomials(edges.vectors / edges.lengths[:, None], self.specification.degree)
         radial = self.radial(edges, elements.index) * torch.rsqrt(self.neighbor_count)
         coefficients = self.coefficients.index_select(0, elements.index)
         for update in self.updates:

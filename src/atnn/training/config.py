@@ -52,7 +52,7 @@ class TrainingConfig(Specification):
     """How to train. Weights act on errors in units of the spread of the training labels, so 1 means alike."""
 
     epochs: int = Field(300, ge=1, description="passes over the training data")
-    batch_size: int = Field(16, ge=1, description="structures per step")
+    batch_size: int = Field(8, ge=1, description="structures per step")
     batch_atoms: int | None = Field(None, ge=1, description="atoms per step, instead of structures")
     learning_rate: float = Field(4e-3, gt=0, description="highest learning rate")
     final_learning_rate: float = Field(1e-5, gt=0, description="learning rate at the end")
@@ -60,7 +60,7 @@ class TrainingConfig(Specification):
     patience: int = Field(20, ge=1, description="plateau: validations without progress before the rate is halved")
     warmup: int = Field(100, ge=0, description="steps of linear warm-up")
     weights: dict[str, Weight] = Field(
-        {"energy": (0.1, 1.0), "forces": 1.0}, min_length=1, description="quantity -> weight, or [first, last]"
+        {"energy": (0.01, 0.1), "forces": 1.0}, min_length=1, description="quantity -> weight, or [first, last]"
     )
     loss: Literal["mse", "huber"] = Field("mse", description="squared, or linear beyond one spread")
     weight_decay: float = Field(0.0, ge=0, description="of AdamW")

@@ -97,6 +97,12 @@ def label_spreads(dataset: Dataset, names: Sequence[str], energies: Mapping[int,
     return spreads
 
 
+def mean_energy(dataset: Dataset, energies: Mapping[int, float]) -> float:
+    """Mean energy per atom [eV] that the reference energies leave; zero without energies."""
+    values = [_scaled_labels(part, "energy", energies) for part in batches_of(dataset) if "energy" in part.labels]
+    return float(torch.cat(values).mean()) if values else 0.0
+
+
 def _scaled_labels(part: Labelled, name: str, energies: Mapping[int, float]) -> Tensor:
     structures, mask = part.structures, part.masks[name]
     value = part.labels[name].double()

@@ -21,10 +21,10 @@ from atnn.neighbors import neighbor_pairs
 from atnn.specification import parse
 from atnn.structures import Labelled
 from atnn.training.config import DataConfig, Part, RunConfig
-from atnn.training.loss import label_spreads
+from atnn.training.loss import label_spreads, mean_energy
 
 log = logging.getLogger("atnn")
-SAMPLE = 200  # structures from which the mean number of neighbors is taken
+SAMPLE = 200  # structures from which neighbors are counted and inputs standardised
 
 
 class Subset:
@@ -121,11 +121,10 @@ def build_model(config: RunConfig, sets: Sets) -> tuple[Model, dict[str, float]]
     _check_quantities(model, train, names)
     spreads = label_spreads(train, names, energies)
     model.set_energy_scale(spreads.get("forces", spreads.get("energy", 1.0)))
-    if config.data.isolated is not None and "energy" in specification.outputs:
+    if "energy" in specification.outputs:
         # The binding energy of the mean training structure is known; the network shall not spend epochs on it.
-        fitted = reference_energies(train)
-        model.set_atomic_energies({z: fitted[z] - energies[z] for z in fitted})
-    model.set_neighbor_count(_mean_neighbors(model, train))
+        model.set_binding_energy(mean_energy(train, energies))
+    _calibrate(model, train)
     for name, part in sets._asdict().items():
         for labelled in batches_of(part) if part is not None else ():
             check_structures(model, labelled.structures, where=f"{name} data")
@@ -158,11 +157,12 @@ def _check_quantities(model: Model, train: Dataset, names: list[str]) -> None:
         )
 
 
-def _mean_neighbors(model: Model, train: Dataset) -> float:
+def _calibrate(model: Model, train: Dataset) -> None:
     chosen = np.linspace(0, len(train) - 1, min(SAMPLE, len(train))).astype(int)
     structures = train[np.unique(chosen)].structures
-    pairs = neighbor_pairs(structures, model.representation.cutoff)
-    return len(pairs.i) / len(structures.positions)
+    pairs = neighbor_pairs(structures, model.cutoff)
+    model.set_neighbor_count(len(pairs.i) / len(structures.positions))
+    model.calibrate(structures, pairs)
 
 
 def provenance(config: RunConfig, sets: Sets) -> dict[str, Any]:
