@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -47,7 +48,7 @@ class ElementNetwork(nn.Module):
         widths = [hidden[0], *hidden[1:], hidden[0]]
         layers = [ElementLinear(elements, inputs, hidden[0])]
         for _ in range(blocks):
-            layers += [ElementLinear(elements, a, b) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+            layers += [ElementLinear(elements, a, b) for a, b in itertools.pairwise(widths)]
             with torch.no_grad():
                 layers[-1].weight.mul_(0.1)
         layers.append(ElementLinear(elements, hidden[0], outputs))

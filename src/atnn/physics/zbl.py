@@ -34,8 +34,8 @@ class ZBLSpecification(Specification):
 class ZBL(nn.Module):
     """``E = 1/2 sum_ij k_e Z_i Z_j / r  phi(r / a_ij)  f(r / (reach (R_i + R_j)))``.
 
-    ``phi`` is the universal screening function, ``a_ij = 0.4685 / (Z_i^0.23 + Z_j^0.23)`` Angstrom, R are covalent radii
-    and f a polynomial envelope with two continuous derivatives. It keeps dynamics from collapsing
+    ``phi`` is the universal screening function, ``a_ij = 0.4685 / (Z_i^0.23 + Z_j^0.23)`` Angstrom, R are covalent
+    radii and f a polynomial envelope with two continuous derivatives. It keeps dynamics from collapsing
     where no data are; inside the range of the data the network learns the difference.
 
     Args:
