@@ -14,7 +14,6 @@ from atnn.demo.settings import DemoSettings
 from atnn.dynamics import RunReport, Trajectory
 from atnn.observables import NormalModes, Spectrum
 from atnn.training import TrainingResult
-from atnn.units import ps
 
 CARDS = {
     "force_rmse": ("Force error, held out (RMSE)", "meV/Å"),
@@ -86,7 +85,7 @@ def _vibrations(
     spectrum: Spectrum,
     run: RunReport,
 ) -> None:
-    order = stages.paired(model, direct)
+    order, heights = stages.paired(model, direct), _intensities(direct)
     report.add(
         "Infrared spectrum",
         reports.spectrum(
@@ -97,7 +96,7 @@ def _vibrations(
             direct=_sticks(direct),
             unit=spectrum.unit.replace("km/mol/cm^-1", "km/mol per cm⁻¹"),
         ),
-        reports.frequencies(model.frequencies, direct.frequencies[order], model.intensities, direct.intensities[order]),
+        reports.frequencies(model.frequencies, direct.frequencies[order], model.intensities, heights[order]),
         text=f"From the dipole's time derivative along {settings.copies} trajectories at {run.temperature:.0f} K, "
         f"with a resolution of {spectrum.resolution:.0f} cm⁻¹. Direct means computed with {settings.method} itself.",
     )
@@ -123,5 +122,5 @@ def _trajectories(report: reports.Report, settings: DemoSettings, folder: Path, 
         reports.energy_drift(run.series["times"], energies, atoms),
         reports.trajectory_view(positions, run.state.structures.numbers[:atoms], trajectory.times[:frames]),
         text=f"{settings.copies} trajectories of {settings.picoseconds:g} ps with steps of {stages.TIMESTEP:g} fs, "
-        f"after {stages.EQUILIBRATION * stages.TIMESTEP / ps:g} ps of Langevin dynamics; below, the first of them.",
+        f"after {stages.EQUILIBRATION * settings.picoseconds:g} ps of Langevin dynamics; below, the first of them.",
     )

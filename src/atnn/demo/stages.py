@@ -26,7 +26,7 @@ from atnn.units import ps
 
 WORKERS = 2
 TIMESTEP, EVERY = 0.5, 4  # fs; steps between frames
-EQUILIBRATION = 1000  # steps
+EQUILIBRATION = 0.125  # of the time of a trajectory
 RESOLUTION, RESOLVED = 20.0, 33.4  # cm^-1; what one picosecond resolves
 TEMPERATURES = (50.0, 150.0, 300.0, 500.0)  # of the sampling [K]
 HELD_OUT, VALIDATION = 0.2, 0.05
@@ -115,7 +115,7 @@ def training(folder: Path, settings: DemoSettings) -> TrainingResult:
             "batch_size": 8,
             "learning_rate": 1e-2,
             "ema": 0.99,
-            "weights": {"energy": 1.0, "forces": 1.0, "dipole": 1.0},
+            "weights": {"energy": 0.01, "forces": 1.0, "dipole": 1.0},
             "validate_every": max(1, settings.epochs // 50),
         },
         "output": str(folder / "training"),
@@ -152,13 +152,14 @@ def dynamics(folder: Path, settings: DemoSettings, model: Model) -> RunReport:
     potential = ModelPotential(model)
     generator = torch.Generator().manual_seed(settings.seed)
     velocities = maxwell_boltzmann(structures, 2 * settings.temperature, generator)
+    steps = round(settings.picoseconds * ps / TIMESTEP)
     hot = run(
         State.start(structures, velocities),
         potential,
         Langevin(TIMESTEP, settings.temperature, 0.02),
-        EQUILIBRATION,
+        round(EQUILIBRATION * steps),
         trajectory=folder / "equilibration",
-        every=EQUILIBRATION // 10,
+        every=max(1, round(EQUILIBRATION * steps / 10)),
         chunk=1,
         generator=generator,
     ).state
@@ -168,7 +169,7 @@ def dynamics(folder: Path, settings: DemoSettings, model: Model) -> RunReport:
         State.start(hot.structures, still),
         potential,
         VelocityVerlet(TIMESTEP),
-        EVERY * round(settings.picoseconds * ps / (TIMESTEP * EVERY)),
+        steps,
         trajectory=folder / "dynamics",
         every=EVERY,
     )
