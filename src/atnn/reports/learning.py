@@ -11,30 +11,30 @@ from atnn.quantities import QUANTITIES
 from atnn.reports.exhibit import Exhibit, Table
 from atnn.reports.style import COLORS, styled
 
-SIDES = {"training": "dot", "validation": "solid"}
+SIDES = {"train": "dot", "validation": "solid"}
 
 
 def learning_curves(history: Sequence[Mapping[str, float]] | Mapping[str, Sequence[float]]) -> Exhibit:
-    """Loss, errors and learning rate over the epochs of a training.
+    """Metric and errors over the epochs of a training.
 
     Args:
-        history: One mapping per epoch, or one sequence per column. Columns: ``epoch``, ``loss`` or
-            ``training_loss``/``validation_loss``, ``<quantity>_rmse`` (validation, in the package's unit of the
-            quantity; also with ``validation_`` or ``training_`` before it), ``learning_rate``.
+        history: One mapping per validation, or one sequence per column, as :func:`atnn.training.read_history` gives:
+            ``epoch``, ``metric``, and ``train_<quantity>`` and ``validation_<quantity>``, the errors in the package's
+            unit of the quantity, also ``<quantity>_per_atom``.
     """
     columns = _columns(history)
     epochs = columns.pop("epoch", np.arange(1, 1 + max((len(v) for v in columns.values()), default=0)))
-    losses = {name: values for name, values in columns.items() if name.endswith("loss")}
+    losses = {name: values for name, values in columns.items() if name == "metric"}
     errors = {name: q for name in columns if (q := _quantity(name))}
-    units = list(dict.fromkeys(QUANTITIES[q].name for q in errors.values()))
-    panels = (["loss"] if losses else []) + units
-    titles = ["loss"] * bool(losses) + [f"{name} error (RMSE, {QUANTITIES[name].display_unit})" for name in units]
+    units = list(dict.fromkeys(errors.values()))
+    panels = (["metric"] if losses else []) + units
+    titles = ["validation metric"] * bool(losses) + [f"{_words(what)} error (RMSE, {_unit(what)})" for what in units]
     fig = make_subplots(rows=1, cols=max(1, len(panels)), subplot_titles=titles, horizontal_spacing=0.09)
     for name, values in losses.items():
         _line(fig, epochs, values, name, 1, COLORS[4])
     for name, what in errors.items():
         at = panels.index(what) + 1
-        _line(fig, epochs, columns[name] * QUANTITIES[what].display_factor, name, at, COLORS[units.index(what)])
+        _line(fig, epochs, columns[name] * _factor(what), name, at, COLORS[units.index(what)])
     styled(fig, 340, showlegend=len(losses) + len(errors) > len(panels), margin={"t": 64, "l": 50, "r": 14, "b": 46})
     fig.update_annotations(font_size=13)
     fig.update_yaxes(type="log", exponentformat="power", dtick="D2" if len(epochs) < 3 else None)
@@ -57,17 +57,29 @@ def _columns(history) -> dict[str, np.ndarray]:
 
 
 def _quantity(column: str) -> str | None:
-    for side in ("", "validation_", "training_"):
-        if column.startswith(side) and column.endswith("_rmse"):
-            name = column[len(side) : -len("_rmse")]
-            if name in QUANTITIES:
-                return name
+    """The quantity, with ``_per_atom`` where it is meant so, whose error a column holds."""
+    for side in SIDES:
+        name = column.removeprefix(f"{side}_")
+        if name != column and name.removesuffix("_per_atom") in QUANTITIES:
+            return name
     return None
 
 
+def _words(what: str) -> str:
+    return what.replace("_", " ")
+
+
+def _factor(what: str) -> float:
+    return QUANTITIES[what.removesuffix("_per_atom")].display_factor
+
+
+def _unit(what: str) -> str:
+    unit = QUANTITIES[what.removesuffix("_per_atom")].display_unit
+    return f"{unit}/atom" if what.endswith("_per_atom") else unit
+
+
 def _line(fig, epochs, values, name, column, color) -> None:
-    words = name.replace("_rmse", "").replace("_", " ")
-    dash = SIDES["training" if name.startswith("training") or name == "loss" else "validation"]
+    words, dash = _words(name), SIDES["train" if name.startswith("train_") else "validation"]
     fig.add_scatter(
         x=epochs, y=values, name=words, mode="lines", line={"color": color, "dash": dash, "width": 2}, row=1, col=column
     )
@@ -80,8 +92,8 @@ def _table(columns: dict[str, np.ndarray], epochs: np.ndarray, errors: dict[str,
             continue
         factor, unit = 1.0, ""
         if name in errors:
-            factor, unit = QUANTITIES[errors[name]].display_factor, QUANTITIES[errors[name]].display_unit
+            factor, unit = _factor(errors[name]), _unit(errors[name])
         best = int(np.nanargmin(values))
-        rows.append([name.replace("_", " "), unit, values[0] * factor, values[-1] * factor, values[best] * factor])
+        rows.append([_words(name), unit, values[0] * factor, values[-1] * factor, values[best] * factor])
         rows[-1].append(int(epochs[best]))
     return Table(["column", "unit", "first epoch", "last epoch", "lowest", "in epoch"], rows)

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from atnn.reports.report import Report, Section
 
 # The browser itself refuses every load from elsewhere
-POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:"
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:"
+)
 
 
 def render(report: Report) -> str:
@@ -91,8 +93,7 @@ def _table(table: Table) -> str:
     ]
     kinds = ["number" if n and table.rows else "text" for n in numeric]
     head = "".join(
-        f'<th scope="col" class="{kind}">{escape(name)}</th>'
-        for kind, name in zip(kinds, table.columns, strict=True)
+        f'<th scope="col" class="{kind}">{escape(name)}</th>' for kind, name in zip(kinds, table.columns, strict=True)
     )
     rows = "".join(
         "<tr>"

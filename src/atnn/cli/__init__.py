@@ -1,0 +1,63 @@
+"""The command line: each command parses, calls one public function and prints; heavy imports wait until then."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from atnn.cli import data, demo, model, report, simulate, training
+from atnn.errors import AtnnError
+
+app = typer.Typer(
+    name="atnn",
+    help="Atomistic neural networks, from quantum chemistry to observables.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with [bold]atnn demo[/bold], or [bold]atnn init[/bold] and [bold]atnn train[/bold].",
+)
+app.add_typer(data.app, name="data")
+for module in (training, model, simulate, report, demo):
+    for command in module.COMMANDS:
+        name = command.__name__.removesuffix("_")
+        app.command(name, epilog=module.EXAMPLES[name], no_args_is_help=name not in module.NO_ARGUMENTS)(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import importlib.metadata
+
+        print(importlib.metadata.version("atnn"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Only warnings and results.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Version.")] = False,
+) -> None:
+    """Options of every command."""
+    import logging
+    import warnings
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", force=True)
+    logging.getLogger("atnn").setLevel(logging.WARNING if quiet else logging.INFO)
+    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+
+
+def main() -> None:
+    """Run the command line; errors of atnn are printed without a traceback."""
+    try:
+        app()
+    except AtnnError as error:
+        if "--debug" in sys.argv:
+            raise
+        from rich.console import Console
+        from rich.markup import escape
+
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]error[/bold red] {escape(str(error))}")
+        sys.exit(1)

@@ -1,0 +1,5 @@
+"""``python -m atnn.cli``."""
+
+from atnn.cli import main
+
+main()

@@ -1,0 +1,32 @@
+"""The demonstration: demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from atnn.cli.options import Level, Molecule
+
+EXAMPLES = {"demo": "Example: [bold]atnn demo --molecule ethanol --output ethanol-demo[/bold]"}
+NO_ARGUMENTS = ("demo",)
+
+
+def demo(
+    output: Annotated[Path, typer.Option(help="Folder of everything; what it holds is not computed again.")] = Path(
+        "atnn-demo"
+    ),
+    molecule: Annotated[Molecule, typer.Option(help="What to look at.")] = Molecule.formic_acid,
+    level: Annotated[Level, typer.Option(help="GFN2-xTB (minutes), or B3LYP/def2-SVP (an hour).")] = Level.xtb,
+    geometries: Annotated[int | None, typer.Option(min=20, help="Labelled geometries.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+) -> None:
+    """From quantum chemistry to an infrared spectrum, end to end: label, train, simulate, compare, report."""
+    from atnn.demo import run_demo
+
+    result = run_demo(output, molecule.value, level.value, geometries, seed)
+    print(f"report: {result.report.resolve()}")
+
+
+COMMANDS = (demo,)

@@ -1,0 +1,50 @@
+"""Values that options accept."""
+
+from enum import StrEnum
+
+
+class Ensemble(StrEnum):
+    """Ensembles of the dynamics."""
+
+    nve = "nve"
+    nvt = "nvt"
+
+
+class Kind(StrEnum):
+    """Spectra of a trajectory."""
+
+    infrared = "infrared"
+    power = "power"
+
+
+class Correction(StrEnum):
+    """Quantum corrections of :func:`atnn.observables.infrared`."""
+
+    harmonic = "harmonic"
+    classical = "classical"
+    standard = "standard"
+    schofield = "schofield"
+    none = "none"
+
+
+class Window(StrEnum):
+    """Windows of the correlation function."""
+
+    hann = "hann"
+    gaussian = "gaussian"
+    blackman = "blackman"
+
+
+class Molecule(StrEnum):
+    """Molecules of the demonstration."""
+
+    formic_acid = "formic acid"
+    ethanol = "ethanol"
+    water = "water"
+
+
+class Level(StrEnum):
+    """Methods that label the demonstration's geometries."""
+
+    xtb = "xtb"
+    dft = "dft"

@@ -1,0 +1,24 @@
+"""The command that makes a picture of a training: report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXAMPLES = {"report": "Example: [bold]atnn report run[/bold]   (writes run/report.html)"}
+NO_ARGUMENTS: tuple[str, ...] = ()
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(help="Output folder of a training.")],
+    output: Annotated[Path | None, typer.Option(help="HTML file; report.html in the folder by default.")] = None,
+) -> None:
+    """Learning curves, errors and provenance of a training as one HTML page."""
+    from atnn.reports import training_report
+
+    print(f"report: {training_report(folder).write(output or folder / 'report.html')}")
+
+
+COMMANDS = (report,)

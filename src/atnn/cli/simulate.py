@@ -1,0 +1,97 @@
+"""Commands that simulate: md, spectrum, harmonic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from atnn.cli.options import Correction, Ensemble, Kind, Window
+
+EXAMPLES = {
+    "md": "Example: [bold]atnn md run/model.atnn start.xyz --copies 16 --temperature 300 --steps 10000[/bold]",
+    "spectrum": "Example: [bold]atnn spectrum md.traj --temperature 300 --output spectrum.html[/bold]",
+    "harmonic": "Example: [bold]atnn harmonic run/model.atnn start.xyz[/bold]",
+}
+NO_ARGUMENTS: tuple[str, ...] = ()
+
+
+def md(
+    model: Annotated[Path, typer.Argument(help="Model file.")],
+    start: Annotated[Path, typer.Argument(help="Structures to start from.")],
+    output: Annotated[Path, typer.Option(help="Trajectory folder; an unfinished one is continued.")] = Path("md.traj"),
+    copies: Annotated[int, typer.Option(min=1, help="Independent copies of every structure.")] = 1,
+    ensemble: Annotated[Ensemble, typer.Option(help="Constant energy, or Langevin.")] = Ensemble.nve,
+    temperature: Annotated[float, typer.Option(min=0, help="Of the start and of Langevin [K].")] = 300.0,
+    timestep: Annotated[float, typer.Option(min=0.001, help="Time step [fs].")] = 0.5,
+    steps: Annotated[int, typer.Option(min=1, help="Number of steps.")] = 10_000,
+    every: Annotated[int, typer.Option(min=1, help="Steps between frames.")] = 4,
+    friction: Annotated[float, typer.Option(min=0, help="Langevin friction [1/fs].")] = 0.01,
+    compile: Annotated[bool, typer.Option(help="Compile the model first (half a minute).")] = True,
+    seed: Annotated[int, typer.Option(help="Of velocities and noise.")] = 0,
+) -> None:
+    """Molecular dynamics of many copies at once; run again to continue after an interruption."""
+    from atnn.dynamics.simulate import simulate
+
+    report = simulate(
+        model,
+        start,
+        output,
+        copies=copies,
+        temperature=temperature,
+        timestep=timestep,
+        steps=steps,
+        every=every,
+        friction=friction if ensemble == Ensemble.nvt else None,
+        compile=compile,
+        seed=seed,
+    )
+    print(report)
+    print(f"trajectory: {output}")
+
+
+def spectrum(
+    trajectory: Annotated[Path, typer.Argument(help="Trajectory folder of `atnn md`.")],
+    temperature: Annotated[float, typer.Option(min=0.001, help="Temperature of the trajectories [K].")] = 300.0,
+    kind: Annotated[Kind, typer.Option(help="Infrared, or power spectrum of the velocities.")] = Kind.infrared,
+    correction: Annotated[Correction, typer.Option(help="Quantum correction.")] = Correction.harmonic,
+    window: Annotated[Window, typer.Option(help="Window of the correlation function.")] = Window.hann,
+    resolution: Annotated[float, typer.Option(min=0.1, help="Width of a sharp line [cm^-1].")] = 20.0,
+    maximum: Annotated[float, typer.Option(min=1, help="Largest wavenumber [cm^-1].")] = 4500.0,
+    output: Annotated[Path, typer.Option(help="HTML report; the numbers go to a CSV beside it.")] = Path(
+        "spectrum.html"
+    ),
+) -> None:
+    """Infrared or power spectrum of a trajectory, with its statistical error."""
+    from atnn.reports import spectrum_report
+
+    page, table = spectrum_report(
+        trajectory,
+        output,
+        kind=kind.value,
+        temperature=temperature,
+        correction=correction.value,
+        window=window.value,
+        resolution=resolution,
+        maximum=maximum,
+    )
+    print(f"report: {page}\nnumbers: {table}")
+
+
+def harmonic(
+    model: Annotated[Path, typer.Argument(help="Model file.")],
+    start: Annotated[Path, typer.Argument(help="One molecule; it is relaxed first.")],
+) -> None:
+    """Harmonic frequencies and infrared intensities at the model's minimum."""
+    from atnn.cli.tables import modes_table, show
+    from atnn.data import read
+    from atnn.model import ModelPotential, load_model
+    from atnn.observables import harmonic, relax
+
+    potential = ModelPotential(load_model(model).double())
+    structure = read(start)[[0]].structures
+    show(modes_table(harmonic(potential, relax(potential, structure, fmax=1e-3))))
+
+
+COMMANDS = (md, spectrum, harmonic)

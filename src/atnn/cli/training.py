@@ -1,0 +1,45 @@
+"""Commands that train: init, train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXAMPLES = {
+    "init": "Example: [bold]atnn init config.yaml[/bold]",
+    "train": "Example: [bold]atnn train config.yaml[/bold]   (the same again after an interruption goes on)",
+}
+NO_ARGUMENTS = ("init",)
+
+
+def init(
+    path: Annotated[Path, typer.Argument(help="File to write.")] = Path("config.yaml"),
+    force: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
+) -> None:
+    """Write a commented example of a training configuration."""
+    from atnn.errors import SpecificationError
+    from atnn.files import write_atomically
+    from atnn.training import commented_example
+
+    if path.exists() and not force:
+        raise SpecificationError("the file exists", where=str(path), remedy="choose another name, or --force")
+    write_atomically(path, commented_example())
+    print(f"wrote {path}; set data.train, then: atnn train {path}")
+
+
+def train(config: Annotated[Path, typer.Argument(help="YAML file, see `atnn init`.")]) -> None:
+    """Train a model, or go on with a training that was interrupted."""
+    from atnn.cli.tables import errors_table, show
+    from atnn.training import load_config
+    from atnn.training import train as run
+
+    result = run(load_config(config))
+    for name, errors in result.errors.items():
+        show(errors_table(errors, f"Errors on the {name} data"))
+    print(f"model: {result.folder / 'model.atnn'}" + ("" if result.finished else "   (not finished: run again)"))
+    print(f"report: atnn report {result.folder}")
+
+
+COMMANDS = (init, train)

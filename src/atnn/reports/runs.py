@@ -1,0 +1,155 @@
+"""Whole pages for what a command leaves behind: a training, an evaluation, a spectrum."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from pathlib import Path
+
+from atnn.dynamics import Trajectory
+from atnn.errors import DataError
+from atnn.files import write_atomically
+from atnn.model import load_model
+from atnn.observables import Spectrum, infrared, power_spectrum
+from atnn.quantities import QUANTITIES
+from atnn.reports.exhibit import Exhibit, Table
+from atnn.reports.learning import learning_curves
+from atnn.reports.parity import parity
+from atnn.reports.report import Report
+from atnn.reports.spectra import spectrum
+from atnn.training import Errors, load_errors, read_history
+
+
+def training_report(folder: str | os.PathLike) -> Report:
+    """Learning curves, errors on the held-out data and provenance of a training.
+
+    Args:
+        folder: Output folder of the training, finished or not.
+
+    Raises:
+        DataError: It holds no learning curves.
+    """
+    path = Path(folder)
+    history, model = read_history(path), load_model(path / "model.atnn")
+    report = Report(
+        f"Training {path.name}", subtitle=f"{type(model.representation).__name__}, {len(history)} validations"
+    )
+    report.add(
+        "Training", learning_curves(history), text="Errors during the training, on its own and on held-out data."
+    )
+    found = {name: path / f"errors_{name}.safetensors" for name in ("validation", "test")}
+    for name, file in found.items():
+        if file.is_file():
+            _add_errors(report, load_errors(file), name)
+    if not any(file.is_file() for file in found.values()):
+        report.add("Errors", text="The training is not finished; run it again to the end for errors.")
+    report.add("Model", _specification(model.specification.model_dump(mode="json")))
+    report.provenance.update(model.provenance)
+    return report
+
+
+def evaluation_report(errors: Errors, title: str) -> Report:
+    """Parity and error distribution of every quantity.
+
+    Args:
+        errors: From :func:`atnn.training.evaluate`.
+        title: What was compared with what.
+    """
+    report = Report("Errors", subtitle=title)
+    _add_errors(report, errors, "given")
+    return report
+
+
+def _add_errors(report: Report, errors: Errors, name: str) -> None:
+    for what, error in errors.items():
+        quantity = QUANTITIES[what.removesuffix("_per_atom")]
+        unit = quantity.display_unit + ("/atom" if what.endswith("_per_atom") else "")
+        words = what.replace("_", " ")
+        report.number(f"{words.capitalize()} error, {name} (RMSE)", error.rmse * quantity.display_factor, unit)
+    figures = [parity(e.predicted, e.reference, what, name=name) for what, e in errors.items() if what in QUANTITIES]
+    report.add(f"Errors on the {name} data", *figures, text="Model against reference.")
+
+
+def _specification(values: dict) -> Exhibit:
+    rows = [[name.replace("_", " "), json.dumps(value)] for name, value in values.items()]
+    return Exhibit(table=Table(["setting", "value"], rows), caption="What the model is made of.")
+
+
+def spectrum_report(
+    trajectory: str | os.PathLike,
+    output: str | os.PathLike,
+    *,
+    kind: str = "infrared",
+    temperature: float = 300.0,
+    correction: str = "harmonic",
+    window: str = "hann",
+    resolution: float = 20.0,
+    maximum: float | None = 4500.0,
+) -> tuple[Path, Path]:
+    """Spectrum of a trajectory as an HTML page and a CSV beside it.
+
+    Args:
+        trajectory: Folder of the trajectory; all its structures must be copies of one.
+        output: HTML file.
+        kind: ``infrared`` or ``power``.
+        temperature: Temperature of the trajectories [K].
+        correction: Quantum correction of the infrared spectrum.
+        window, resolution, maximum: As in :func:`atnn.observables.infrared`.
+
+    Returns:
+        Paths of the page and of the numbers.
+
+    Raises:
+        DataError: No such trajectory, no dipoles in it, or different structures in one.
+    """
+    path, page = Path(trajectory), Path(output)
+    found = trajectory_spectrum(path, kind, temperature, correction, window, resolution, maximum)
+    report = Report(f"{kind.capitalize()} spectrum", subtitle=str(path))
+    report.add(
+        f"{kind.capitalize()} spectrum",
+        spectrum(found.frequencies, found.intensity, found.error, unit=found.unit, kind=kind, highest=maximum),
+        text=f"At {temperature:g} K, resolution {found.resolution:.0f} cm⁻¹"
+        + (f", quantum correction {correction}." if kind == "infrared" else "."),
+    )
+    return report.write(page), _write_csv(page.with_suffix(".csv"), found)
+
+
+def trajectory_spectrum(
+    path: Path,
+    kind: str,
+    temperature: float,
+    correction: str = "harmonic",
+    window: str = "hann",
+    resolution: float = 20.0,
+    maximum: float | None = None,
+) -> Spectrum:
+    """The spectrum alone; arguments as in :func:`spectrum_report`."""
+    frames = Trajectory(path)
+    structures, times = frames.structures(0), frames.times
+    atoms = structures.counts
+    if len(times) < 2 or not bool((atoms == atoms[0]).all()):
+        raise DataError(
+            "needs two frames, and copies of one structure", where=str(path), remedy="see `atnn md --copies`"
+        )
+    timestep = float(times[1] - times[0])
+    options = {"resolution": resolution, "window": window, "maximum": maximum}
+    if kind == "infrared":
+        if "dipole" not in frames.quantities:
+            raise DataError(
+                "the trajectory holds no dipoles", where=str(path), remedy="train with `outputs: [energy, dipole]`"
+            )
+        return infrared(frames.dipoles, timestep, temperature, correction=correction, **options)
+    velocities = frames.read("velocities", 0, len(frames))
+    shape = (len(velocities), len(structures), int(atoms[0]), 3)
+    return power_spectrum(velocities.reshape(shape), frames.masses[: int(atoms[0])], timestep, temperature, **options)
+
+
+def _write_csv(path: Path, found: Spectrum) -> Path:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["wavenumber [cm^-1]", f"intensity [{found.unit}]", "standard error"])
+    errors = [""] * len(found.frequencies) if found.error is None else found.error.tolist()
+    writer.writerows(zip(found.frequencies.tolist(), found.intensity.tolist(), errors, strict=True))
+    return write_atomically(path, text.getvalue())
