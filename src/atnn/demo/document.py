@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -62,9 +62,7 @@ def _training(
         f"displaced along normal modes at {', '.join(f'{t:g}' for t in stages.TEMPERATURES)} K, and labelled with "
         f"{settings.method}. The test set was held out of the training.",
     )
-    report.add(
-        "Training", reports.learning_curves(_curves(trained.history)), text="Errors on training and validation data."
-    )
+    report.add("Training", reports.learning_curves(trained.history), text="Errors on training and validation data.")
     held_out = trained.errors["test"]
     counts = datasets["test"][range(len(datasets["test"]))].structures.counts
     figures = [
@@ -78,20 +76,6 @@ def _training(
         for name in stages.QUANTITIES
     ]
     report.add("Errors on held-out geometries", *figures, text="Model against reference on data it has never seen.")
-
-
-def _curves(history: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:
-    """Rows of the training's history under the names that the figure knows; energies are per atom in both."""
-
-    def renamed(name: str) -> str:
-        name = name.removesuffix("_per_atom")
-        if name.startswith("train_"):
-            return f"training_{name.removeprefix('train_')}_rmse"
-        if name.startswith("validation_"):
-            return f"{name}_rmse"
-        return "validation_loss" if name == "metric" else name
-
-    return [{renamed(name): value for name, value in row.items()} for row in history]
 
 
 def _vibrations(
