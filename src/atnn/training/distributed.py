@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -31,14 +32,14 @@ class Processes:
         """Whether this process writes files and progress."""
         return self.rank == 0
 
-    def share(self, indices: Sequence[int]) -> Sequence[int]:
+    def share(self, indices: Sequence[int] | np.ndarray) -> Sequence[int] | np.ndarray:
         """This process's part of a batch; may be empty."""
         return indices[self.rank :: self.count]
 
     def add(self, tensors: Sequence[Tensor]) -> None:
         """Sum tensors over all processes, in place."""
         if self.count > 1:
-            flat = torch.cat([tensor.reshape(-1).double() for tensor in tensors])
+            flat = torch.cat([tensor.reshape(-1).to(self.device, torch.float64) for tensor in tensors])
             dist.all_reduce(flat)
             for tensor, part in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
                 tensor.copy_(part.reshape(tensor.shape))
