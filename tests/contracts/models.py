@@ -1,0 +1,42 @@
+"""Small models of every registered representation, for the tests that all of them pass."""
+
+import torch
+
+from atnn.model import REPRESENTATIONS, Model, ModelSpecification
+from atnn.neighbors import neighbor_pairs
+from atnn.structures import Structures
+
+# A new representation adds a line; without it the whole suite fails.
+SMALL = {
+    "eann": {"cutoff": 4.0, "channels": 4},
+    "reann": {"cutoff": 4.0, "channels": 3, "rounds": 2, "hidden": (8, 8)},
+}
+NAMES = sorted(REPRESENTATIONS)
+
+
+def small_model(name, elements=(1, 6, 8, 14, 29), outputs=("energy", "dipole"), terms=(), seed=3, **changes):
+    specification = ModelSpecification(
+        elements=elements,
+        representation={"name": name, **SMALL[name], **changes},
+        outputs=outputs,
+        terms=terms,
+        hidden=(12, 12),
+    )
+    energies = {z: -10.0 * z for z in elements} if "energy" in outputs else None
+    return Model(specification, energies, seed=seed).double()
+
+
+def evaluate(model, atoms, outputs=("energy", "forces")):
+    structures = atoms if isinstance(atoms, Structures) else Structures.from_ase(atoms)
+    structures = structures.to(dtype=model.dtype)
+    return {k: v.detach() for k, v in model(structures, neighbor_pairs(structures, model.cutoff), outputs).items()}
+
+
+def features(model, atoms):
+    structures = Structures.from_ase(atoms)
+    inputs = model.prepare(structures, neighbor_pairs(structures, model.cutoff))
+    from atnn.neighbors.pairs import edges_of
+
+    pairs = edges_of(inputs.structures.positions, inputs.translations, inputs.neighbors)
+    with torch.no_grad():
+        return model.representation(inputs.structures, pairs, inputs.elements)
