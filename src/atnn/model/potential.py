@@ -53,7 +53,7 @@ class ModelPotential:
         self._list = VerletList(model.cutoff, skin)
         self._compiled = CompiledModel(self.model) if compile else None
         self._static: tuple[Neighbors, Inputs] | None = None
-        self._checked: Tensor | None = None
+        self._checked: tuple[Tensor | None, ...] | None = None
 
     @property
     def builds(self) -> int:
@@ -90,8 +90,8 @@ class ModelPotential:
 
     def _check(self, structures: Structures, outputs: Sequence[str]) -> None:
         self.model.check_outputs(outputs, structures)
-        key = structures.numbers
-        if self._checked is key:
+        key = (structures.numbers, structures.charge, structures.spin, structures.field)
+        if self._checked is not None and all(new is old for new, old in zip(key, self._checked, strict=True)):
             return
         check_structures(self.model, structures)
         self._static = None  # other elements or charges at the same positions leave the pair list as it is

@@ -1,0 +1,155 @@
+"""Models: specifications, inputs, checks at the border, precision."""
+
+import numpy as np
+import pytest
+import torch
+from ase.build import molecule
+from contracts.models import evaluate, small_model
+from hypothesis import given
+from hypothesis import strategies as st
+from systems import crystal, ethanol, methane, slab
+
+from atnn.errors import AtnnWarning, DataError, SpecificationError
+from atnn.model import ModelPotential, ModelSpecification, Potential, check_structures, group_elements
+from atnn.neighbors import neighbor_pairs
+from atnn.specification import parse
+from atnn.structures import Structures
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=300))
+def test_every_atom_has_one_slot_in_a_block_of_its_element(values):
+    index = torch.tensor(values)
+    groups = group_elements(index, 5)
+    flat = groups.slots.reshape(-1)
+    assert torch.equal(flat[groups.place], torch.arange(len(index)))
+    assert len(groups.place.unique()) == len(index)
+    rows = groups.slots.shape[1]
+    assert torch.equal(groups.block_element[groups.place // rows], index)
+    assert min(groups.slots.shape) >= 2 and groups.slots.numel() <= 2 * len(index) + 5 * rows + 8
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"representation": {"name": "reann", "cutof": 5.0}}, "did you mean `cutoff`"),
+        ({"representation": {"name": "reann", "cutoff": -1.0}}, "greater than 0"),
+        ({"representation": {"name": "rean"}}, "'eann', 'reann'"),
+        ({"representation": {"name": "eann", "channels": 0}}, "greater than or equal to 2"),
+        ({"representation": {"name": "eann", "degree": 4}}, "less than or equal to 3"),
+        ({"elements": [1, 200]}, "not atomic numbers"),
+        ({"elements": []}, "at least 1"),
+        ({"outputs": ["energy", "dipol"]}, "'energy' or 'dipole'"),
+        ({"outputs": ["dipole"], "terms": [{"name": "zbl"}]}, "outputs must contain energy"),
+        ({"representation": {"name": "reann", "degree": 0}, "outputs": ["energy", "dipole"]}, "degree 1 or more"),
+        ({"layers": 3}, "unknown key `layers`"),
+    ],
+)
+def test_a_specification_that_cannot_work_is_refused(change, message):
+    values = {"elements": [1, 6], "representation": {"name": "reann"}} | change
+    with pytest.raises(SpecificationError, match=message):
+        parse(ModelSpecification, values, where="model.yaml")
+
+
+def test_tiny_differences_of_large_energies_survive_float32():
+    model = small_model("reann").float()
+    model.set_reference_energies({1: -13.6, 6: -1035.0, 8: -20000.0, 14: 0.0, 29: 0.0})
+    atoms = ethanol()
+    moved = ethanol()
+    moved.positions[8] += 1e-3
+    single = evaluate(model, moved)["energy"] - evaluate(model, atoms)["energy"]
+    model = model.double()
+    double = evaluate(model, moved)["energy"] - evaluate(model, atoms)["energy"]
+    assert abs(evaluate(model, atoms)["energy"].item()) > 2e4
+    assert single.item() == pytest.approx(double.item(), abs=2e-6)
+
+
+def test_the_seed_decides_the_weights_and_leaves_the_global_generator_alone():
+    torch.manual_seed(5)
+    before = torch.random.get_rng_state()
+    a, b, c = small_model("eann", seed=1), small_model("eann", seed=1), small_model("eann", seed=2)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
+    assert not all(torch.equal(x, y) for x, y in zip(a.parameters(), c.parameters(), strict=True))
+
+
+def test_calibration_standardises_the_inputs_of_every_network():
+    model = small_model("reann")
+    structures = Structures.from_ase([ethanol(), methane(), molecule("H2O")])
+    pairs = neighbor_pairs(structures, model.cutoff)
+    seen = {}
+    model.calibrate(structures, pairs)
+    for name, network in model.named_modules():
+        if hasattr(network, "spread"):
+            network.layers[0].register_forward_pre_hook(lambda _, args, name=name: seen.update({name: args[0]}))
+    model(structures, pairs, ("energy", "dipole"))
+    assert len(seen) == 4
+    place = model.prepare(structures, pairs).elements.place
+    for x in seen.values():
+        values = x.reshape(-1, x.shape[-1])[place]
+        assert values.mean(0).abs().max() < 1e-9 and values.std(0, correction=0).max() == pytest.approx(1.0)
+
+
+def test_asking_for_what_the_model_does_not_give_is_refused():
+    model = small_model("eann", outputs=("energy",))
+    with pytest.raises(SpecificationError, match="does not give dipole(.|\n)*energy, forces"):
+        evaluate(model, ethanol(), ("dipole",))
+
+
+def test_stress_without_a_volume_is_refused():
+    for atoms in (ethanol(), slab()):
+        with pytest.raises(SpecificationError, match="stress"):
+            evaluate(small_model("eann"), atoms, ("stress",))
+
+
+def test_unknown_elements_are_named():
+    with pytest.raises(DataError, match="elements S"):
+        check_structures(small_model("eann"), Structures.from_ase(molecule("SH2")))
+
+
+def test_an_ignored_charge_is_counted_in_a_warning():
+    atoms = [ethanol(), ethanol(), ethanol()]
+    atoms[0].info["charge"], atoms[2].info["charge"], atoms[1].info["charge"] = 1, -1, 0
+    with pytest.warns(AtnnWarning, match="ions.xyz: 2 structures carry a total charge; the model ignores it"):
+        check_structures(small_model("eann", outputs=("energy",)), Structures.from_ase(atoms), where="ions.xyz")
+
+
+def test_ignored_unpaired_electrons_are_counted_in_a_warning():
+    atoms = molecule("O2")
+    atoms.info["spin"] = 2
+    with pytest.warns(AtnnWarning, match="1 structures carry unpaired electrons"):
+        check_structures(small_model("eann"), Structures.from_ase(atoms))
+
+
+def test_an_electric_field_is_refused():
+    atoms = ethanol()
+    atoms.info["electric_field"] = [0.0, 0.0, 0.1]
+    with pytest.raises(DataError, match="electric field"):
+        check_structures(small_model("eann"), Structures.from_ase(atoms))
+
+
+def test_a_potential_reuses_pairs_and_stays_right():
+    model = small_model("reann")
+    potential = ModelPotential(model, skin=0.6)
+    assert isinstance(potential, Potential)
+    rng, atoms = np.random.default_rng(0), crystal()
+    for _ in range(5):
+        atoms.positions += rng.normal(scale=0.02, size=atoms.positions.shape)
+        found = potential(Structures.from_ase(atoms), ("energy", "forces", "stress"))
+        expected = evaluate(model, atoms, ("energy", "forces", "stress"))
+        for name, value in expected.items():
+            torch.testing.assert_close(found[name], value, rtol=1e-9, atol=1e-10)
+    assert potential.builds == 1
+
+
+def test_a_potential_notices_other_elements_charges_and_batches():
+    model = small_model("reann")
+    potential = ModelPotential(model, skin=0.6)
+    water = Structures.from_ase(molecule("H2O"))
+    charged = water.replace(charge=torch.tensor([1.0], dtype=torch.float64))
+    other = water.replace(numbers=torch.tensor([6, 1, 1]))
+    for structures in (water, other, water.select([0, 0]), water):
+        found = potential(structures, ("energy", "dipole"))
+        torch.testing.assert_close(found, evaluate(model, structures, ("energy", "dipole")))
+    with pytest.warns(AtnnWarning, match="total charge"):
+        found = potential(charged, ("charges",))
+    assert found["charges"].sum().item() == pytest.approx(1.0)
