@@ -35,10 +35,6 @@ def parse(specification: type[S], mapping: Mapping[str, Any], where: str = "") -
     Raises:
         SpecificationError: For unknown keys, with the nearest known one; for values of a wrong type or out of range.
     """
-    if not isinstance(mapping, Mapping):
-        raise SpecificationError(
-            f"expected keys with values, found {type(mapping).__name__}", where=where, remedy="write `key: value` lines"
-        )
     try:
         return specification.model_validate(dict(mapping))
     except ValidationError as error:

@@ -5,15 +5,15 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import molecule
-from contracts.models import NAMES, SMALL, evaluate, features, small_model
 from scipy.spatial.transform import Rotation
-from systems import crystal, ethanol, methane, single_atom, slab, two_fragments
 from torch.autograd import gradcheck, gradgradcheck
 
 from atnn.errors import DataError
 from atnn.model import ModelPotential, load_model, save_model
 from atnn.neighbors import neighbor_pairs
 from atnn.structures import Structures
+from contracts.models import NAMES, SMALL, evaluate, features, small_model
+from systems import crystal, ethanol, methane, single_atom, slab, two_fragments
 
 ROTATION = Rotation.from_rotvec([0.3, -1.1, 0.7]).as_matrix()
 
@@ -102,7 +102,9 @@ def test_first_and_second_derivatives_pass_gradcheck(model):
 
     def energy(positions):
         inputs = model.prepare(s, neighbors)
-        return model.compute(inputs._replace(structures=inputs.structures.replace(positions=positions)), ("energy",))["energy"]
+        return model.compute(inputs._replace(structures=inputs.structures.replace(positions=positions)), ("energy",))[
+            "energy"
+        ]
 
     positions = s.positions.clone().requires_grad_()
     assert gradcheck(energy, (positions,)) and gradgradcheck(energy, (positions,))
@@ -153,7 +155,9 @@ def test_no_force_crosses_from_one_structure_to_another(model):
     s = Structures.from_ase([ethanol(), ethanol()]).to(dtype=model.dtype)
     positions = s.positions.clone().requires_grad_()
     inputs = model.prepare(s, neighbor_pairs(s, model.cutoff))
-    energy = model.compute(inputs._replace(structures=inputs.structures.replace(positions=positions)), ("energy",))["energy"]
+    energy = model.compute(inputs._replace(structures=inputs.structures.replace(positions=positions)), ("energy",))[
+        "energy"
+    ]
     (gradient,) = torch.autograd.grad(energy[0], positions)
     assert gradient[:9].abs().max() > 0 and gradient[9:].abs().max() == 0
 
@@ -193,7 +197,10 @@ def test_a_saved_model_gives_the_same_numbers(model, tmp_path):
 
 
 def test_elements_are_told_apart(model):
-    water, sulfide = Atoms("HOH", positions=molecule("H2O").positions), Atoms("HCH", positions=molecule("H2O").positions)
+    water, sulfide = (
+        Atoms("HOH", positions=molecule("H2O").positions),
+        Atoms("HCH", positions=molecule("H2O").positions),
+    )
     a, b = (evaluate(model, x)["forces"] for x in (water, sulfide))
     assert (a - b).abs().max() > 1e-3
 
@@ -210,7 +217,10 @@ def test_one_compiled_graph_equals_the_eager_model_at_every_size(name):
     eager, compiled = ModelPotential(model), ModelPotential(model, compile=True)
     frames = [ethanol(), methane(), crystal(), slab("CH3OH"), single_atom(), two_fragments()]
     batches = [Structures.from_ase(f) for f in frames]
-    batches += [Structures.from_ase([ethanol(), single_atom("Cu"), crystal()]), Structures.from_ase([single_atom()] * 3)]
+    batches += [
+        Structures.from_ase([ethanol(), single_atom("Cu"), crystal()]),
+        Structures.from_ase([single_atom()] * 3),
+    ]
     for batch in batches:
         expected, found = (p(batch, ("energy", "forces", "virial")) for p in (eager, compiled))
         for key in expected:

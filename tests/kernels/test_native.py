@@ -49,9 +49,13 @@ def test_moments_and_contractions_equal_their_definition(width, channels, dtype,
     expected = torch.zeros(4, width, channels, dtype=dtype).index_add(0, I, angular[:, :, None] * radial[:, None])
     torch.testing.assert_close(moments(angular, radial, I, OFFSETS), expected, rtol=tolerance, atol=tolerance)
     expected = torch.einsum("em,emk->ek", angular, nodes[I])
-    torch.testing.assert_close(contract_angular(angular, nodes, I, OFFSETS), expected, rtol=10 * tolerance, atol=tolerance)
+    torch.testing.assert_close(
+        contract_angular(angular, nodes, I, OFFSETS), expected, rtol=10 * tolerance, atol=tolerance
+    )
     expected = torch.einsum("ek,emk->em", radial, nodes[I])
-    torch.testing.assert_close(contract_radial(radial, nodes, I, OFFSETS), expected, rtol=10 * tolerance, atol=10 * tolerance)
+    torch.testing.assert_close(
+        contract_radial(radial, nodes, I, OFFSETS), expected, rtol=10 * tolerance, atol=10 * tolerance
+    )
 
 
 def test_inputs_that_are_not_contiguous_give_the_same():
@@ -138,6 +142,8 @@ def test_a_model_gives_the_same_with_and_without_compiled_kernels():
     results = []
     for kind in ("native", "reference"):
         environment = os.environ | {"ATNN_KERNELS": kind}
-        found = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=True)
+        found = subprocess.run(
+            [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=True
+        )
         results.append(torch.tensor(eval(found.stdout), dtype=torch.float64))
     torch.testing.assert_close(results[0], results[1], rtol=1e-11, atol=1e-12)

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from contracts.models import evaluate, small_model
 from safetensors import safe_open
 from safetensors.torch import save_file
-from systems import ethanol
 
 from atnn.errors import DataError, ModelFileError
 from atnn.model import files, load_model, save_model
+from contracts.models import evaluate, small_model
+from systems import ethanol
 
 OLD = Path(__file__).parent / "fixtures" / "model_v1.atnn"  # written by write_fixture.py beside it
 

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 import torch
 from ase.build import molecule
-from contracts.models import evaluate, small_model
 from hypothesis import given
 from hypothesis import strategies as st
-from systems import crystal, ethanol, methane, slab
 
 from atnn.errors import AtnnWarning, DataError, SpecificationError
 from atnn.model import ModelPotential, ModelSpecification, Potential, check_structures, group_elements
 from atnn.neighbors import neighbor_pairs
 from atnn.specification import parse
 from atnn.structures import Structures
+from contracts.models import evaluate, small_model
+from systems import crystal, ethanol, methane, slab
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=300))

@@ -8,11 +8,11 @@ from ase.build import bulk
 from ase.neighborlist import neighbor_list
 from hypothesis import given
 from hypothesis import strategies as st
-from systems import crystal, single_atom, slab, two_fragments, water_box
 
 from atnn.errors import SpecificationError
 from atnn.neighbors import VerletList, edges, neighbor_pairs
 from atnn.structures import Structures
+from systems import crystal, single_atom, slab, two_fragments, water_box
 
 
 def pair_set(neighbors):
