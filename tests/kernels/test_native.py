@@ -27,8 +27,8 @@ from atnn.kernels.moments import WIDTHS
 
 # Atom 1 has no neighbors; pairs are sorted by center and every pair has its reverse.
 OFFSETS = torch.tensor([0, 3, 3, 5, 8])
-I = torch.tensor([0, 0, 0, 2, 2, 3, 3, 3])
-J = torch.tensor([2, 3, 3, 0, 3, 0, 0, 2])
+CENTERS = torch.tensor([0, 0, 0, 2, 2, 3, 3, 3])
+NEIGHBORS = torch.tensor([2, 3, 3, 0, 3, 0, 0, 2])
 REVERSE = torch.tensor([3, 5, 6, 0, 7, 1, 2, 4])
 
 
@@ -46,22 +46,22 @@ def test_the_kernels_of_this_machine_are_compiled():
 def test_moments_and_contractions_equal_their_definition(width, channels, dtype, tolerance):
     angular, radial = random(8, width, dtype=dtype), random(8, channels, dtype=dtype, seed=1)
     nodes = random(4, width, channels, dtype=dtype, seed=2)
-    expected = torch.zeros(4, width, channels, dtype=dtype).index_add(0, I, angular[:, :, None] * radial[:, None])
-    torch.testing.assert_close(moments(angular, radial, I, OFFSETS), expected, rtol=tolerance, atol=tolerance)
-    expected = torch.einsum("em,emk->ek", angular, nodes[I])
+    expected = torch.zeros(4, width, channels, dtype=dtype).index_add(0, CENTERS, angular[:, :, None] * radial[:, None])
+    torch.testing.assert_close(moments(angular, radial, CENTERS, OFFSETS), expected, rtol=tolerance, atol=tolerance)
+    expected = torch.einsum("em,emk->ek", angular, nodes[CENTERS])
     torch.testing.assert_close(
-        contract_angular(angular, nodes, I, OFFSETS), expected, rtol=10 * tolerance, atol=tolerance
+        contract_angular(angular, nodes, CENTERS, OFFSETS), expected, rtol=10 * tolerance, atol=tolerance
     )
-    expected = torch.einsum("ek,emk->em", radial, nodes[I])
+    expected = torch.einsum("ek,emk->em", radial, nodes[CENTERS])
     torch.testing.assert_close(
-        contract_radial(radial, nodes, I, OFFSETS), expected, rtol=10 * tolerance, atol=10 * tolerance
+        contract_radial(radial, nodes, CENTERS, OFFSETS), expected, rtol=10 * tolerance, atol=10 * tolerance
     )
 
 
 def test_inputs_that_are_not_contiguous_give_the_same():
     angular, radial = random(10, 8).T, random(5, 8, seed=1).T
-    dense = moments(angular.contiguous(), radial.contiguous(), I, OFFSETS)
-    torch.testing.assert_close(moments(angular, radial, I, OFFSETS), dense, rtol=0, atol=0)
+    dense = moments(angular.contiguous(), radial.contiguous(), CENTERS, OFFSETS)
+    torch.testing.assert_close(moments(angular, radial, CENTERS, OFFSETS), dense, rtol=0, atol=0)
 
 
 def test_no_pairs_give_zeros():
@@ -76,10 +76,10 @@ def test_every_order_of_differentiation_is_right():
     atoms = random(4, 2, seed=2).requires_grad_()
 
     def form(a, b):
-        return moments(a, b, I, OFFSETS)
+        return moments(a, b, CENTERS, OFFSETS)
 
     def gathers(x):
-        return gather_neighbors(x, J, REVERSE, OFFSETS) * gather_centers(x, I, OFFSETS) ** 2
+        return gather_neighbors(x, NEIGHBORS, REVERSE, OFFSETS) * gather_centers(x, CENTERS, OFFSETS) ** 2
 
     assert gradcheck(form, (angular, radial)) and gradgradcheck(form, (angular, radial))
     assert gradcheck(gathers, (atoms,)) and gradgradcheck(gathers, (atoms,))
@@ -87,9 +87,11 @@ def test_every_order_of_differentiation_is_right():
 
 def test_sums_over_pairs_equal_index_add():
     pairs = random(8, 5)
-    torch.testing.assert_close(sum_centers(pairs, I, OFFSETS), torch.zeros(4, 5).double().index_add(0, I, pairs))
-    expected = torch.zeros(4, 5).double().index_add(0, J, pairs)
-    torch.testing.assert_close(sum_neighbors(pairs, J, REVERSE, OFFSETS), expected)
+    torch.testing.assert_close(
+        sum_centers(pairs, CENTERS, OFFSETS), torch.zeros(4, 5).double().index_add(0, CENTERS, pairs)
+    )
+    expected = torch.zeros(4, 5).double().index_add(0, NEIGHBORS, pairs)
+    torch.testing.assert_close(sum_neighbors(pairs, NEIGHBORS, REVERSE, OFFSETS), expected)
 
 
 @pytest.mark.parametrize("order", range(6))

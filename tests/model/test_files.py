@@ -58,7 +58,7 @@ def test_a_truncated_file_is_refused(saved, kept):
 
 
 def test_a_newer_format_is_refused_with_the_remedy(saved):
-    with pytest.raises(ModelFileError, match="newer than 1(.|\n)*update atnn"):
+    with pytest.raises(ModelFileError, match=r"newer than 1(.|\n)*update atnn"):
         load_model(rewritten(saved[0], version=files.VERSION + 1))
 
 
@@ -88,6 +88,6 @@ def test_a_full_disk_leaves_the_old_model(saved, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.replace", full)
-    with pytest.raises(DataError, match="No space left(.|\n)*intact"):
+    with pytest.raises(DataError, match=r"No space left(.|\n)*intact"):
         save_model(path, model)
     assert path.read_bytes() == before and [p.name for p in path.parent.iterdir()] == ["model.atnn"]

@@ -91,7 +91,7 @@ def test_calibration_standardises_the_inputs_of_every_network():
 
 def test_asking_for_what_the_model_does_not_give_is_refused():
     model = small_model("eann", outputs=("energy",))
-    with pytest.raises(SpecificationError, match="does not give dipole(.|\n)*energy, forces"):
+    with pytest.raises(SpecificationError, match=r"does not give dipole(.|\n)*energy, forces"):
         evaluate(model, ethanol(), ("dipole",))
 
 
