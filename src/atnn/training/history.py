@@ -23,8 +23,8 @@ def write_history(folder: Path, rows: list[Row]) -> None:
 
 
 def read_history(folder: Path) -> list[Row]:
-    """Rows of ``history.csv``; columns are ``epoch``, ``step``, ``seconds``, ``learning_rate``, ``metric`` and, for every
-    quantity, its training and validation RMSE.
+    """Rows of ``history.csv``: ``epoch``, ``step``, ``seconds``, ``learning_rate``, ``metric`` and, for every quantity,
+    ``train_<quantity>`` and ``validation_<quantity>``, root mean square errors in its unit.
 
     Raises:
         DataError: There is none.

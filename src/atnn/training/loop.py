@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ from atnn.training.setup import Sets, build_model, open_sets, provenance
 from atnn.training.step import Batch, Step, make_batch
 
 log = logging.getLogger("atnn")
+T = TypeVar("T")
 TOLERATED = 10  # steps in a row with a gradient that is not finite
 
 
@@ -133,7 +134,7 @@ class Trainer:
         self.state: dict[str, Any] = {"epoch": 0, "position": 0, "step": 0, "seconds": 0.0, "best": float("inf")}
         self.state |= {"waited": 0, "skipped": 0, "terms": [0.0] * len(self.names), "counts": [0.0] * len(self.names)}
         self.history: list[Row] = []
-        self.checkpoint = folder / "checkpoint.safetensors"
+        self.checkpoint, self._kept = folder / "checkpoint.safetensors", folder / "model.atnn"
         if self.checkpoint.exists():
             self._restore()
         self._saved = self._started = time.monotonic()
@@ -147,6 +148,8 @@ class Trainer:
             while self.state["epoch"] < t.epochs and not self._done():
                 if not self._epoch(reader):
                     self._save()
+                    if self.processes.first and not self._kept.exists():
+                        self._with_average(lambda: save_model(self._kept, self.model))
                     return False
                 self.state["epoch"] += 1
                 if self.state["epoch"] % t.validate_every == 0 or self.state["epoch"] == t.epochs:
@@ -232,10 +235,10 @@ class Trainer:
         weights = torch.tensor(loss_weights(t, progress), dtype=torch.float64)
         factors = weights / number.clamp(min=1.0)
         if batch is None:
-            zero = torch.zeros(len(self.names), dtype=self.model.dtype, device=self.model.device)
-            terms, squares, gradients = zero, zero.clone(), tuple(torch.zeros_like(p) for p in self.parameters)
+            squares = torch.zeros(len(self.names), dtype=self.model.dtype, device=self.model.device)
+            gradients = tuple(torch.zeros_like(p) for p in self.parameters)
         else:
-            terms, squares, gradients = self.step(batch, factors)
+            _, squares, gradients = self.step(batch, factors)
         squares = squares.clone()
         self.processes.add([squares, *gradients])
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
@@ -271,25 +274,32 @@ class Trainer:
                 "the last checkpoint is from before",
             )
 
-    def _validate(self) -> Row:
+    def _with_average(self, function: Callable[[], T]) -> T:
+        """Call a function while the model has its averaged weights."""
         current = [p.detach().clone() for p in self.parameters]
         with torch.no_grad():
-            for parameter, mean in zip(self.parameters, self.average, strict=True):
-                parameter.copy_(mean)
+            torch._foreach_copy_(self.parameters, self.average)
+        try:
+            return function()
+        finally:
+            with torch.no_grad():
+                torch._foreach_copy_(self.parameters, current)
+
+    def _validate(self) -> Row:
+        return self._with_average(self._validate_weights)
+
+    def _validate_weights(self) -> Row:
         scaled, rmse = self._validation_errors()
         final = torch.tensor(loss_weights(self.config.training, 1.0), dtype=torch.float64)
         # Weights of the end, whatever the epoch, so that metrics of different epochs compare.
         metric = float((final * scaled).sum())
         improved = metric < self.state["best"]
         self.state["waited"] = 0 if improved else self.state["waited"] + 1
-        if improved or not (self.folder / "model.atnn").exists():
+        if improved or not self._kept.exists():
             self.state["best"] = min(metric, self.state["best"])
             if self.processes.first:
-                save_model(self.folder / "model.atnn", self.model)
+                save_model(self._kept, self.model)
         self.rate.validated(metric)
-        with torch.no_grad():
-            for parameter, value in zip(self.parameters, current, strict=True):
-                parameter.copy_(value)
         return self._record(metric, rmse)
 
     def _validation_errors(self) -> tuple[Tensor, list[float]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import logging
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,9 +14,20 @@ import numpy as np
 import torch
 from ase.data import chemical_symbols
 
-from atnn.data import Dataset, batches_of, data_hash, isolated_atoms, open_dataset, read, reference_energies, split
-from atnn.data import duplicate_groups, load_split, save_split
-from atnn.errors import DataError, SpecificationError
+from atnn.data import (
+    Dataset,
+    batches_of,
+    data_hash,
+    duplicate_groups,
+    isolated_atoms,
+    load_split,
+    open_dataset,
+    read,
+    reference_energies,
+    save_split,
+    split,
+)
+from atnn.errors import AtnnWarning, DataError, SpecificationError
 from atnn.model import Model, ModelSpecification, check_structures
 from atnn.neighbors import neighbor_pairs
 from atnn.specification import parse
@@ -135,7 +147,12 @@ def _references(config: RunConfig, train: Dataset) -> dict[int, float]:
     isolated = None
     if config.data.isolated is not None:
         isolated = isolated_atoms(read(config.data.isolated, keys=config.data.keys or None))
-    energies = reference_energies(train, isolated=isolated)
+    with warnings.catch_warnings(record=True) as caught:
+        # Few compositions are the rule in a training set: worth a line in the log, not an alarm.
+        warnings.simplefilter("always", AtnnWarning)
+        energies = reference_energies(train, isolated=isolated)
+    for warning in caught:
+        log.info("%s", warning.message)
     listed = ", ".join(f"{chemical_symbols[z]} {energy:.6f}" for z, energy in energies.items())
     log.info("reference energies [eV], %s: %s", "isolated atoms" if isolated else "least squares", listed)
     return energies

@@ -92,7 +92,8 @@ class Step:
             self._compile(arguments, given)
         run = self._graphs[given] if self.compiled else self._function(given)
         terms, squares, *gradients = run(*(a.detach() for a in arguments))
-        return StepResult(terms, squares, tuple(gradients))
+        # The fused optimizer takes the memory of a gradient to be laid out like that of its parameter.
+        return StepResult(terms, squares, tuple(gradient.contiguous() for gradient in gradients))
 
     def _function(self, given: tuple[bool, ...]) -> Callable:
         names, count = list(self.parameters), len(dimensions(given))

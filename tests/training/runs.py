@@ -1,0 +1,58 @@
+"""Small data and runs for the training tests; also a script: ``runs.py FOLDER EPOCHS`` trains and prints."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from ase.build import molecule
+from ase.calculators.emt import EMT
+
+from atnn.data import Frames
+from atnn.structures import Labelled, Structures
+from atnn.training import DataConfig, ModelConfig, RunConfig, TrainingConfig, train
+
+TINY = {"name": "reann", "cutoff": 4.0, "channels": 3, "rounds": 1, "hidden": [8], "densities": 6}
+
+
+def labelled(count=24, seed=0, dipole=False):
+    """Rattled ethanol and water with EMT energies and forces, and the dipoles of fixed charges."""
+    rng = np.random.default_rng(seed)
+    frames, energies, forces, dipoles = [], [], [], []
+    charges = {1: 0.2, 6: -0.1, 8: -0.4}
+    for index in range(count):
+        atoms = molecule("CH3CH2OH" if index % 3 else "H2O")
+        atoms.positions += rng.normal(scale=0.06, size=atoms.positions.shape)
+        atoms.calc = EMT()
+        frames.append(atoms)
+        energies.append(atoms.get_potential_energy())
+        forces.append(atoms.get_forces())
+        q = np.array([charges[z] for z in atoms.numbers])
+        dipoles.append((q - q.mean()) @ atoms.positions)
+    labels = {"energy": torch.tensor(energies), "forces": torch.from_numpy(np.concatenate(forces))}
+    if dipole:
+        labels["dipole"] = torch.from_numpy(np.array(dipoles))
+    structures = Structures.from_ase(frames)
+    return Labelled(structures, labels, {name: torch.ones(count, dtype=torch.bool) for name in labels})
+
+
+def config(folder, outputs=("energy",), **training):
+    values = {"epochs": 4, "batch_size": 5, "checkpoint_seconds": 0.0, "warmup": 5, **training}
+    return RunConfig(
+        data=DataConfig(train="unused", validation=6),
+        model=ModelConfig(representation=TINY, outputs=outputs, hidden=(8,)),
+        training=TrainingConfig(**values),
+        output=str(folder),
+        seed=5,
+    )
+
+
+def run(folder, outputs=("energy",), data=None, **training):
+    data = labelled(dipole="dipole" in outputs) if data is None else data
+    return train(config(folder, outputs, **training), {"train": Frames(data)})
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    result = run(Path(sys.argv[1]), epochs=int(sys.argv[2]), dtype="float64")
+    print("finished", result.finished)

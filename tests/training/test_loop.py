@@ -1,0 +1,263 @@
+"""The loop: learns, resumes after a kill to the same weights, stops clearly on bad input."""
+
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+
+from atnn.data import Frames, write_extxyz
+from atnn.errors import AtnnWarning, DataError, ModelFileError, SpecificationError
+from atnn.model import load_model
+from atnn.training import (
+    DataConfig,
+    RunConfig,
+    TrainingDiverged,
+    commented_example,
+    evaluate,
+    load_config,
+    load_errors,
+    read_history,
+    train,
+)
+from atnn.training.loop import Trainer
+from training.runs import TINY, config, labelled, run
+
+SCRIPT = Path(__file__).with_name("runs.py")
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(SCRIPT.parents[1]), "OMP_NUM_THREADS": "1"}
+
+
+def weights(folder):
+    return load_file(Path(folder) / "model.atnn")
+
+
+def same_weights(a, b):
+    return all(torch.equal(x, y) for x, y in zip(weights(a).values(), weights(b).values(), strict=True))
+
+
+def without_time(history):
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in history]
+
+
+def test_training_learns_and_keeps_everything(tmp_path):
+    result = run(tmp_path, outputs=("energy", "dipole"), epochs=40, weights={"energy": 0.1, "forces": 1, "dipole": 1})
+    first, last = result.history[0], result.history[-1]
+    assert last["validation_forces"] < 0.5 * first["validation_forces"]
+    assert last["validation_dipole"] < 0.5 * first["validation_dipole"]
+    assert result.finished and len(result.history) == 40
+    errors = load_errors(tmp_path / "errors_validation.safetensors")
+    difference = errors["forces"].predicted - errors["forces"].reference
+    assert errors["forces"].rmse == pytest.approx(np.sqrt((difference**2).mean()))
+    assert errors["forces"].rmse == pytest.approx(min(r["validation_forces"] for r in result.history), rel=0.2)
+    kept = load_model(tmp_path / "model.atnn").provenance
+    assert kept["seed"] == 5 and kept["structures"] == 18 and len(kept["data_hash"]) >= 16
+    assert "O-H" in kept["ranges"]["shortest_distances"] or "H-O" in kept["ranges"]["shortest_distances"]
+    assert read_history(tmp_path) == result.history
+    assert any((tmp_path / "tensorboard").iterdir())
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path):
+    for name in ("a", "b"):
+        run(tmp_path / name, epochs=2)
+    assert same_weights(tmp_path / "a", tmp_path / "b")
+    other = config(tmp_path / "c", epochs=2).model_copy(update={"seed": 6})
+    train(other, {"train": Frames(labelled())})
+    assert not same_weights(tmp_path / "a", tmp_path / "c")
+
+
+def test_a_run_stopped_by_the_clock_goes_on_to_the_same_weights(tmp_path):
+    run(tmp_path / "whole", epochs=4)
+    assert not run(tmp_path / "parts", epochs=4, max_minutes=1e-6).finished
+    while not run(tmp_path / "parts", epochs=4, max_minutes=3e-4).finished:
+        pass
+    assert same_weights(tmp_path / "whole", tmp_path / "parts")
+    assert without_time(read_history(tmp_path / "whole")) == without_time(read_history(tmp_path / "parts"))
+
+
+def test_killed_at_any_moment_it_resumes_to_the_same_weights(tmp_path):
+    command = [sys.executable, str(SCRIPT)]
+    run(tmp_path / "undisturbed", epochs=60, dtype="float64")
+    generator, kills = random.Random(3), 0
+    for _ in range(40):
+        process = subprocess.Popen([*command, str(tmp_path / "killed"), "60"], env=ENVIRONMENT, stdout=subprocess.PIPE)
+        seconds = time.monotonic() + 30
+        while kills < 3 and process.poll() is None and time.monotonic() < seconds:
+            if (tmp_path / "killed" / "checkpoint.safetensors").exists():
+                time.sleep(generator.uniform(0.0, 0.4))
+                process.send_signal(signal.SIGKILL)
+                break
+            time.sleep(0.02)
+        process.communicate()
+        if process.returncode == 0:
+            break
+        assert process.returncode == -signal.SIGKILL
+        kills += 1
+    assert kills == 3 and same_weights(tmp_path / "undisturbed", tmp_path / "killed")
+    histories = [without_time(read_history(tmp_path / name)) for name in ("undisturbed", "killed")]
+    assert histories[0] == histories[1]
+
+
+def test_two_processes_take_the_same_steps_as_one(tmp_path):
+    run(tmp_path / "one", epochs=3, dtype="float64")
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(SCRIPT)]
+    subprocess.run([*launch, str(tmp_path / "two"), "3"], env=ENVIRONMENT, check=True, capture_output=True)
+    for name, value in weights(tmp_path / "one").items():
+        torch.testing.assert_close(weights(tmp_path / "two")[name], value, rtol=1e-7, atol=1e-9, msg=name)
+    for a, b in zip(read_history(tmp_path / "one"), read_history(tmp_path / "two"), strict=True):
+        assert a["train_forces"] == pytest.approx(b["train_forces"], rel=1e-9)
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_intact(tmp_path):
+    run(tmp_path, epochs=1)
+    before = (tmp_path / "checkpoint.safetensors").read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
+    try:
+        with pytest.raises(DataError, match=r"cannot be written(.|\n)*free space"):
+            run(tmp_path, epochs=3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
+    assert run(tmp_path, epochs=3).finished
+
+
+@pytest.mark.parametrize("kept", [0, 100, -10])
+def test_a_corrupted_checkpoint_is_refused(tmp_path, kept):
+    run(tmp_path, epochs=1)
+    path = tmp_path / "checkpoint.safetensors"
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(ModelFileError, match="corrupted checkpoint"):
+        run(tmp_path, epochs=2)
+
+
+def test_a_folder_of_another_run_is_refused(tmp_path):
+    run(tmp_path, epochs=1)
+    with pytest.raises(SpecificationError, match="another configuration"):
+        run(tmp_path, epochs=1, learning_rate=1e-3)
+
+
+def test_a_loss_that_is_not_finite_ends_with_the_remedy(tmp_path, monkeypatch):
+    from atnn.training.step import Step
+
+    original = Step.__call__
+
+    def poisoned(self, batch, factors):
+        result = original(self, batch, factors)
+        return result._replace(gradients=tuple(g * float("nan") for g in result.gradients))
+
+    monkeypatch.setattr(Step, "__call__", poisoned)
+    with pytest.raises(TrainingDiverged, match=r"10 steps in a row(.|\n)*learning_rate"):
+        run(tmp_path, epochs=5)
+
+
+def test_early_stopping_ends_a_run_that_makes_no_progress(tmp_path):
+    result = run(tmp_path, epochs=50, learning_rate=1e-9, final_learning_rate=1e-9, ema=0.0, early_stopping=3)
+    assert len(result.history) < 50
+
+
+@given(st.integers(1, 40), st.integers(1, 12), st.one_of(st.none(), st.integers(1, 60)))
+def test_every_structure_is_used_once_per_epoch(count, batch_size, batch_atoms):
+    trainer = Trainer.__new__(Trainer)
+    trainer.config = config("unused", batch_size=batch_size, batch_atoms=batch_atoms)
+    data = labelled(4)
+    whole = Frames(data)[[k % 4 for k in range(count)]]
+    trainer.sets = type("Sets", (), {"train": Frames(whole)})
+    plan = trainer._plan(3)
+    assert sorted(np.concatenate(plan).tolist()) == list(range(count))
+    if batch_atoms is None:
+        assert max(map(len, plan)) <= 1.5 * batch_size + 1
+
+
+def test_a_short_yaml_trains_from_files(tmp_path, monkeypatch):
+    monkeypatch.setenv("WHERE", str(tmp_path))
+    write_extxyz(tmp_path / "data.xyz", labelled(20))
+    text = """
+data: {train: $WHERE/data.xyz, validation: 0.2, test: 2}
+model: {representation: {name: eann, cutoff: 4.0, channels: 3}, hidden: [8]}
+training: {epochs: 2, batch_size: 4}
+output: $WHERE/run
+"""
+    (tmp_path / "run.yaml").write_text(text)
+    result = train(load_config(tmp_path / "run.yaml"))
+    assert set(result.errors) == {"validation", "test"} and len(result.errors["test"]["energy"].predicted) == 2
+
+
+def test_the_commented_example_is_the_defaults(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text(commented_example())
+    assert load_config(path) == RunConfig(data=DataConfig(train="training.xyz"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("data: {train: a.xyz}\ntraining: {epoch: 3}", "did you mean `epochs`"),
+        ("data: {train: a.xyz}\nmodel: {representation: nemo}", "known representations: eann, reann"),
+        ("data: {train: a.xyz}\ntraining: {weights: {energie: 1}}", "unknown quantities energie"),
+        ("data: {train: $NOWHERE_AT_ALL/a.xyz}", "unset variable"),
+        ("data: {}", "missing key `data.train`"),
+        ("data: {train: a.xyz}\ntraining: {learning_rate: 1e-6}", "must not exceed"),
+    ],
+)
+def test_a_configuration_that_cannot_work_is_refused(tmp_path, text, message):
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(SpecificationError, match=message):
+        load_config(tmp_path / "c.yaml")
+
+
+def test_a_weight_for_what_the_model_does_not_give_is_refused(tmp_path):
+    with pytest.raises(SpecificationError, match="dipole, which the model does not give"):
+        run(tmp_path, data=labelled(dipole=True), weights={"forces": 1.0, "dipole": 1.0})
+
+
+def test_a_label_that_no_structure_carries_is_refused_and_those_found_are_listed(tmp_path):
+    with pytest.raises(DataError, match=r"label dipole(.|\n)*found: energy, forces"):
+        run(tmp_path, outputs=("energy", "dipole"), data=labelled(), weights={"forces": 1.0, "dipole": 1.0})
+
+
+def test_an_element_that_only_the_validation_data_have_is_refused(tmp_path):
+    other = labelled(3)
+    strange = other._replace(structures=other.structures.replace(numbers=other.structures.numbers.clamp(max=7)))
+    with pytest.raises(DataError, match="elements N"):
+        train(config(tmp_path), {"train": Frames(labelled()), "validation": Frames(strange)})
+
+
+def test_a_charge_that_the_model_ignores_is_counted(tmp_path):
+    data = labelled()
+    charge = torch.zeros(24, dtype=torch.float64)
+    charge[:5] = 1.0
+    with pytest.warns(AtnnWarning, match="structures carry a total charge; the model ignores it"):
+        run(tmp_path, data=data._replace(structures=data.structures.replace(charge=charge)), epochs=1)
+
+
+def test_evaluation_without_any_common_label_is_refused(tmp_path):
+    run(tmp_path, epochs=1)
+    data = labelled(2)
+    bare = data._replace(
+        labels={"charges": torch.zeros(len(data.structures.batch))}, masks={"charges": torch.ones(2).bool()}
+    )
+    with pytest.raises(DataError, match="no label that the model gives"):
+        evaluate(load_model(tmp_path / "model.atnn"), Frames(bare), ["charges"])
+
+
+def test_training_one_molecule_alone_alarms_nobody(tmp_path, recwarn):
+    data = labelled(9)
+    ethanols = Frames(data)[[k for k in range(9) if k % 3]]
+    train(
+        config(tmp_path, epochs=1).model_copy(update={"data": DataConfig(train="x", validation=2)}),
+        {"train": Frames(ethanols)},
+    )
+    assert not [w for w in recwarn if issubclass(w.category, AtnnWarning)]
+    assert TINY["name"] == "reann"
