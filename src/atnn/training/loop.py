@@ -22,7 +22,7 @@ from atnn.training.checkpoint import load_checkpoint, save_checkpoint
 from atnn.training.config import RunConfig
 from atnn.training.distributed import Processes
 from atnn.training.evaluate import Errors, evaluate, save_errors
-from atnn.training.history import Board, Row, read_history, write_history
+from atnn.training.history import Board, Row, write_history
 from atnn.training.loss import counts, per_atom, sums
 from atnn.training.loss import errors as differences
 from atnn.training.progress import Progress
@@ -94,7 +94,7 @@ def train(config: RunConfig, datasets: Mapping[str, Dataset] | None = None) -> T
             if part is not None:
                 errors[name] = evaluate(model, part, where=f"{name} data")
                 save_errors(folder / f"errors_{name}.safetensors", errors[name])
-    return TrainingResult(model, read_history(folder), errors, folder, finished)
+    return TrainingResult(model, trainer.history, errors, folder, finished)
 
 
 def _claim(folder: Path, config: RunConfig) -> None:
