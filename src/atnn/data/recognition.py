@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from atnn.data.declared import FIELD, unit_factors
+from atnn.data.plausibility import looks_like_hartree
 from atnn.data.raw import Format, RawFrame
 from atnn.data.summary import Source
 from atnn.errors import AtnnWarning, DataError
@@ -53,8 +54,9 @@ class Recogniser:
                 f"the format {form.name} does not state units, and none are declared",
                 where=where,
                 remedy='declare them, e.g. units={"energy": "hartree", "length": "bohr"} '
-                "(on the command line: --units energy=hartree,length=bohr)",
+                "(on the command line: --unit energy=hartree --unit length=bohr)",
             )
+        self.assumed = not units
         own, declared = dict(form.units or {}), dict(units or {})
         if {"energy", "length"} & set(declared):
             # what follows from energy and length follows from the declared ones
@@ -90,6 +92,13 @@ class Recogniser:
             values = [self._value(frame, QUANTITIES[name], self.chosen[name]) for frame in frames]
             self._note_lacking(name, frames, values)
             labels[name], masks[name] = _stack(values, QUANTITIES[name], frames, self.factors[name][1])
+        if self.assumed and self.frames == 0 and "energy" in labels:
+            energies = np.where(masks["energy"], labels["energy"] / self.factors["energy"][1], np.nan)
+            if self.factors["energy"][0] == "eV" and looks_like_hartree(structures, energies):
+                self._warn(
+                    "energies are taken in eV as is the custom, but their size is that of all-electron energies in "
+                    'hartree; if they are, declare units={"energy": "hartree", "length": ...}'
+                )
         used = set(self.chosen.values())
         self.unread.update({key: count for key, count in present.items() if key not in used})
         self.frames += len(frames)
@@ -109,18 +118,15 @@ class Recogniser:
                     remedy="keys that exist: " + (", ".join(sorted(self.seen)) or "none"),
                 )
         for name, (count, example) in self._lacking.items():
-            warnings.warn(
-                f"{self.where}: {count} of {self.frames} frames have no {name} (key "
-                f"{self.chosen[name]!r}) and are masked; first: {example}",
-                AtnnWarning,
-                stacklevel=4,
+            self._warn(
+                f"{count} of {self.frames} frames have no {name} (key {self.chosen[name]!r}) and are masked; "
+                f"first: {example}"
             )
         for name, count in self.asymmetric.items():
-            warnings.warn(
-                f"{self.where}: {name} of {count} frames was not symmetric and was symmetrised",
-                AtnnWarning,
-                stacklevel=4,
-            )
+            self._warn(f"{name} of {count} frames was not symmetric and was symmetrised")
+
+    def _warn(self, text: str) -> None:
+        warnings.warn(f"{self.where}: {text}", AtnnWarning, stacklevel=5)
 
     def _candidates(self, name: str) -> tuple[str, ...]:
         if name in _STATE_KEYS:

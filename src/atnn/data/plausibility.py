@@ -1,0 +1,32 @@
+"""Do energies look as if they were in another unit than assumed? Asked only where nobody declared units."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from atnn.structures import Structures
+
+# Hartree-Fock energies of the atoms H to Ar [hartree], Froese Fischer, At. Data Nucl. Data Tables 12, 87 (1973);
+# good to a few per cent for any all-electron method, while hartree and eV differ by a factor of 27
+_ATOMS = np.array(
+    [np.nan, -0.5, -2.862, -7.433, -14.573, -24.529, -37.689, -54.401, -74.809, -99.409, -128.547]
+    + [-161.859, -199.615, -241.877, -288.854, -340.719, -397.505, -459.482, -526.818]
+)
+_TOLERANCE = 0.03
+
+
+def looks_like_hartree(structures: Structures, energies: np.ndarray) -> bool:
+    """Whether most energies, taken as hartree, are those of the atoms to 3 per cent.
+
+    Args:
+        structures: The geometries.
+        energies: Total energies as the file states them; NaN where there is none.
+    """
+    numbers = structures.numbers.numpy()
+    if numbers.max() >= len(_ATOMS):
+        return False
+    expected = np.bincount(structures.batch.numpy(), weights=_ATOMS[numbers], minlength=len(structures))
+    given = ~np.isnan(energies)
+    if not given.any():
+        return False
+    return bool(np.median(np.abs(energies[given] / expected[given] - 1)) < _TOLERANCE)
