@@ -8,10 +8,12 @@ from atnn.structures import Structures
 
 # Hartree-Fock energies of the atoms H to Ar [hartree], Froese Fischer, At. Data Nucl. Data Tables 12, 87 (1973);
 # good to a few per cent for any all-electron method, while hartree and eV differ by a factor of 27
-_ATOMS = np.array(
-    [np.nan, -0.5, -2.862, -7.433, -14.573, -24.529, -37.689, -54.401, -74.809, -99.409, -128.547]
-    + [-161.859, -199.615, -241.877, -288.854, -340.719, -397.505, -459.482, -526.818]
-)
+# fmt: off
+_ATOMS = np.array([
+    np.nan, -0.5, -2.862, -7.433, -14.573, -24.529, -37.689, -54.401, -74.809, -99.409, -128.547, -161.859, -199.615,
+    -241.877, -288.854, -340.719, -397.505, -459.482, -526.818,
+])
+# fmt: on
 _TOLERANCE = 0.03
 
 
