@@ -6,8 +6,8 @@ from atnn.data.inspection import Inspection, inspect, render
 from atnn.data.labelled import concatenate, select
 from atnn.data.reading import open_dataset, read, stream
 from atnn.data.reference import isolated_atoms, reference_energies
-from atnn.data.splitting import split_files
 from atnn.data.splits import duplicate_groups, load_split, save_split, split
+from atnn.data.splitting import split_files
 from atnn.data.store import Store
 from atnn.data.store_writer import convert, write_store
 from atnn.data.summary import Summary

@@ -88,7 +88,7 @@ def render(inspection: Inspection) -> RenderableType:
     parts.append(Text("Missing: " + "; ".join(inspection.missing)))
     if summary.unread:
         unread = ", ".join(f"{key} ({count})" for key, count in summary.unread.items())
-        parts.append(Text(f"Not read (declare with --keys quantity=key): {unread}"))
+        parts.append(Text(f"Not read (declare with --key quantity=key): {unread}"))
     parts += [Text(note, style="dim") for note in summary.notes]
     parts.append(Text(f"content hash {inspection.content_hash[:16]}", style="dim"))
     return Group(*parts)
