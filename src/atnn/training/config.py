@@ -106,10 +106,16 @@ def load_config(path: str | Path) -> RunConfig:
     Raises:
         SpecificationError: Syntax errors, unknown keys (with the nearest known one), values out of range.
     """
-    return _expanded(parse(RunConfig, read_yaml(path), where=str(path)), str(path))
+    return expanded(parse(RunConfig, read_yaml(path), where=str(path)), str(path))
 
 
-def _expanded(config: RunConfig, where: str) -> RunConfig:
+def expanded(config: RunConfig, where: str) -> RunConfig:
+    """The run with the environment variables in its paths replaced.
+
+    Raises:
+        SpecificationError: A variable is not set; the message names ``where`` it stands.
+    """
+
     def expand(value: Any) -> Any:
         if isinstance(value, tuple):
             return tuple(expand(item) for item in value)
