@@ -26,12 +26,13 @@ for module in (training, model, simulate, report, demo):
         app.command(name, epilog=module.EXAMPLES[name], no_args_is_help=name not in module.NO_ARGUMENTS)(command)
 
 
-def _version(wanted: bool) -> None:
+def _version(wanted: bool) -> bool:
     if wanted:
         import importlib.metadata
 
         print(importlib.metadata.version("atnn"))
         raise typer.Exit
+    return wanted
 
 
 @app.callback()

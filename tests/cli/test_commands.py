@@ -1,0 +1,162 @@
+"""The command line: every command does its job from files to files, and explains itself and its errors."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from ase.build import molecule
+from ase.io import read, write
+from training.runs import labelled
+from typer.testing import CliRunner
+
+from atnn.cli import app, main
+from atnn.data import open_dataset, write_extxyz
+from atnn.model import load_model
+
+COMMANDS = ["init", "train", "eval", "info", "md", "spectrum", "harmonic", "report", "demo"]
+COMMANDS += ["data inspect", "data convert", "data split"]
+CONFIG = """
+data: {{train: {folder}/data.xyz, validation: 4, test: 4}}
+model:
+  representation: {{name: reann, cutoff: 4.0, channels: 2, rounds: 1, hidden: [8], densities: 6}}
+  outputs: [energy, dipole]
+  hidden: [8]
+training: {{epochs: {epochs}, batch_size: 5, weights: {{energy: 0.1, forces: 1, dipole: 1}}}}
+output: {folder}/run
+"""
+
+
+def run(*arguments):
+    result = CliRunner().invoke(app, [str(a) for a in arguments], terminal_width=100)
+    assert result.exit_code == 0, f"{result.output}\n{result.exception!r}"
+    return result.output
+
+
+def fails(capsys, monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["atnn", *map(str, arguments)])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 1
+    return capsys.readouterr().err
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    write_extxyz(folder / "data.xyz", labelled(24, dipole=True))
+    write(folder / "start.xyz", molecule("H2O"))
+    (folder / "config.yaml").write_text(CONFIG.format(folder=folder, epochs=3))
+    output = run("train", folder / "config.yaml")
+    assert "Errors on the validation data" in output and "Errors on the test data" in output
+    return folder
+
+
+def test_help_takes_no_heavy_import():
+    heavy = ("torch", "ase", "plotly", "numpy", "scipy", "pyscf", "pydantic", "h5py")
+    script = f"import sys, atnn.cli; print([m for m in {heavy!r} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_fits_one_screen_and_shows_an_example(command):
+    text = run(*command.split(), "--help")
+    assert len(text.splitlines()) <= 60 and "Example" in text
+
+
+def test_version_is_printed():
+    assert run("--version").strip().count(".") == 2
+
+
+def test_init_writes_a_configuration_and_keeps_an_existing_one(tmp_path, capsys, monkeypatch):
+    run("init", tmp_path / "c.yaml")
+    assert "learning_rate" in (tmp_path / "c.yaml").read_text()
+    assert "the file exists" in fails(capsys, monkeypatch, "init", tmp_path / "c.yaml")
+    run("init", tmp_path / "c.yaml", "--force")
+
+
+def test_training_again_takes_what_is_there(trained):
+    before = (trained / "run" / "model.atnn").read_bytes()
+    run("train", trained / "config.yaml")
+    assert (trained / "run" / "model.atnn").read_bytes() == before
+
+
+def test_eval_prints_errors_and_writes_a_report(trained):
+    output = run("eval", trained / "run" / "model.atnn", trained / "data.xyz", "--report", trained / "e.html")
+    assert "forces" in output and "dipole" in output
+    assert "Errors" in (trained / "e.html").read_text()
+
+
+def test_info_tells_what_a_model_is(trained):
+    output = run("info", trained / "run" / "model.atnn")
+    assert "H C O" in output and "reann" in output and "seed" in output
+
+
+def test_report_of_a_training_is_one_page(trained):
+    run("report", trained / "run")
+    page = (trained / "run" / "report.html").read_text()
+    assert "Errors on the test data" in page and 'src="http' not in page
+
+
+def test_dynamics_and_its_spectra(trained, monkeypatch):
+    monkeypatch.chdir(trained)
+    arguments = ["md", "run/model.atnn", "start.xyz", "--copies", 2, "--steps", 60, "--no-compile", "--temperature", 1]
+    output = run(*arguments, "--output", "nve.traj", "--timestep", 0.2)
+    assert "drift" in output
+    run(*arguments, "--ensemble", "nvt", "--output", "nvt.traj", "--timestep", 0.2)
+    for kind in ("infrared", "power"):
+        run("spectrum", "nve.traj", "--kind", kind, "--resolution", 6000, "--output", f"{kind}.html", "--temperature", 1)
+        numbers = np.genfromtxt(f"{kind}.csv", delimiter=",", skip_header=1)
+        assert numbers.shape[1] == 3 and np.isfinite(numbers).all() and (trained / f"{kind}.html").exists()
+
+
+def test_harmonic_frequencies_of_water(trained):
+    assert "frequency" in run("harmonic", trained / "run" / "model.atnn", trained / "start.xyz")
+
+
+def test_data_commands(trained, tmp_path):
+    assert "frames" in run("data", "inspect", trained / "data.xyz")
+    run("data", "convert", trained / "data.xyz", "--output", tmp_path / "store.h5")
+    stored, source = open_dataset(tmp_path / "store.h5"), open_dataset(trained / "data.xyz")
+    torch.testing.assert_close(stored[[3]].labels["forces"], source[[3]].labels["forces"])
+    run("data", "split", trained / "data.xyz", "a=0.75", "b=0.25", "--folder", tmp_path)
+    assert [len(read(tmp_path / f"{name}.xyz", ":")) for name in "ab"] == [18, 6]
+
+
+def test_a_typo_in_a_configuration_is_explained(trained, tmp_path, capsys, monkeypatch):
+    text = CONFIG.format(folder=trained, epochs=3).replace("epochs", "epoch")
+    (tmp_path / "c.yaml").write_text(text)
+    message = fails(capsys, monkeypatch, "train", tmp_path / "c.yaml")
+    assert "unknown key `training.epoch`" in message and "did you mean `epochs`" in message
+    assert "Traceback" not in message
+
+
+def test_a_truncated_model_is_explained(trained, tmp_path, capsys, monkeypatch):
+    (tmp_path / "m.atnn").write_bytes((trained / "run" / "model.atnn").read_bytes()[:1000])
+    assert "truncated or corrupted" in fails(capsys, monkeypatch, "info", tmp_path / "m.atnn")
+    assert load_model(trained / "run" / "model.atnn").elements == (1, 6, 8)
+
+
+def test_missing_files_are_explained(trained, tmp_path, capsys, monkeypatch):
+    model = trained / "run" / "model.atnn"
+    assert "none.xyz" in fails(capsys, monkeypatch, "eval", model, tmp_path / "none.xyz")
+    assert "none.atnn" in fails(capsys, monkeypatch, "info", tmp_path / "none.atnn")
+
+
+def test_units_given_wrongly_are_explained(trained, capsys, monkeypatch):
+    assert "name=value" in fails(capsys, monkeypatch, "data", "inspect", trained / "data.xyz", "--unit", "hartree")
+
+
+def test_debug_shows_the_traceback(tmp_path, monkeypatch):
+    from atnn.errors import ModelFileError
+
+    monkeypatch.setattr(sys, "argv", ["atnn", "--debug", "info", str(tmp_path / "none.atnn")])
+    with pytest.raises(ModelFileError):
+        main()
+
+
+def test_an_unknown_command_suggests_the_right_one():
+    result = CliRunner().invoke(app, ["trian"])
+    assert result.exit_code == 2 and "train" in result.output
