@@ -172,4 +172,3 @@ def _print(numbers: dict[str, float], seconds: dict[str, float], path: Path, set
     table.add_row(escape("wall time [s]"), f"{sum(seconds.values()):.0f}", "")
     console = Console()
     console.print(table)
-    console.print(f"report: {path}", soft_wrap=True)

@@ -73,8 +73,8 @@ class KeyNumber:
 def shown(value: object) -> str:
     """A value as people read it.
 
-    >>> shown(0.000123456), shown(1234567), shown(None), shown(12.0)
-    ('1.235e-04', '1,234,567', '–', '12.00')
+    >>> shown(0.0000123456), shown(1234567), shown(None), shown(12.0)
+    ('1.235e-05', '1,234,567', '–', '12.00')
     """
     if value is None:
         return "–"
@@ -86,6 +86,8 @@ def shown(value: object) -> str:
     if number == int(number) and (isinstance(value, int) or "int" in type(value).__name__):
         return f"{int(number):,}"
     size = abs(number)
+    if 1e-4 <= size < 1e-3:
+        return f"{number:.5f}"
     if size and not 1e-3 <= size < 1e6:
         return f"{number:.3e}"
     decimals = 0 if size >= 1e4 else 1 if size >= 100 else 2 if size >= 10 or size == 0 else 3

@@ -27,19 +27,24 @@ def learning_curves(history: Sequence[Mapping[str, float]] | Mapping[str, Sequen
     losses = {name: values for name, values in columns.items() if name == "metric"}
     errors = {name: q for name in columns if (q := _quantity(name))}
     units = list(dict.fromkeys(errors.values()))
-    panels = (["metric"] if losses else []) + units
-    titles = ["validation metric"] * bool(losses) + [f"{_words(what)} error (RMSE, {_unit(what)})" for what in units]
-    fig = make_subplots(rows=1, cols=max(1, len(panels)), subplot_titles=titles, horizontal_spacing=0.09)
+    titles = ["validation metric"] * bool(losses) + [f"{_words(what)} [{_unit(what)}]" for what in units]
+    across = min(2, len(titles)) or 1
+    down = -(-len(titles) // across) or 1
+    fig = make_subplots(down, across, subplot_titles=titles, horizontal_spacing=0.1, vertical_spacing=0.5 / (down + 1))
     for name, values in losses.items():
-        _line(fig, epochs, values, name, 1, COLORS[4])
+        _line(fig, epochs, values, name, (1, 1), COLORS[4])
     for name, what in errors.items():
-        at = panels.index(what) + 1
+        place = len(losses) + units.index(what)
+        at = (place // across + 1, place % across + 1)
         _line(fig, epochs, columns[name] * _factor(what), name, at, COLORS[units.index(what)])
-    styled(fig, 340, showlegend=len(losses) + len(errors) > len(panels), margin={"t": 64, "l": 50, "r": 14, "b": 46})
+    styled(fig, 260 * down, showlegend=False, margin={"t": 30, "l": 50, "r": 14, "b": 46})
     fig.update_annotations(font_size=13)
-    fig.update_yaxes(type="log", exponentformat="power", dtick="D2" if len(epochs) < 3 else None)
-    fig.update_xaxes(title_text="epoch")
-    caption = f"Training over {int(epochs[-1]) if len(epochs) else 0} epochs, logarithmic scale. Lower is better."
+    fig.update_yaxes(type="log", exponentformat="power", nticks=6)
+    fig.update_xaxes(title_text="epoch", row=down)
+    caption = (
+        f"Root mean square errors over {int(epochs[-1]) if len(epochs) else 0} epochs, logarithmic scale: dotted on "
+        "the training data while learning, solid on the validation data."
+    )
     return Exhibit(fig, _table(columns, epochs, errors), caption)
 
 
@@ -78,10 +83,16 @@ def _unit(what: str) -> str:
     return f"{unit}/atom" if what.endswith("_per_atom") else unit
 
 
-def _line(fig, epochs, values, name, column, color) -> None:
+def _line(fig, epochs, values, name, place, color) -> None:
     words, dash = _words(name), SIDES["train" if name.startswith("train_") else "validation"]
     fig.add_scatter(
-        x=epochs, y=values, name=words, mode="lines", line={"color": color, "dash": dash, "width": 2}, row=1, col=column
+        x=epochs,
+        y=values,
+        name=words,
+        mode="lines",
+        line={"color": color, "dash": dash, "width": 2},
+        row=place[0],
+        col=place[1],
     )
 
 

@@ -16,6 +16,7 @@ from ase.data import chemical_symbols
 
 from atnn.data import (
     Dataset,
+    Summary,
     batches_of,
     data_hash,
     duplicate_groups,
@@ -27,6 +28,7 @@ from atnn.data import (
     save_split,
     split,
 )
+from atnn.data.labelled import Indices
 from atnn.errors import AtnnWarning, DataError, SpecificationError
 from atnn.model import Model, ModelSpecification, check_structures
 from atnn.neighbors import neighbor_pairs
@@ -48,11 +50,11 @@ class Subset:
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, indices) -> Labelled:
+    def __getitem__(self, indices: Indices) -> Labelled:
         return self.whole[self.indices[np.asarray(indices)]]
 
     @property
-    def summary(self):
+    def summary(self) -> Summary:
         """Summary of the whole set."""
         return self.whole.summary
 
