@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from ase.build import molecule
+from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 
 from atnn.data import Frames
@@ -34,6 +34,25 @@ def labelled(count=24, seed=0, dipole=False):
         labels["dipole"] = torch.from_numpy(np.array(dipoles))
     structures = Structures.from_ase(frames)
     return Labelled(structures, labels, {name: torch.ones(count, dtype=torch.bool) for name in labels})
+
+
+def crystals_and_molecules(count=8, seed=0):
+    """Rattled copper crystals, whose stress is known, and water molecules, which have none; EMT."""
+    rng = np.random.default_rng(seed)
+    frames, energies, forces, stresses = [], [], [], []
+    for index in range(count):
+        atoms = bulk("Cu", cubic=True) if index % 2 else molecule("H2O")
+        atoms.positions += rng.normal(scale=0.05, size=atoms.positions.shape)
+        atoms.calc = EMT()
+        frames.append(atoms)
+        energies.append(atoms.get_potential_energy())
+        forces.append(atoms.get_forces())
+        stresses.append(atoms.get_stress(voigt=False) if index % 2 else np.zeros((3, 3)))
+    labels = {"energy": torch.tensor(energies), "forces": torch.from_numpy(np.concatenate(forces))}
+    labels["stress"] = torch.from_numpy(np.array(stresses))
+    masks = {name: torch.ones(count, dtype=torch.bool) for name in labels}
+    masks["stress"] = torch.arange(count) % 2 == 1
+    return Labelled(Structures.from_ase(frames), labels, masks)
 
 
 def config(folder, outputs=("energy",), **training):

@@ -31,7 +31,7 @@ from atnn.training import (
     train,
 )
 from atnn.training.loop import Trainer
-from training.runs import TINY, config, labelled, run
+from training.runs import TINY, config, crystals_and_molecules, labelled, run
 
 SCRIPT = Path(__file__).with_name("runs.py")
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(SCRIPT.parents[1]), "OMP_NUM_THREADS": "1"}
@@ -146,6 +146,57 @@ def test_a_folder_of_another_run_is_refused(tmp_path):
     run(tmp_path, epochs=1)
     with pytest.raises(SpecificationError, match="another configuration"):
         run(tmp_path, epochs=1, learning_rate=1e-3)
+
+
+def test_a_folder_begun_with_other_data_is_refused(tmp_path):
+    run(tmp_path, epochs=1)
+    with pytest.raises(SpecificationError, match="other training data"):
+        run(tmp_path, epochs=2, data=labelled(seed=1))
+
+
+def test_stress_of_crystals_is_learned_beside_molecules_that_have_none(tmp_path):
+    weights = {"energy": 0.1, "forces": 1.0, "stress": 1.0}
+    data = {"train": Frames(crystals_and_molecules()), "validation": Frames(crystals_and_molecules(4, seed=1))}
+    first, *_, last = train(config(tmp_path, epochs=30, batch_size=4, weights=weights), data).history
+    assert last["validation_stress"] < 0.5 * first["validation_stress"]
+    assert last["validation_forces"] < 0.9 * first["validation_forces"]
+
+
+def test_a_stress_of_a_molecule_is_refused(tmp_path):
+    data = crystals_and_molecules()
+    data.masks["stress"][:] = True
+    with pytest.raises(DataError, match=r"4 structures have a stress but no cell"):
+        train(config(tmp_path, weights={"stress": 1.0}), {"train": Frames(data), "validation": Frames(data)})
+
+
+def test_validation_data_without_labels_are_refused_before_training(tmp_path):
+    bare = labelled(3)._replace(labels={}, masks={})
+    with pytest.raises(DataError, match="no validation structure has any of the labels energy, forces"):
+        train(config(tmp_path), {"train": Frames(labelled()), "validation": Frames(bare)})
+    assert not (tmp_path / "checkpoint.safetensors").exists()
+
+
+def test_a_quantity_that_is_not_validated_is_said_and_shows_no_error_of_zero(tmp_path):
+    part = labelled(3)
+    part = part._replace(labels={"forces": part.labels["forces"]}, masks={"forces": part.masks["forces"]})
+    with pytest.warns(AtnnWarning, match="no validation structure has the label energy"):
+        result = train(config(tmp_path, epochs=2), {"train": Frames(labelled()), "validation": Frames(part)})
+    assert all(np.isnan(row["validation_energy_per_atom"]) for row in result.history)
+    assert all(np.isfinite(row["metric"]) for row in result.history)
+
+
+def test_a_validation_that_is_not_finite_does_not_keep_later_models_from_being_kept(tmp_path, monkeypatch):
+    original, calls = Trainer._validation_errors, []
+
+    def once_broken(self):
+        calls.append(self)
+        scaled, rmse = original(self)
+        return (scaled * float("nan"), rmse) if len(calls) == 1 else (scaled, rmse)
+
+    monkeypatch.setattr(Trainer, "_validation_errors", once_broken)
+    result = run(tmp_path, epochs=10)
+    best = min(row["validation_forces"] for row in result.history)
+    assert result.errors["validation"]["forces"].rmse == pytest.approx(best, rel=0.2)
 
 
 def test_a_loss_that_is_not_finite_ends_with_the_remedy(tmp_path, monkeypatch):

@@ -24,6 +24,8 @@ class Processes:
         self.device = (
             torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if torch.cuda.is_available() else None
         )
+        if self.device is not None:  # nccl uses the current device, not that of the tensors, to find its peers
+            torch.cuda.set_device(self.device)
         if self.count > 1 and not dist.is_initialized():
             dist.init_process_group("nccl" if self.device else "gloo")
 

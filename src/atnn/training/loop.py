@@ -296,7 +296,8 @@ class Trainer:
         improved = metric < self.state["best"]
         self.state["waited"] = 0 if improved else self.state["waited"] + 1
         if improved or not self._kept.exists():
-            self.state["best"] = min(metric, self.state["best"])
+            if improved:  # never a NaN, than which nothing is better
+                self.state["best"] = metric
             if self.processes.first:
                 save_model(self._kept, self.model)
         self.rate.validated(metric)
@@ -320,7 +321,7 @@ class Trainer:
             totals += torch.stack([terms.detach().double().cpu(), squares.double().cpu()])
             number += batch.counts
         self.processes.add([totals, number])
-        return totals[0] / number.clamp(min=1), (totals[1] / number.clamp(min=1)).sqrt().tolist()
+        return totals[0] / number.clamp(min=1), (totals[1] / number).sqrt().tolist()  # NaN where nothing is labelled
 
     def _record(self, metric: float, rmse: list[float]) -> Row:
         row = {"epoch": float(self.state["epoch"]), "step": float(self.state["step"])}
@@ -345,11 +346,18 @@ class Trainer:
             for name, value in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"optimizer.{i}.{name}"] = value
         state = self.state | {"history": self.history, "rate": self.rate.state}
-        save_checkpoint(self.checkpoint, tensors, {"state": state})
+        save_checkpoint(self.checkpoint, tensors, {"state": state, "data": self.model.provenance["data_hash"]})
         self._saved = time.monotonic()
 
     def _restore(self) -> None:
         tensors, header = load_checkpoint(self.checkpoint)
+        seen = self.model.provenance["data_hash"]
+        if header.get("data", seen) != seen:
+            raise SpecificationError(
+                "the run was begun with other training data",
+                where=str(self.folder),
+                remedy="choose another output folder, or give back the data it was begun with",
+            )
         state = header["state"]
         self.history, self.rate.state = state.pop("history"), state.pop("rate")
         self.state = state

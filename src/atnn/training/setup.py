@@ -33,7 +33,7 @@ from atnn.errors import AtnnWarning, DataError, SpecificationError
 from atnn.model import Model, ModelSpecification, check_structures
 from atnn.neighbors import neighbor_pairs
 from atnn.specification import parse
-from atnn.structures import Labelled
+from atnn.structures import MINIMAL_VOLUME, Labelled
 from atnn.training.config import DataConfig, Part, RunConfig
 from atnn.training.loss import label_spreads, mean_energy
 
@@ -132,7 +132,7 @@ def build_model(config: RunConfig, sets: Sets) -> tuple[Model, dict[str, float]]
     energies = _references(config, train) if "energy" in specification.outputs else {}
     model = Model(specification, energies, seed=config.seed)
     model.to(getattr(torch, config.training.dtype))
-    _check_quantities(model, train, names)
+    _check_quantities(model, sets, names)
     spreads = label_spreads(train, names, energies)
     model.set_energy_scale(spreads.get("forces", spreads.get("energy", 1.0)))
     if "energy" in specification.outputs:
@@ -142,6 +142,7 @@ def build_model(config: RunConfig, sets: Sets) -> tuple[Model, dict[str, float]]
     for name, part in sets._asdict().items():
         for labelled in batches_of(part) if part is not None else ():
             check_structures(model, labelled.structures, where=f"{name} data")
+            _check_stress(labelled, names, where=f"{name} data")
     return model, spreads
 
 
@@ -160,19 +161,44 @@ def _references(config: RunConfig, train: Dataset) -> dict[int, float]:
     return energies
 
 
-def _check_quantities(model: Model, train: Dataset, names: list[str]) -> None:
+def _check_quantities(model: Model, sets: Sets, names: list[str]) -> None:
     missing = [name for name in names if name not in model.outputs]
     if missing:
         raise SpecificationError(
             f"training.weights names {', '.join(missing)}, which the model does not give",
             remedy=f"add it to model.outputs, or weigh some of: {', '.join(sorted(model.outputs))}",
         )
-    carried = {n for part in batches_of(train) for n, mask in part.masks.items() if bool(mask.any())}
+    carried = _carried(sets.train)
     absent = [name for name in names if name not in carried]
     if absent:
         raise DataError(
             f"no training structure has the label {', '.join(absent)}",
             remedy=f"labels found: {', '.join(sorted(carried)) or 'none'}; declare data.keys, or drop the weight",
+        )
+    unseen = sorted(set(names) - _carried(sets.validation))
+    if len(unseen) == len(names):
+        raise DataError(
+            f"no validation structure has any of the labels {', '.join(names)}",
+            remedy="give data.validation labels, or a fraction of the training structures",
+        )
+    if unseen:
+        warnings.warn(f"no validation structure has the label {', '.join(unseen)}", AtnnWarning, stacklevel=3)
+
+
+def _carried(dataset: Dataset) -> set[str]:
+    """Labels that at least one structure has."""
+    return {name for part in batches_of(dataset) for name, mask in part.masks.items() if bool(mask.any())}
+
+
+def _check_stress(labelled: Labelled, names: list[str], where: str) -> None:
+    if "stress" not in names or "stress" not in labelled.masks:
+        return
+    count = int((labelled.masks["stress"] & (labelled.structures.volumes < MINIMAL_VOLUME)).sum())
+    if count:
+        raise DataError(
+            f"{count} structures have a stress but no cell",
+            where=where,
+            remedy="remove the stress of molecules, or leave it out of training.weights",
         )
 
 

@@ -18,7 +18,7 @@ from atnn.model.compiled import dimensions, flatten, unflatten
 from atnn.model.tracing import compile_graph, trace
 from atnn.neighbors import neighbor_pairs
 from atnn.quantities import QUANTITIES
-from atnn.structures import Labelled
+from atnn.structures import MINIMAL_VOLUME, Labelled
 from atnn.training.loss import counts, errors, sums
 
 
@@ -43,6 +43,8 @@ def make_batch(model: Model, labelled: Labelled, names: Sequence[str]) -> Batch:
     """Labelled structures as a batch on the model's device; absent quantities are masked out."""
     structures = labelled.structures
     inputs = model.prepare(structures, neighbor_pairs(structures, model.cutoff))
+    if "stress" in names:
+        inputs = _with_volumes(inputs)
     labels, masks, device = {}, {}, model.device
     for name in names:
         if name in labelled.labels:
@@ -56,6 +58,15 @@ def make_batch(model: Model, labelled: Labelled, names: Sequence[str]) -> Batch:
         masks[name] = mask.to(device)
     known = Labelled(structures, {}, {name: mask.cpu() for name, mask in masks.items()})
     return Batch(inputs, labels, masks, counts(known, names))
+
+
+def _with_volumes(inputs: Inputs) -> Inputs:
+    """The same, with a unit cell for molecules: the pairs are known, and a stress over no volume, although masked out
+    of the loss, would make the whole gradient NaN."""
+    structures = inputs.structures
+    flat = structures.volumes < MINIMAL_VOLUME
+    cell = torch.where(flat[:, None, None], torch.eye(3).to(structures.cell), structures.cell)
+    return inputs._replace(structures=structures.replace(cell=cell))
 
 
 class Step:
