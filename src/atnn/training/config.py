@@ -22,22 +22,28 @@ class DataConfig(Specification):
     """Where the labelled structures are and how they are split."""
 
     train: str | tuple[str, ...] = Field(description="file or files with the training structures")
-    validation: Part = Field(0.1, description="fraction or number of the training structures, or a file")
-    test: Part | None = Field(None, description="fraction or number of the training structures, or a file")
-    isolated: str | None = Field(None, description="file with isolated atoms, for reference energies")
-    keys: dict[str, str | None] = Field({}, description="quantity -> key in the files, where it is not recognised")
-    units: dict[str, str] = Field({}, description="units of formats that state none")
-    format: str | None = Field(None, description="name of the format, where the file name does not tell")
+    validation: Part = Field(default=0.1, description="fraction or number of the training structures, or a file")
+    test: Part | None = Field(default=None, description="fraction or number of the training structures, or a file")
+    isolated: str | None = Field(default=None, description="file with isolated atoms, for reference energies")
+    keys: dict[str, str | None] = Field(
+        default={}, description="quantity -> key in the files, where it is not recognised"
+    )
+    units: dict[str, str] = Field(default={}, description="units of formats that state none")
+    format: str | None = Field(default=None, description="name of the format, where the file name does not tell")
 
 
 class ModelConfig(Specification):
     """What to train; the elements come from the data."""
 
-    representation: dict[str, Any] = Field({"name": "reann"}, description="name, or name and sizes")
-    outputs: tuple[Literal["energy", "dipole"], ...] = Field(("energy",), min_length=1, description="what is learned")
-    terms: tuple[ZBLSpecification, ...] = Field((), description="physics terms, e.g. - {name: zbl}")
-    hidden: tuple[int, ...] = Field((64, 64), min_length=1, description="readout layer widths in a residual block")
-    blocks: int = Field(1, ge=1, le=8, description="residual blocks of the readouts")
+    representation: dict[str, Any] = Field(default={"name": "reann"}, description="name, or name and sizes")
+    outputs: tuple[Literal["energy", "dipole"], ...] = Field(
+        default=("energy",), min_length=1, description="what is learned"
+    )
+    terms: tuple[ZBLSpecification, ...] = Field(default=(), description="physics terms, e.g. - {name: zbl}")
+    hidden: tuple[int, ...] = Field(
+        default=(64, 64), min_length=1, description="readout layer widths in a residual block"
+    )
+    blocks: int = Field(default=1, ge=1, le=8, description="residual blocks of the readouts")
 
     @field_validator("representation", mode="before")
     @classmethod
@@ -51,27 +57,33 @@ class ModelConfig(Specification):
 class TrainingConfig(Specification):
     """How to train. Weights act on errors in units of the spread of the training labels, so 1 means alike."""
 
-    epochs: int = Field(300, ge=1, description="passes over the training data")
-    batch_size: int = Field(8, ge=1, description="structures per step")
-    batch_atoms: int | None = Field(None, ge=1, description="atoms per step, instead of structures")
-    learning_rate: float = Field(4e-3, gt=0, description="highest learning rate")
-    final_learning_rate: float = Field(1e-5, gt=0, description="learning rate at the end")
-    schedule: Literal["cosine", "plateau"] = Field("cosine", description="how the learning rate decays")
-    patience: int = Field(20, ge=1, description="plateau: validations without progress before the rate is halved")
-    warmup: int = Field(100, ge=0, description="steps of linear warm-up")
-    weights: dict[str, Weight] = Field(
-        {"energy": (0.01, 0.1), "forces": 1.0}, min_length=1, description="quantity -> weight, or [first, last]"
+    epochs: int = Field(default=300, ge=1, description="passes over the training data")
+    batch_size: int = Field(default=8, ge=1, description="structures per step")
+    batch_atoms: int | None = Field(default=None, ge=1, description="atoms per step, instead of structures")
+    learning_rate: float = Field(default=4e-3, gt=0, description="highest learning rate")
+    final_learning_rate: float = Field(default=1e-5, gt=0, description="learning rate at the end")
+    schedule: Literal["cosine", "plateau"] = Field(default="cosine", description="how the learning rate decays")
+    patience: int = Field(
+        default=20, ge=1, description="plateau: validations without progress before the rate is halved"
     )
-    loss: Literal["mse", "huber"] = Field("mse", description="squared, or linear beyond one spread")
-    weight_decay: float = Field(0.0, ge=0, description="of AdamW")
-    ema: float = Field(0.995, ge=0, lt=1, description="decay of the averaged weights that are validated and kept")
-    clip: float = Field(10.0, gt=0, description="largest norm of the gradient")
-    dtype: Literal["float32", "float64"] = Field("float32", description="floating-point type of the weights")
-    compile: bool = Field(False, description="compile the training step (half a minute, then several times faster)")
-    validate_every: int = Field(1, ge=1, description="epochs between validations")
-    early_stopping: int | None = Field(None, ge=1, description="validations without progress before the end")
-    max_minutes: float | None = Field(None, gt=0, description="stop (resumably) after so many minutes")
-    checkpoint_seconds: float = Field(30.0, ge=0, description="least time between checkpoints")
+    warmup: int = Field(default=100, ge=0, description="steps of linear warm-up")
+    weights: dict[str, Weight] = Field(
+        default={"energy": (0.01, 0.1), "forces": 1.0}, min_length=1, description="quantity -> weight, or [first, last]"
+    )
+    loss: Literal["mse", "huber"] = Field(default="mse", description="squared, or linear beyond one spread")
+    weight_decay: float = Field(default=0.0, ge=0, description="of AdamW")
+    ema: float = Field(
+        default=0.995, ge=0, lt=1, description="decay of the averaged weights that are validated and kept"
+    )
+    clip: float = Field(default=10.0, gt=0, description="largest norm of the gradient")
+    dtype: Literal["float32", "float64"] = Field(default="float32", description="floating-point type of the weights")
+    compile: bool = Field(
+        default=False, description="compile the training step (about half a minute, then 1.5 to 2 times faster)"
+    )
+    validate_every: int = Field(default=1, ge=1, description="epochs between validations")
+    early_stopping: int | None = Field(default=None, ge=1, description="validations without progress before the end")
+    max_minutes: float | None = Field(default=None, gt=0, description="stop (resumably) after so many minutes")
+    checkpoint_seconds: float = Field(default=30.0, ge=0, description="least time between checkpoints")
 
     @field_validator("weights")
     @classmethod
@@ -96,8 +108,8 @@ class RunConfig(Specification):
     data: DataConfig
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
-    output: str = Field("run", description="folder of everything the run writes")
-    seed: int = Field(0, ge=0, description="of the split, the weights and the order of the data")
+    output: str = Field(default="run", description="folder of everything the run writes")
+    seed: int = Field(default=0, ge=0, description="of the split, the weights and the order of the data")
 
 
 def load_config(path: str | Path) -> RunConfig:

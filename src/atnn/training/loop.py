@@ -101,7 +101,7 @@ def _claim(folder: Path, config: RunConfig) -> None:
     """Remember whose folder this is, so that another run never mixes with its checkpoint."""
     path = folder / "config.json"
     # What may change between one start and the next without changing the run.
-    free = {"training": {"epochs", "max_minutes", "checkpoint_seconds", "compile"}, "output": True}
+    free: dict[str, Any] = {"training": {"epochs", "max_minutes", "checkpoint_seconds", "compile"}, "output": True}
     text = config.model_dump_json(exclude=free, indent=1)
     if path.exists() and (folder / "checkpoint.safetensors").exists() and path.read_text() != text:
         raise SpecificationError(
@@ -125,7 +125,7 @@ class Trainer:
         self.model.provenance = provenance(config, sets)
         t = config.training
         self.step = Step(self.model, self.names, self.spreads, t.loss, t.compile)
-        self.parameters = list(self.model.parameters())
+        self.parameters: list[Tensor] = list(self.model.parameters())
         self.average = [p.detach().clone() for p in self.parameters]
         self.optimizer = torch.optim.AdamW(
             self.parameters, lr=t.learning_rate, weight_decay=t.weight_decay, amsgrad=False, fused=True
@@ -340,7 +340,7 @@ class Trainer:
     def _save(self, only_after: float = 0.0) -> None:
         if not self.processes.first or time.monotonic() - self._saved < only_after:
             return
-        tensors = {f"model.{i}": p for i, p in enumerate(self.parameters)}
+        tensors: dict[str, Tensor] = {f"model.{i}": p for i, p in enumerate(self.parameters)}
         tensors |= {f"average.{i}": p for i, p in enumerate(self.average)}
         for i, parameter in enumerate(self.parameters):
             for name, value in self.optimizer.state.get(parameter, {}).items():

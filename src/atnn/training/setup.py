@@ -98,7 +98,7 @@ def open_sets(config: RunConfig, folder: Path, given: Mapping[str, Dataset] | No
     return Sets(train, given["validation"], given.get("test"))
 
 
-def _open(path: Part, data: DataConfig) -> Dataset:
+def _open(path: str | tuple[str, ...], data: DataConfig) -> Dataset:
     paths = list(path) if isinstance(path, tuple) else path
     return open_dataset(paths, keys=data.keys or None, units=data.units or None, format=data.format)
 
@@ -147,9 +147,10 @@ def build_model(config: RunConfig, sets: Sets) -> tuple[Model, dict[str, float]]
 
 
 def _references(config: RunConfig, train: Dataset) -> dict[int, float]:
-    isolated = None
+    isolated: dict[int | str, float] | None = None
     if config.data.isolated is not None:
-        isolated = isolated_atoms(read(config.data.isolated, keys=config.data.keys or None))
+        atoms = isolated_atoms(read(config.data.isolated, keys=config.data.keys or None))
+        isolated = {z: energy for z, energy in atoms.items()}
     with warnings.catch_warnings(record=True) as caught:
         # Few compositions are the rule in a training set: worth a line in the log, not an alarm.
         warnings.simplefilter("always", AtnnWarning)
@@ -224,7 +225,9 @@ def provenance(config: RunConfig, sets: Sets) -> dict[str, Any]:
 
 
 def _ranges(train: Dataset) -> dict[str, Any]:
-    sizes, forces, closest = [], 0.0, {}
+    sizes: list[int] = []
+    closest: dict[str, float] = {}
+    forces = 0.0
     for part in batches_of(train):
         structures = part.structures
         sizes += [int(structures.counts.min()), int(structures.counts.max())]
