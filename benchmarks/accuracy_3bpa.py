@@ -21,7 +21,7 @@ from atnn.training.config import expanded
 
 MODELS = {
     "EANN": {"name": "eann", "cutoff": 5.0, "channels": 12, "contraction": 32},
-    "REANN": {"name": "reann", "cutoff": 5.0, "channels": 12, "rounds": 1, "densities": 120},
+    "REANN": {"name": "reann", "cutoff": 5.0, "channels": 12, "rounds": 1, "densities": 60, "hidden": [32, 32]},
 }
 
 

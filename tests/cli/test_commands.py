@@ -8,12 +8,12 @@ import pytest
 import torch
 from ase.build import molecule
 from ase.io import read, write
-from training.runs import labelled
 from typer.testing import CliRunner
 
 from atnn.cli import app, main
 from atnn.data import open_dataset, write_extxyz
 from atnn.model import load_model
+from training.runs import labelled
 
 COMMANDS = ["init", "train", "eval", "info", "md", "spectrum", "harmonic", "report", "demo"]
 COMMANDS += ["data inspect", "data convert", "data split"]
@@ -107,7 +107,9 @@ def test_dynamics_and_its_spectra(trained, monkeypatch):
     assert "drift" in output
     run(*arguments, "--ensemble", "nvt", "--output", "nvt.traj", "--timestep", 0.2)
     for kind in ("infrared", "power"):
-        run("spectrum", "nve.traj", "--kind", kind, "--resolution", 6000, "--output", f"{kind}.html", "--temperature", 1)
+        run(
+            "spectrum", "nve.traj", "--kind", kind, "--resolution", 6000, "--output", f"{kind}.html", "--temperature", 1
+        )
         numbers = np.genfromtxt(f"{kind}.csv", delimiter=",", skip_header=1)
         assert numbers.shape[1] == 3 and np.isfinite(numbers).all() and (trained / f"{kind}.html").exists()
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from systems import ethanol
 
 from atnn.reports import (
     Exhibit,
@@ -20,6 +19,7 @@ from atnn.reports import (
     spectrum,
     trajectory_view,
 )
+from systems import ethanol
 
 CHROMIUM = Path("/usr/bin/chromium")
 

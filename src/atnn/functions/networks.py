@@ -13,7 +13,7 @@ from torch.nn.functional import silu
 
 from atnn.structures import Elements
 
-SMALLEST_SPREAD = 1e-2  # of an input, relative to the largest
+SMALLEST_SPREAD = 0.2  # of an input, relative to the largest
 
 
 class ElementNetwork(nn.Module):

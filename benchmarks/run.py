@@ -1,0 +1,24 @@
+"""All tables of RESULTS.md, one after the other: ``make bench`` (about 40 minutes; peers need peers/install.sh first).
+
+python benchmarks/run.py
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+COMMANDS = (
+    ("import_time.py",),
+    ("speed.py", "--peers"),
+    ("training_speed.py",),
+    ("store_speed.py",),
+    ("accuracy_3bpa.py", "--minutes", "9"),
+)
+
+if __name__ == "__main__":
+    for script, *options in COMMANDS:
+        print(f"\n=== {script}", flush=True)
+        subprocess.run(["taskset", "-c", "0", sys.executable, str(FOLDER / script), *options], check=True)
