@@ -33,6 +33,9 @@ class ElementNetwork(nn.Module):
         output_scale: Factor on the random start of the output layer; 0 starts from zero.
     """
 
+    mean: Tensor
+    spread: Tensor
+
     def __init__(
         self,
         elements: int,

@@ -15,6 +15,7 @@ from atnn.functions import ElementNetwork
 from atnn.model.inputs import Inputs, group_elements
 from atnn.model.registry import READOUTS, REPRESENTATIONS, TERMS, ModelSpecification
 from atnn.neighbors.pairs import edges_of
+from atnn.readouts import EnergyReadout
 from atnn.structures import Edges, Neighbors, Structures
 
 
@@ -87,8 +88,8 @@ class Model(nn.Module):
     def set_binding_energy(self, energy: float) -> None:
         """Start the network from this mean energy per atom [eV], on top of the reference energies."""
         readout = self.readouts["energy"]
-        with torch.no_grad():
-            readout.network.layers[-1].bias.fill_(energy / float(readout.scale))
+        assert isinstance(readout, EnergyReadout)
+        readout.start_from(energy)
 
     def set_neighbor_count(self, mean_neighbors: float) -> None:
         """Mean number of neighbors in the training data, which scales the sums over neighbors."""

@@ -28,6 +28,11 @@ class EnergyReadout(nn.Module):
         self.network = ElementNetwork(elements, channels[0], hidden, 1, blocks)
         self.register_buffer("scale", torch.tensor(1.0))
 
+    def start_from(self, energy: float) -> None:
+        """Let the network start from this mean energy per atom [eV]."""
+        with torch.no_grad():
+            self.network.layers[-1].get_parameter("bias").fill_(energy / float(self.get_buffer("scale")))
+
     def forward(
         self, structures: Structures, edges: Edges, elements: Elements, features: Features
     ) -> dict[str, Tensor]:

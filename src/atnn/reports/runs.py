@@ -7,6 +7,7 @@ import io
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from atnn.dynamics import Trajectory
 from atnn.errors import DataError
@@ -134,7 +135,7 @@ def trajectory_spectrum(
             "needs two frames, and copies of one structure", where=str(path), remedy="see `atnn md --copies`"
         )
     timestep = float(times[1] - times[0])
-    options = {"resolution": resolution, "window": window, "maximum": maximum}
+    options: dict[str, Any] = {"resolution": resolution, "window": window, "maximum": maximum}
     if kind == "infrared":
         if "dipole" not in frames.quantities:
             raise DataError(
