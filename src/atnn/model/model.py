@@ -92,8 +92,10 @@ class Model(nn.Module):
         readout.start_from(energy)
 
     def set_neighbor_count(self, mean_neighbors: float) -> None:
-        """Mean number of neighbors in the training data, which scales the sums over neighbors."""
-        self.representation.neighbor_count.fill_(max(1.0, mean_neighbors))
+        """Mean number of neighbors in the training data, for representations that scale their sums by it."""
+        buffers = dict(self.representation.named_buffers(recurse=False))
+        if "neighbor_count" in buffers:
+            buffers["neighbor_count"].fill_(max(1.0, mean_neighbors))
 
     def calibrate(self, structures: Structures, neighbors: Neighbors) -> None:
         """Standardise the inputs of every network by a sample of the training data."""
