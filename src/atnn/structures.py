@@ -284,13 +284,15 @@ class Elements(NamedTuple):
 
     Attributes:
         index: Row of each atom's element in the model's table.
-        slots: Atom in each row of each block; the free rows of a block repeat atom 0 and are never read.
+        slots: Atom in each row of each block; 0 in the free rows.
+        filled: 1 in the rows that hold an atom, 0 in the free ones.
         block_element: Row of the element table that each block belongs to.
         place: Position of each atom in the flattened slots.
     """
 
-    index: Int[Tensor, " atoms"]  # type: ignore[assignment]  # hides tuple.index
+    index: Int[Tensor, " atoms"]
     slots: Int[Tensor, "blocks rows"]
+    filled: Float[Tensor, "blocks rows"]
     block_element: Int[Tensor, " blocks"]
     place: Int[Tensor, " atoms"]
 

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from atnn.kernels import from_blocks, to_blocks
 from atnn.structures import Elements
 
 SMALLEST_SPREAD = 0.2  # of an input, relative to the largest
@@ -66,9 +67,7 @@ class ElementNetwork(nn.Module):
         """Outputs of every atom, in the order of the atoms."""
         if self.calibrating:
             self._calibrate(x)
-        x = (x - self.mean) / self.spread
-        blocks, rows = elements.slots.shape
-        x = x.index_select(0, elements.slots.reshape(-1)).reshape(blocks, rows, x.shape[1])
+        x = to_blocks((x - self.mean) / self.spread, elements)
         layers = iter(self.layers)
         x = next(layers)(x, elements)
         for _ in range(self.blocks):
@@ -76,8 +75,7 @@ class ElementNetwork(nn.Module):
             for _ in range(self.layers_per_block):
                 y = next(layers)(silu(y), elements)
             x = x + y
-        x = next(layers)(silu(x), elements)
-        return x.reshape(blocks * rows, -1).index_select(0, elements.place)
+        return from_blocks(next(layers)(silu(x), elements), elements)
 
     def _calibrate(self, x: Float[Tensor, "atoms inputs"]) -> None:
         self.mean.copy_(x.mean(0))

@@ -1,5 +1,6 @@
 """Hot operations: a plain PyTorch reference each, and a fused CPU kernel behind the same function."""
 
+from atnn.kernels.blocks import from_blocks, to_blocks
 from atnn.kernels.build import native
 from atnn.kernels.envelope import cosine_squared
 from atnn.kernels.mirror import mirror_pairs
@@ -10,6 +11,7 @@ __all__ = [
     "contract_angular",
     "contract_radial",
     "cosine_squared",
+    "from_blocks",
     "gather_centers",
     "gather_neighbors",
     "mirror_pairs",
@@ -17,4 +19,5 @@ __all__ = [
     "native",
     "sum_centers",
     "sum_neighbors",
+    "to_blocks",
 ]

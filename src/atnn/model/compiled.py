@@ -61,7 +61,7 @@ def dimensions(given: tuple[bool, ...]) -> list[tuple[str | None, ...]]:
     structures = [("atoms", None), ("atoms",), ("structures", None, None), ("structures", None), ("atoms",)]
     optional = [("structures",), ("structures",), ("structures", None)]
     neighbors = [("pairs",), ("pairs",), ("pairs", None), ("pairs",), ("atoms+1",)]
-    elements = [("atoms",), ("blocks", "rows"), ("blocks",), ("atoms",)]
+    elements = [("atoms",), ("blocks", "rows"), ("blocks", "rows"), ("blocks",), ("atoms",)]
     chosen = [names for names, there in zip(optional, given, strict=True) if there]
     return [*structures, *chosen, *neighbors, ("pairs", None), *elements, ("structures",)]
 

@@ -29,7 +29,7 @@ class Inputs(NamedTuple):
     reference: Float[Tensor, " structures"]
 
 
-def group_elements(index: Int[Tensor, " atoms"], elements: int) -> Elements:
+def group_elements(index: Int[Tensor, " atoms"], elements: int, dtype: torch.dtype = torch.float64) -> Elements:
     """Blocks of rows of one element each; at least two blocks and rows, so that compiled sizes stay general.
 
     The number of rows balances the free rows that are computed in vain against the number of small products.
@@ -50,4 +50,5 @@ def group_elements(index: Int[Tensor, " atoms"], elements: int) -> Elements:
     slots[slot] = order
     place = torch.empty_like(order)
     place[order] = slot
-    return Elements(index, slots.reshape(-1, rows), block_element, place)
+    filled = torch.zeros(len(slots), dtype=dtype, device=index.device).index_fill(0, slot, 1.0)
+    return Elements(index, slots.reshape(-1, rows), filled.reshape(-1, rows), block_element, place)

@@ -123,7 +123,9 @@ class Model(nn.Module):
         energies = torch.tensor(list(self.reference_energies.values()), dtype=torch.float64, device=self.device)
         reference = torch.zeros(len(structures), dtype=torch.float64, device=self.device)
         reference = reference.index_add(0, structures.batch, energies[index])
-        return Inputs(structures, neighbors, translations, group_elements(index, len(self.elements)), reference)
+        return Inputs(
+            structures, neighbors, translations, group_elements(index, len(self.elements), self.dtype), reference
+        )
 
     def _refuse(self, numbers: Tensor) -> None:
         unknown = ", ".join(chemical_symbols[z] for z in numbers.unique().tolist())
