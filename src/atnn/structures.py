@@ -283,14 +283,14 @@ class Elements(NamedTuple):
     """Atoms sorted into blocks of one element each, so that per-element networks are batched products.
 
     Attributes:
-        index: Row of each atom's element in the model's table.
+        row: Row of each atom's element in the model's table.
         slots: Atom in each row of each block; 0 in the free rows.
         filled: 1 in the rows that hold an atom, 0 in the free ones.
         block_element: Row of the element table that each block belongs to.
         place: Position of each atom in the flattened slots.
     """
 
-    index: Int[Tensor, " atoms"]
+    row: Int[Tensor, " atoms"]
     slots: Int[Tensor, "blocks rows"]
     filled: Float[Tensor, "blocks rows"]
     block_element: Int[Tensor, " blocks"]

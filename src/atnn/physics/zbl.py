@@ -56,7 +56,7 @@ class ZBL(nn.Module):
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Float[Tensor, " structures"]:
         """Energies [structures] in eV, float64."""
-        atoms = self.table.index_select(0, elements.index)
+        atoms = self.table.index_select(0, elements.row)
         zi, si, ri = gather_centers(atoms, edges.i, edges.offsets).unbind(1)
         zj, sj, rj = gather_neighbors(atoms, edges.j, edges.reverse, edges.offsets).unbind(1)
         energy = pair_energy(edges.lengths, zi * zj, si + sj) * polynomial(edges.lengths / (ri + rj))

@@ -60,9 +60,9 @@ class EANN(nn.Module):
     def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
         """Densities as invariants, the first-degree orbital sums as vectors."""
         angular = monomials(edges.vectors / edges.lengths[:, None], self.specification.degree)
-        orbitals = (self.coefficients * torch.rsqrt(self.neighbor_count)).index_select(0, elements.index)
+        orbitals = (self.coefficients * torch.rsqrt(self.neighbor_count)).index_select(0, elements.row)
         weights = gather_neighbors(orbitals, edges.j, edges.reverse, edges.offsets)
-        sums = moments(angular, self.radial(edges, elements.index) * weights, edges.i, edges.offsets)
+        sums = moments(angular, self.radial(edges, elements.row) * weights, edges.i, edges.offsets)
         densities = squares(sums, self.specification.degree) if self.density is None else self.density(sums)
         invariants = densities.reshape(densities.shape[0], 1, self.channels[0])
         return Features((invariants, sums[:, 1:4]) if self.specification.degree else (invariants,))

@@ -68,8 +68,8 @@ class REANN(nn.Module):
     def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
         """Last densities as invariants, last first-degree orbital sums as vectors."""
         angular = monomials(edges.vectors / edges.lengths[:, None], self.specification.degree)
-        radial = self.radial(edges, elements.index) * torch.rsqrt(self.neighbor_count)
-        coefficients = self.coefficients.index_select(0, elements.index)
+        radial = self.radial(edges, elements.row) * torch.rsqrt(self.neighbor_count)
+        coefficients = self.coefficients.index_select(0, elements.row)
         for update in self.updates:
             densities = self.density.summed(self._sums(angular, radial, coefficients, edges))
             coefficients = coefficients + update(densities, elements)
