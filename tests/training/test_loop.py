@@ -22,17 +22,20 @@ from atnn.model import load_model
 from atnn.training import (
     DataConfig,
     RunConfig,
+    TrainingConfig,
     TrainingDiverged,
     commented_example,
     evaluate,
     load_config,
     load_errors,
+    loop,
     read_history,
     train,
 )
-from atnn.training.loop import Trainer
+from atnn.training.plan import Plan
 from training.runs import TINY, config, crystals_and_molecules, labelled, run
 
+FOUR = Frames(labelled(4))
 SCRIPT = Path(__file__).with_name("runs.py")
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(SCRIPT.parents[1]), "OMP_NUM_THREADS": "1"}
 
@@ -108,9 +111,12 @@ def test_killed_at_any_moment_it_resumes_to_the_same_weights(tmp_path):
 
 
 def test_two_processes_take_the_same_steps_as_one(tmp_path):
-    run(tmp_path / "one", epochs=3, dtype="float64")
+    settings = {"epochs": 3, "dtype": "float64", "batch_atoms": 12}
+    sizes = {len(part) for part in Plan(TrainingConfig(**settings), Frames(labelled(18)), seed=5)(0)}
+    assert 1 in sizes and 3 in sizes  # a batch of which one process has nothing, and unequal shares
+    run(tmp_path / "one", **settings)
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(SCRIPT)]
-    subprocess.run([*launch, str(tmp_path / "two"), "3"], env=ENVIRONMENT, check=True, capture_output=True)
+    subprocess.run([*launch, str(tmp_path / "two"), "3", "12"], env=ENVIRONMENT, check=True, capture_output=True)
     for name, value in weights(tmp_path / "one").items():
         torch.testing.assert_close(weights(tmp_path / "two")[name], value, rtol=1e-7, atol=1e-9, msg=name)
     for a, b in zip(read_history(tmp_path / "one"), read_history(tmp_path / "two"), strict=True):
@@ -186,14 +192,14 @@ def test_a_quantity_that_is_not_validated_is_said_and_shows_no_error_of_zero(tmp
 
 
 def test_a_validation_that_is_not_finite_does_not_keep_later_models_from_being_kept(tmp_path, monkeypatch):
-    original, calls = Trainer._validation_errors, []
+    original, calls = loop.validation_errors, []
 
-    def once_broken(self):
-        calls.append(self)
-        scaled, rmse = original(self)
+    def once_broken(*arguments):
+        calls.append(arguments)
+        scaled, rmse = original(*arguments)
         return (scaled * float("nan"), rmse) if len(calls) == 1 else (scaled, rmse)
 
-    monkeypatch.setattr(Trainer, "_validation_errors", once_broken)
+    monkeypatch.setattr(loop, "validation_errors", once_broken)
     result = run(tmp_path, epochs=10)
     best = min(row["validation_forces"] for row in result.history)
     assert result.errors["validation"]["forces"].rmse == pytest.approx(best, rel=0.2)
@@ -213,6 +219,32 @@ def test_a_loss_that_is_not_finite_ends_with_the_remedy(tmp_path, monkeypatch):
         run(tmp_path, epochs=5)
 
 
+def test_a_single_gradient_that_is_not_finite_is_skipped_and_said(tmp_path, monkeypatch, caplog):
+    from atnn.training.step import Step
+
+    original, calls = Step.__call__, []
+
+    def poisoned(self, batch, factors):
+        calls.append(batch)
+        result = original(self, batch, factors)
+        bad = float("nan") if len(calls) in (2, 3, 6) else 1.0
+        return result._replace(gradients=tuple(g * bad for g in result.gradients), squares=result.squares * bad)
+
+    monkeypatch.setattr(Step, "__call__", poisoned)
+    result = run(tmp_path, epochs=3)
+    assert result.finished and all(torch.isfinite(p).all() for p in result.model.parameters())
+    assert [r.message for r in caplog.records if "skipped" in r.message] == [
+        f"step {step} skipped: the gradient is not finite" for step in (1, 2, 5)
+    ]
+    assert all(np.isfinite(list(row.values())).all() for row in result.history)
+
+
+def test_the_metric_of_equal_weights_is_equal_while_loss_weights_change(tmp_path):
+    still = {"learning_rate": 1e-30, "final_learning_rate": 1e-30, "dtype": "float64"}
+    history = run(tmp_path, epochs=4, weights={"energy": (1e-3, 10.0), "forces": (10.0, 0.1)}, **still).history
+    assert [row["metric"] for row in history] == pytest.approx([history[0]["metric"]] * 4, rel=1e-12)
+
+
 def test_early_stopping_ends_a_run_that_makes_no_progress(tmp_path):
     result = run(tmp_path, epochs=50, learning_rate=1e-9, final_learning_rate=1e-9, ema=0.0, early_stopping=3)
     assert len(result.history) < 50
@@ -220,15 +252,15 @@ def test_early_stopping_ends_a_run_that_makes_no_progress(tmp_path):
 
 @given(st.integers(1, 40), st.integers(1, 12), st.one_of(st.none(), st.integers(1, 60)))
 def test_every_structure_is_used_once_per_epoch(count, batch_size, batch_atoms):
-    trainer = Trainer.__new__(Trainer)
-    trainer.config = config("unused", batch_size=batch_size, batch_atoms=batch_atoms)
-    data = labelled(4)
-    whole = Frames(data)[[k % 4 for k in range(count)]]
-    trainer.sets = type("Sets", (), {"train": Frames(whole)})
-    plan = trainer._plan(3)
+    whole = Frames(FOUR[[k % 4 for k in range(count)]])
+    settings = TrainingConfig(batch_size=batch_size, batch_atoms=batch_atoms)
+    plan = Plan(settings, whole, seed=5)(3)
     assert sorted(np.concatenate(plan).tolist()) == list(range(count))
     if batch_atoms is None:
         assert max(map(len, plan)) <= 1.5 * batch_size + 1
+    else:  # cut where the atoms are, at most one structure beyond
+        counts = whole[range(count)].structures.counts
+        assert max(int(counts[part].sum()) for part in plan) <= batch_atoms + int(counts.max())
 
 
 def test_a_short_yaml_trains_from_files(tmp_path, monkeypatch):

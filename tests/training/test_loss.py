@@ -9,7 +9,7 @@ from atnn.training.config import TrainingConfig
 from atnn.training.loss import label_spreads
 from atnn.training.schedule import LearningRate, loss_weights
 from atnn.training.step import Step, make_batch
-from training.runs import TINY, config, labelled
+from training.runs import TINY, config, crystals_and_molecules, labelled
 
 NAMES = ("energy", "forces", "dipole")
 
@@ -21,6 +21,11 @@ def small(terms=()):
     return Model(specification, {1: -3.0, 6: -5.0, 8: -7.0}, seed=1).double()
 
 
+def metallic(representation=TINY):
+    specification = ModelSpecification(elements=(1, 8, 29), representation=representation, hidden=(8,))
+    return Model(specification, {1: -3.0, 8: -7.0, 29: -2.0}, seed=1).double()
+
+
 def weighted(step, batch, weights):
     factors = torch.tensor(weights, dtype=torch.float64) / batch.counts.clamp(min=1)
     return step(batch, factors), factors
@@ -30,7 +35,22 @@ def weighted(step, batch, weights):
 def test_gradients_of_the_loss_equal_finite_differences(kind):
     model, data = small(), labelled(4, dipole=True)
     step = Step(model, NAMES, [0.3, 0.7, 0.2], kind, compiled=False)
-    batch = make_batch(model, data, NAMES)
+    check_gradients(step, make_batch(model, data, NAMES))
+
+
+def test_gradients_of_a_loss_with_stress_and_virial_equal_finite_differences():
+    model, data = metallic(), crystals_and_molecules(4)
+    volumes = data.structures.volumes.reshape(-1, 1, 1)
+    data = data._replace(
+        labels=data.labels | {"virial": -volumes * data.labels["stress"]},
+        masks=data.masks | {"virial": data.masks["stress"]},
+    )
+    names = ("stress", "forces", "virial")
+    step = Step(model, names, [0.1, 0.7, 1.0], "mse", compiled=False)
+    check_gradients(step, make_batch(model, data, names))
+
+
+def check_gradients(step, batch):
     result, factors = weighted(step, batch, [1.0, 2.0, 0.5])
     h = 1e-5
     for (name, parameter), gradient in zip(step.parameters.items(), result.gradients, strict=True):
@@ -126,6 +146,20 @@ def test_the_compiled_step_equals_the_eager_one_for_every_batch():
     for part in ([0, 1, 2, 3], [5], range(9)):
         batch = make_batch(model, select(data, list(part)), NAMES)
         a, b = (weighted(step, batch, [1.0, 2.0, 0.5])[0] for step in (eager, compiled))
+        torch.testing.assert_close(a.terms, b.terms, rtol=1e-9, atol=1e-12)
+        for x, y in zip(a.gradients, b.gradients, strict=True):
+            torch.testing.assert_close(x, y, rtol=1e-8, atol=1e-10)
+    assert compiled.compiled and len(compiled._graphs) == 1
+
+
+@pytest.mark.compiled
+def test_the_compiled_step_with_stress_equals_the_eager_one_beside_molecules():
+    model = metallic({"name": "eann", "cutoff": 4.0, "channels": 3, "contraction": 6})
+    data, names = crystals_and_molecules(6), ("energy", "stress")
+    eager, compiled = (Step(model, names, [0.3, 0.1], "huber", compiled=c) for c in (False, True))
+    for part in ([0, 1, 2, 3], [1], range(6)):
+        batch = make_batch(model, select(data, list(part)), names)
+        a, b = (weighted(step, batch, [1.0, 2.0])[0] for step in (eager, compiled))
         torch.testing.assert_close(a.terms, b.terms, rtol=1e-9, atol=1e-12)
         for x, y in zip(a.gradients, b.gradients, strict=True):
             torch.testing.assert_close(x, y, rtol=1e-8, atol=1e-10)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -43,3 +45,45 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"checkpoint format {state['version']} is newer than {VERSION}", where=str(path), remedy="update atnn"
         )
     return tensors, state
+
+
+def pack(
+    parameters: Sequence[Tensor], average: Sequence[Tensor], optimizer: torch.optim.Optimizer
+) -> dict[str, Tensor]:
+    """Weights, averaged weights and the optimizer's memory, by name."""
+    tensors: dict[str, Tensor] = {f"model.{i}": p for i, p in enumerate(parameters)}
+    tensors |= {f"average.{i}": p for i, p in enumerate(average)}
+    for i, parameter in enumerate(parameters):
+        for name, value in optimizer.state.get(parameter, {}).items():
+            tensors[f"optimizer.{i}.{name}"] = value
+    return tensors
+
+
+def unpack(
+    path: Path,
+    tensors: dict[str, Tensor],
+    parameters: Sequence[Tensor],
+    average: Sequence[Tensor],
+    optimizer: torch.optim.Optimizer,
+) -> None:
+    """Inverse of :func:`pack`, in place.
+
+    Raises:
+        ModelFileError: The tensors are those of a model of another shape; nothing was changed.
+    """
+    shapes = {f"{part}.{i}": p.shape for part in ("model", "average") for i, p in enumerate(parameters)}
+    found = {name: tensor.shape for name, tensor in tensors.items() if not name.startswith("optimizer.")}
+    if found != shapes:
+        raise ModelFileError(
+            "the checkpoint holds the weights of a model of another shape",
+            where=str(path),
+            remedy="go on with the version of atnn that began the run, or choose another output folder",
+        )
+    with torch.no_grad():
+        for i, (parameter, mean) in enumerate(zip(parameters, average, strict=True)):
+            parameter.copy_(tensors[f"model.{i}"])
+            mean.copy_(tensors[f"average.{i}"])
+            prefix = f"optimizer.{i}."
+            memory = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+            if memory:
+                optimizer.state[parameter] = {name: value.to(parameter.device) for name, value in memory.items()}

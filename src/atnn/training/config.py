@@ -31,6 +31,13 @@ class DataConfig(Specification):
     units: dict[str, str] = Field(default={}, description="units of formats that state none")
     format: str | None = Field(default=None, description="name of the format, where the file name does not tell")
 
+    @field_validator("validation", "test")
+    @classmethod
+    def _is_part(cls, part: Part | None) -> Part | None:
+        if (isinstance(part, float) and not 0 < part < 1) or (isinstance(part, int) and part < 1):
+            raise ValueError("give a fraction between 0 and 1, a number of structures, or a file")
+        return part
+
 
 class ModelConfig(Specification):
     """What to train; the elements come from the data."""

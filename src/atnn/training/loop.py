@@ -16,19 +16,21 @@ from torch import Tensor
 
 from atnn.data import Dataset
 from atnn.errors import AtnnError, SpecificationError
-from atnn.files import write_atomically
 from atnn.model import Model, load_model, save_model
-from atnn.training.checkpoint import load_checkpoint, save_checkpoint
+from atnn.structures import Labelled
+from atnn.training.checkpoint import load_checkpoint, pack, save_checkpoint, unpack
 from atnn.training.config import RunConfig
 from atnn.training.distributed import Processes
 from atnn.training.evaluate import Errors, evaluate, save_errors
+from atnn.training.folder import CHECKPOINT, MODEL, claim
 from atnn.training.history import Board, Row, write_history
-from atnn.training.loss import counts, per_atom, sums
-from atnn.training.loss import errors as differences
+from atnn.training.loss import counts, per_atom
+from atnn.training.plan import Plan
 from atnn.training.progress import Progress
 from atnn.training.schedule import LearningRate, loss_weights
 from atnn.training.setup import Sets, build_model, open_sets, provenance
 from atnn.training.step import Batch, Step, make_batch
+from atnn.training.validation import validation_errors
 
 log = logging.getLogger("atnn")
 T = TypeVar("T")
@@ -76,9 +78,9 @@ def train(config: RunConfig, datasets: Mapping[str, Dataset] | None = None) -> T
     processes = Processes()
     folder = Path(config.output)
     if processes.first:
-        folder.mkdir(parents=True, exist_ok=True)
-        _claim(folder, config)
-        sets = open_sets(config, folder, datasets)
+        claim(config)
+        # A split without a checkpoint is that of a run that never began, perhaps with other parts.
+        sets = open_sets(config, folder, datasets, resumed=(folder / CHECKPOINT).exists())
         processes.wait()
     else:
         processes.wait()
@@ -86,7 +88,7 @@ def train(config: RunConfig, datasets: Mapping[str, Dataset] | None = None) -> T
     trainer = Trainer(config, folder, sets, processes)
     finished = trainer.run()
     processes.wait()
-    model = load_model(folder / "model.atnn")
+    model = load_model(folder / MODEL)
     errors = {}
     if processes.first:
         for name in ("validation", "test"):
@@ -97,21 +99,6 @@ def train(config: RunConfig, datasets: Mapping[str, Dataset] | None = None) -> T
     return TrainingResult(model, trainer.history, errors, folder, finished)
 
 
-def _claim(folder: Path, config: RunConfig) -> None:
-    """Remember whose folder this is, so that another run never mixes with its checkpoint."""
-    path = folder / "config.json"
-    # What may change between one start and the next without changing the run.
-    free: dict[str, Any] = {"training": {"epochs", "max_minutes", "checkpoint_seconds", "compile"}, "output": True}
-    text = config.model_dump_json(exclude=free, indent=1)
-    if path.exists() and (folder / "checkpoint.safetensors").exists() and path.read_text() != text:
-        raise SpecificationError(
-            "the folder holds a run with another configuration",
-            where=str(folder),
-            remedy="choose another output folder, or remove this one",
-        )
-    write_atomically(path, text)
-
-
 class Trainer:
     """State and steps of a run; :func:`train` is the way to use it."""
 
@@ -119,22 +106,23 @@ class Trainer:
         self.config, self.folder, self.sets, self.processes = config, folder, sets, processes
         self.names = list(config.training.weights)
         self.model, spreads = build_model(config, sets)
-        self.spreads = [spreads[name] for name in self.names]
+        self.spreads = {name: spreads[name] for name in self.names}
         if processes.device is not None:
             self.model.to(processes.device)
         self.model.provenance = provenance(config, sets)
         t = config.training
-        self.step = Step(self.model, self.names, self.spreads, t.loss, t.compile)
+        self.step = Step(self.model, self.names, list(self.spreads.values()), t.loss, t.compile)
         self.parameters: list[Tensor] = list(self.model.parameters())
         self.average = [p.detach().clone() for p in self.parameters]
         self.optimizer = torch.optim.AdamW(
             self.parameters, lr=t.learning_rate, weight_decay=t.weight_decay, amsgrad=False, fused=True
         )
-        self.rate = LearningRate(t, t.epochs * len(self._plan(0)))
+        self.plan = Plan(t, sets.train, config.seed)
+        self.rate = LearningRate(t, t.epochs * len(self.plan(0)))
         self.state: dict[str, Any] = {"epoch": 0, "position": 0, "step": 0, "seconds": 0.0, "best": float("inf")}
         self.state |= {"waited": 0, "skipped": 0, "terms": [0.0] * len(self.names), "counts": [0.0] * len(self.names)}
         self.history: list[Row] = []
-        self.checkpoint, self._kept = folder / "checkpoint.safetensors", folder / "model.atnn"
+        self.checkpoint, self._kept = folder / CHECKPOINT, folder / MODEL
         if self.checkpoint.exists():
             self._restore()
         self._saved = self._started = time.monotonic()
@@ -178,21 +166,6 @@ class Trainer:
         stop = self.config.training.early_stopping
         return self.rate.exhausted or (stop is not None and self.state["waited"] >= stop)
 
-    def _plan(self, epoch: int) -> list[np.ndarray]:
-        """Structures of each step of an epoch; follows from seed and epoch alone, so a resumed run sees the same."""
-        t, count = self.config.training, len(self.sets.train)
-        order = np.random.default_rng([self.config.seed, epoch]).permutation(count)
-        if t.batch_atoms is None:
-            return np.array_split(order, max(1, round(count / t.batch_size)))
-        if not hasattr(self, "_sizes"):
-            chunks = [range(s, min(s + 4096, count)) for s in range(0, count, 4096)]
-            self._sizes = np.concatenate([self.sets.train[c].structures.counts.numpy() for c in chunks])
-        atoms = np.cumsum(self._sizes[order])
-        # As many steps every epoch, whatever the order.
-        steps = max(1, int(np.ceil(atoms[-1] / t.batch_atoms)))
-        edges = np.searchsorted(atoms, np.arange(1, steps) * atoms[-1] / steps)
-        return [part for part in np.split(order, edges) if len(part)]
-
     def _batches(self, reader: ThreadPoolExecutor, plan: Sequence[np.ndarray]) -> Iterator[tuple[Batch | None, Tensor]]:
         """Batches of this process, one read ahead in the background, with the global numbers of labels."""
         ahead = None
@@ -212,7 +185,7 @@ class Trainer:
     def _epoch(self, reader: ThreadPoolExecutor) -> bool:
         """Steps of an epoch from where it stands; False when time is up."""
         t, limit = self.config.training, self.config.training.max_minutes
-        plan = self._plan(self.state["epoch"])
+        plan = self.plan(self.state["epoch"])
         started = time.monotonic()
         for batch, number in self._batches(reader, plan[self.state["position"] :]):
             self._update(batch, number)
@@ -289,8 +262,10 @@ class Trainer:
         return self._with_average(self._validate_weights)
 
     def _validate_weights(self) -> Row:
-        scaled, rmse = self._validation_errors()
-        final = torch.tensor(loss_weights(self.config.training, 1.0), dtype=torch.float64)
+        t = self.config.training
+        size = max(1, min(64, 4 * t.batch_size))
+        scaled, rmse = validation_errors(self.model, self.sets.validation, self.spreads, t.loss, size, self.processes)
+        final = torch.tensor(loss_weights(t, 1.0), dtype=torch.float64)
         # Weights of the end, whatever the epoch, so that metrics of different epochs compare.
         metric = float((final * scaled).sum())
         improved = metric < self.state["best"]
@@ -302,26 +277,6 @@ class Trainer:
                 save_model(self._kept, self.model)
         self.rate.validated(metric)
         return self._record(metric, rmse)
-
-    def _validation_errors(self) -> tuple[Tensor, list[float]]:
-        count = len(self.sets.validation)
-        size = max(1, min(64, self.config.training.batch_size * 4))
-        totals = torch.zeros(2, len(self.names), dtype=torch.float64)
-        number = torch.zeros(len(self.names), dtype=torch.float64)
-        share = self.processes.share(range(0, count, size))
-        spreads = torch.tensor(self.spreads, dtype=self.model.dtype, device=self.model.device)
-        for start in share:
-            batch = make_batch(self.model, self.sets.validation[range(start, min(start + size, count))], self.names)
-            with torch.enable_grad():
-                predicted = self.model.compute(batch.inputs, self.names)
-            predicted = {name: value.detach() for name, value in predicted.items()}
-            terms, squares = sums(
-                differences(predicted, batch.labels, batch.masks, batch.inputs), spreads, self.config.training.loss
-            )
-            totals += torch.stack([terms.detach().double().cpu(), squares.double().cpu()])
-            number += batch.counts
-        self.processes.add([totals, number])
-        return totals[0] / number.clamp(min=1), (totals[1] / number).sqrt().tolist()  # NaN where nothing is labelled
 
     def _record(self, metric: float, rmse: list[float]) -> Row:
         row = {"epoch": float(self.state["epoch"]), "step": float(self.state["step"])}
@@ -340,11 +295,7 @@ class Trainer:
     def _save(self, only_after: float = 0.0) -> None:
         if not self.processes.first or time.monotonic() - self._saved < only_after:
             return
-        tensors: dict[str, Tensor] = {f"model.{i}": p for i, p in enumerate(self.parameters)}
-        tensors |= {f"average.{i}": p for i, p in enumerate(self.average)}
-        for i, parameter in enumerate(self.parameters):
-            for name, value in self.optimizer.state.get(parameter, {}).items():
-                tensors[f"optimizer.{i}.{name}"] = value
+        tensors = pack(self.parameters, self.average, self.optimizer)
         state = self.state | {"history": self.history, "rate": self.rate.state}
         save_checkpoint(self.checkpoint, tensors, {"state": state, "data": self.model.provenance["data_hash"]})
         self._saved = time.monotonic()
@@ -358,23 +309,13 @@ class Trainer:
                 where=str(self.folder),
                 remedy="choose another output folder, or give back the data it was begun with",
             )
+        unpack(self.checkpoint, tensors, self.parameters, self.average, self.optimizer)
         state = header["state"]
         self.history, self.rate.state = state.pop("history"), state.pop("rate")
         self.state = state
-        with torch.no_grad():
-            for i, (parameter, mean) in enumerate(zip(self.parameters, self.average, strict=True)):
-                parameter.copy_(tensors[f"model.{i}"])
-                mean.copy_(tensors[f"average.{i}"])
-                prefix = f"optimizer.{i}."
-                entries = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-                if entries:
-                    step = entries.pop("step")
-                    device = parameter.device
-                    moved = {name: value.to(device) for name, value in entries.items()}
-                    self.optimizer.state[parameter] = {"step": step.to(device), **moved}
 
 
-def _filled(labelled, names):
+def _filled(labelled: Labelled, names: Sequence[str]) -> Labelled:
     """The same, with an empty mask for every name that the part of the data does not carry."""
     empty = torch.zeros(len(labelled.structures), dtype=torch.bool)
     return labelled._replace(masks={name: labelled.masks.get(name, empty) for name in names})

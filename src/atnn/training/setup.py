@@ -67,19 +67,22 @@ class Sets(NamedTuple):
     test: Dataset | None
 
 
-def open_sets(config: RunConfig, folder: Path, given: Mapping[str, Dataset] | None = None) -> Sets:
+def open_sets(
+    config: RunConfig, folder: Path, given: Mapping[str, Dataset] | None = None, resumed: bool = True
+) -> Sets:
     """The data of a run; parts of the training file are split reproducibly and kept in ``split.json``.
 
     Args:
         config: The run.
         folder: Where the split is kept.
         given: Data sets by name (``train``, and optionally ``validation`` and ``test``) instead of files.
+        resumed: Whether to use the split that the folder holds.
 
     Raises:
         DataError: A file cannot be read, or a part would be empty.
     """
     given = dict(given or {})
-    train = given.get("train") or _open(config.data.train, config.data)
+    train = given["train"] if "train" in given else _open(config.data.train, config.data)
     parts: dict[str, Part] = {}
     for name in ("validation", "test"):
         part = getattr(config.data, name)
@@ -90,11 +93,9 @@ def open_sets(config: RunConfig, folder: Path, given: Mapping[str, Dataset] | No
         else:
             parts[name] = part
     if parts:
-        indices = _split(train, parts, config.seed, folder / "split.json")
+        indices = _split(train, parts, config.seed, folder / "split.json", resumed)
         given |= {name: Subset(train, indices[name]) for name in parts}
         train = Subset(train, indices["train"])
-    if "validation" not in given:
-        raise DataError("no validation data", remedy="give data.validation as a fraction, a number or a file")
     return Sets(train, given["validation"], given.get("test"))
 
 
@@ -103,8 +104,8 @@ def _open(path: str | tuple[str, ...], data: DataConfig) -> Dataset:
     return open_dataset(paths, keys=data.keys or None, units=data.units or None, format=data.format)
 
 
-def _split(dataset: Dataset, parts: Mapping[str, Any], seed: int, path: Path) -> dict[str, np.ndarray]:
-    if path.exists():
+def _split(dataset: Dataset, parts: Mapping[str, Any], seed: int, path: Path, resumed: bool) -> dict[str, np.ndarray]:
+    if resumed and path.exists():
         return load_split(path, len(dataset))
     count = len(dataset)
     sizes = {name: part if isinstance(part, int) else max(1, round(part * count)) for name, part in parts.items()}
@@ -126,16 +127,17 @@ def build_model(config: RunConfig, sets: Sets) -> tuple[Model, dict[str, float]]
         SpecificationError: A weight for a quantity that the model does not give or that the data do not have.
     """
     train, names = sets.train, list(config.training.weights)
+    carried = _carried(train)
     numbers = sorted({z for part in batches_of(train) for z in part.structures.numbers.unique().tolist()})
     values = config.model.model_dump() | {"elements": numbers}
     specification = parse(ModelSpecification, values, where="model")
-    energies = _references(config, train) if "energy" in specification.outputs else {}
+    energies = _references(config, train) if "energy" in specification.outputs and "energy" in carried else {}
     model = Model(specification, energies, seed=config.seed)
     model.to(getattr(torch, config.training.dtype))
-    _check_quantities(model, sets, names)
+    _check_quantities(model, sets, names, carried)
     spreads = label_spreads(train, names, energies)
     model.set_energy_scale(spreads.get("forces", spreads.get("energy", 1.0)))
-    if "energy" in specification.outputs:
+    if energies:
         # The binding energy of the mean training structure is known; the network shall not spend epochs on it.
         model.set_binding_energy(mean_energy(train, energies))
     _calibrate(model, train)
@@ -162,14 +164,13 @@ def _references(config: RunConfig, train: Dataset) -> dict[int, float]:
     return energies
 
 
-def _check_quantities(model: Model, sets: Sets, names: list[str]) -> None:
+def _check_quantities(model: Model, sets: Sets, names: list[str], carried: set[str]) -> None:
     missing = [name for name in names if name not in model.outputs]
     if missing:
         raise SpecificationError(
             f"training.weights names {', '.join(missing)}, which the model does not give",
             remedy=f"add it to model.outputs, or weigh some of: {', '.join(sorted(model.outputs))}",
         )
-    carried = _carried(sets.train)
     absent = [name for name in names if name not in carried]
     if absent:
         raise DataError(

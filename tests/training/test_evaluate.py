@@ -1,0 +1,58 @@
+"""Errors on labelled structures: what numpy says, over what is labelled."""
+
+import numpy as np
+import pytest
+import torch
+
+from atnn.data import Frames
+from atnn.model import Model, ModelSpecification
+from atnn.neighbors import neighbor_pairs
+from atnn.training import evaluate, load_errors, save_errors
+from training.runs import TINY, crystals_and_molecules, labelled
+
+
+def model(elements=(1, 6, 8)):
+    return Model(ModelSpecification(elements=elements, representation=TINY, hidden=(8,)), seed=1).double()
+
+
+def test_errors_are_those_of_numpy_in_any_batch_size():
+    potential, data = model(), labelled(7)
+    structures = data.structures
+    results = potential(structures, neighbor_pairs(structures, potential.cutoff), ("energy", "forces"))
+    for size in (2, 7):
+        errors = evaluate(potential, Frames(data), batch_size=size)
+        for name, scale in (("energy", 1.0), ("forces", 1.0), ("energy_per_atom", structures.counts.numpy())):
+            label = name.removesuffix("_per_atom")
+            difference = (results[label].detach().double() - data.labels[label]).numpy() / scale
+            assert errors[name].rmse == pytest.approx(np.sqrt(np.mean(difference**2)), rel=1e-9)
+            assert errors[name].mae == pytest.approx(np.mean(np.abs(difference)), rel=1e-9)
+            assert errors[name].maximum == pytest.approx(np.max(np.abs(difference)), rel=1e-9)
+
+
+def test_values_without_a_label_do_not_count():
+    potential, data = model(), labelled(6)
+    masks = {"energy": torch.tensor([1, 0, 1, 0, 1, 1]).bool(), "forces": torch.tensor([0, 1, 0, 0, 0, 0]).bool()}
+    labels = {"energy": data.labels["energy"].clone(), "forces": data.labels["forces"]}
+    labels["energy"][1] = float("nan")
+    errors = evaluate(potential, Frames(data._replace(labels=labels, masks=masks)), batch_size=4)
+    assert len(errors["energy"].predicted) == 4 and np.isfinite(errors["energy"].rmse)
+    assert errors["forces"].predicted.shape == (9, 3)
+
+
+def test_the_stress_is_compared_where_there_is_a_cell():
+    errors = evaluate(model((1, 8, 29)), Frames(crystals_and_molecules(6)))
+    assert errors["stress"].predicted.shape == (3, 3, 3) and len(errors["energy"].predicted) == 6
+
+
+def test_only_what_is_asked_for_is_compared():
+    assert set(evaluate(model(), Frames(labelled(2)), ["forces"])) == {"forces"}
+
+
+def test_errors_survive_their_file(tmp_path):
+    errors = evaluate(model(), Frames(labelled(4)))
+    save_errors(tmp_path / "errors.safetensors", errors)
+    loaded = load_errors(tmp_path / "errors.safetensors")
+    assert set(loaded) == set(errors)
+    for name in errors:
+        np.testing.assert_array_equal(loaded[name].predicted, errors[name].predicted)
+        np.testing.assert_array_equal(loaded[name].reference, errors[name].reference)

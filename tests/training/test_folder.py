@@ -1,0 +1,112 @@
+"""The output folder: whose it is, what survives a kill, which checkpoints are taken."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from atnn.data import Frames, load_split
+from atnn.errors import DataError, ModelFileError, SpecificationError
+from atnn.training import DataConfig, read_history, train
+from atnn.training.checkpoint import VERSION, load_checkpoint, save_checkpoint
+from training.runs import config, labelled, run
+
+SCRIPT = Path(__file__).with_name("runs.py")
+OLD = Path(__file__).with_name("checkpoint_version_1.safetensors")
+
+
+def test_killed_while_a_checkpoint_is_put_in_place_the_one_before_is_whole(tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(SCRIPT.parents[1]), "OMP_NUM_THREADS": "1", "KILL_AT": "6"}
+    killed = subprocess.run([sys.executable, str(SCRIPT), str(tmp_path / "killed"), "4"], env=environment)
+    assert killed.returncode == -signal.SIGKILL
+    torn = list((tmp_path / "killed").glob(".checkpoint.safetensors.*.tmp"))
+    assert len(torn) == 1 and load_checkpoint(tmp_path / "killed" / "checkpoint.safetensors")[1]["state"]["step"] == 4
+    run(tmp_path / "killed", epochs=4, dtype="float64")
+    run(tmp_path / "whole", epochs=4, dtype="float64")
+    assert not torn[0].exists()
+    a, b = (load_file(tmp_path / name / "model.atnn") for name in ("killed", "whole"))
+    assert all(torch.equal(a[name], b[name]) for name in a | b)
+
+
+def test_a_failed_replacement_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+    run(tmp_path, epochs=1)
+    before = (tmp_path / "checkpoint.safetensors").read_bytes()
+    replace = os.replace
+
+    def broken(source, target):
+        if Path(target).name == "checkpoint.safetensors":
+            raise OSError(5, "Input/output error")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", broken)
+    with pytest.raises(DataError, match=r"checkpoint.safetensors: cannot be written(.|\n)*the old file is intact"):
+        run(tmp_path, epochs=2)
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
+    assert not list(tmp_path.glob(".*.tmp"))
+
+
+def test_a_checkpoint_of_version_1_is_read():
+    tensors, header = load_checkpoint(OLD)
+    assert header["version"] == 1 and header["state"]["step"] == 8 and len(header["state"]["history"]) == 2
+    parameters = sum(name.startswith("model.") for name in tensors)
+    assert {f"average.{i}" for i in range(parameters)} < set(tensors)
+    assert {f"optimizer.{i}.{name}" for i in range(parameters) for name in ("step", "exp_avg", "exp_avg_sq")} < set(
+        tensors
+    )
+
+
+def test_a_checkpoint_of_a_newer_version_is_refused(tmp_path):
+    run(tmp_path, epochs=1)
+    path = tmp_path / "checkpoint.safetensors"
+    tensors, header = load_checkpoint(path)
+    save_checkpoint(path, tensors, header | {"version": VERSION + 1})
+    with pytest.raises(ModelFileError, match=r"format 2 is newer than 1(.|\n)*update atnn"):
+        run(tmp_path, epochs=2)
+
+
+def test_another_safetensors_file_is_no_checkpoint(tmp_path):
+    run(tmp_path, epochs=1)
+    (tmp_path / "checkpoint.safetensors").write_bytes((tmp_path / "errors_validation.safetensors").read_bytes())
+    with pytest.raises(ModelFileError, match="not a checkpoint"):
+        run(tmp_path, epochs=2)
+
+
+@pytest.mark.parametrize("change", ["shape", "missing", "more"])
+def test_a_checkpoint_of_a_model_of_another_shape_is_refused(tmp_path, change):
+    run(tmp_path, epochs=1)
+    path = tmp_path / "checkpoint.safetensors"
+    tensors, header = load_checkpoint(path)
+    if change == "missing":
+        del tensors["average.1"]
+    else:
+        tensors["model.0" if change == "shape" else "model.99"] = torch.zeros(2)
+    save_checkpoint(path, tensors, header)
+    with pytest.raises(ModelFileError, match="model of another shape"):
+        run(tmp_path, epochs=2)
+
+
+def test_a_file_in_place_of_the_output_folder_is_said(tmp_path):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(DataError, match=r"output folder cannot be made(.|\n)*choose another"):
+        run(tmp_path / "run", epochs=1)
+
+
+def test_a_run_that_never_began_leaves_no_split_behind(tmp_path):
+    with pytest.raises(SpecificationError):
+        run(tmp_path, weights={"dipole": 1.0})
+    changed = config(tmp_path, epochs=1).model_copy(update={"data": DataConfig(train="unused", validation=4, test=3)})
+    result = train(changed, {"train": Frames(labelled())})
+    sizes = {name: len(part) for name, part in load_split(tmp_path / "split.json", 24).items()}
+    assert sizes == {"validation": 4, "test": 3, "train": 17}
+    assert len(result.errors["test"]["energy"].predicted) == 3
+
+
+def test_more_epochs_go_on_from_the_end(tmp_path):
+    run(tmp_path, epochs=2)
+    assert [row["epoch"] for row in run(tmp_path, epochs=3).history] == [1.0, 2.0, 3.0]
+    assert len(read_history(tmp_path)) == 3
