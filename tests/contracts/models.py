@@ -12,14 +12,18 @@ SMALL = {
     "reann": {"cutoff": 4.0, "channels": 3, "rounds": 2, "hidden": (8, 8)},
 }
 NAMES = sorted(REPRESENTATIONS)
+# Those with vectors, from which a dipole can be read.
+VECTORIAL = [name for name in NAMES if getattr(REPRESENTATIONS[name][0], "degree", 1) != 0]
 
 
-def small_model(name, elements=(1, 6, 8, 14, 29), outputs=("energy", "dipole"), terms=(), seed=3, **changes):
+def small_model(name, elements=(1, 6, 8, 14, 29), outputs=None, terms=(), seed=3, networks="element", **changes):
+    outputs = outputs or (("energy", "dipole") if name in VECTORIAL else ("energy",))
     specification = ModelSpecification(
         elements=elements,
         representation={"name": name, **SMALL[name], **changes},
         outputs=outputs,
         terms=terms,
+        networks=networks,
         hidden=(12, 12),
     )
     energies = {z: -10.0 * z for z in elements} if "energy" in outputs else None

@@ -6,13 +6,13 @@ from ase import Atoms
 from scipy.spatial.transform import Rotation
 
 from atnn.structures import Structures
-from contracts.models import evaluate, small_model
+from contracts.models import VECTORIAL, evaluate, small_model
 from systems import crystal, ethanol, water_box
 
 
-@pytest.fixture
-def model():
-    return small_model("reann")
+@pytest.fixture(params=VECTORIAL)
+def model(request):
+    return small_model(request.param)
 
 
 def ion(charge=1.0):

@@ -22,7 +22,8 @@ def powers(degree):
 def orbital_sums(model, atoms, coefficients):
     """W[i][(lx, ly, lz)] = sum_j c_j,k x^lx y^ly z^lz g_k(r) f_c(r), for unit vectors (x, y, z)."""
     rep, rows = model.representation, {z: k for k, z in enumerate(model.elements)}
-    centers, widths = rep.radial.centers.detach().numpy(), np.log1p(np.exp(rep.radial.widths.detach().numpy()))
+    centers, widths = np.split(rep.radial.gaussians().detach().numpy(), 2, axis=1)
+    widths = np.log1p(np.exp(widths))
     scale = 1 / math.sqrt(float(rep.neighbor_count))
     sums = []
     for i in range(len(atoms)):
@@ -87,7 +88,7 @@ def atoms():
 def test_eann_densities_are_those_of_the_paper(atoms, degree):
     model = small_model("eann", outputs=("energy",), degree=degree)
     rows = [model.elements.index(z) for z in atoms.numbers]
-    sums = orbital_sums(model, atoms, model.representation.coefficients.detach().numpy()[rows])
+    sums = orbital_sums(model, atoms, model.representation.coefficients().detach().numpy()[rows])
     expected = [[sum(multinomial(p) * t[p] ** 2 for p in powers(d)) for d in range(degree + 1)] for t in sums]
     found = features(model, atoms).nodes[0].reshape(len(atoms), degree + 1, -1)
     np.testing.assert_allclose(found, np.array(expected), rtol=1e-10, atol=1e-13)
@@ -96,7 +97,7 @@ def test_eann_densities_are_those_of_the_paper(atoms, degree):
 def test_contracted_eann_densities_are_those_of_the_paper(atoms):
     model = small_model("eann", contraction=5)
     rows = [model.elements.index(z) for z in atoms.numbers]
-    sums = orbital_sums(model, atoms, model.representation.coefficients.detach().numpy()[rows])
+    sums = orbital_sums(model, atoms, model.representation.coefficients().detach().numpy()[rows])
     expected = contracted(sums, model.representation.density.mixing.detach().numpy())
     np.testing.assert_allclose(features(model, atoms).nodes[0].reshape(expected.shape), expected, rtol=1e-10)
 
@@ -105,7 +106,7 @@ def test_contracted_eann_densities_are_those_of_the_paper(atoms):
 def test_reann_densities_are_those_of_the_paper(atoms, rounds):
     model = small_model("reann", rounds=rounds)
     rep, rows = model.representation, [model.elements.index(z) for z in atoms.numbers]
-    coefficients, mixing = rep.coefficients.detach().numpy()[rows], rep.density.mixing.detach().numpy()
+    coefficients, mixing = rep.coefficients().detach().numpy()[rows], rep.density.mixing.detach().numpy()
     for update in rep.updates:
         densities = contracted(orbital_sums(model, atoms, coefficients), mixing).sum(1)
         coefficients = coefficients + network(update, densities, rows)

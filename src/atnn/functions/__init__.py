@@ -2,5 +2,6 @@
 
 from atnn.functions.cutoffs import polynomial
 from atnn.functions.networks import ElementNetwork
+from atnn.functions.species import PerElement, Species, electron_shells
 
-__all__ = ["ElementNetwork", "polynomial"]
+__all__ = ["ElementNetwork", "PerElement", "Species", "electron_shells", "polynomial"]

@@ -1,7 +1,8 @@
-"""Networks with their own weights for each chemical element, evaluated as batched matrix products."""
+"""Networks of atoms: one for each chemical element, as batched matrix products, or one for all."""
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from atnn.functions.species import PerElement, Species
 from atnn.kernels import from_blocks, to_blocks
 from atnn.structures import Elements
 
@@ -18,15 +20,16 @@ SMALLEST_SPREAD = 0.2  # of an input, relative to the largest
 
 
 class ElementNetwork(nn.Module):
-    """Residual network applied to every atom with the weights of its element.
+    """Residual network applied to every atom, with weights of its element or weights common to all.
 
     ``x -> L_in x -> n times (x + L_b silu(... L_1 silu(x))) -> L_out silu(x)``, as the networks of REANN
     (doi:10.1063/5.0080766). The last layer of each block and the output start at zero or small, so that
-    training begins from a smooth function. Inputs are standardised first, by the mean and spread that
-    :meth:`calibrate` finds in a sample of the data.
+    training begins from a smooth function. Inputs are standardised first, by the mean and spread in a sample of
+    the data. A common network knows the element by the biases of its first and last layer, which are functions of the
+    electron shells; its cost does not grow with the number of elements.
 
     Args:
-        elements: Number of elements.
+        species: The elements, and whether they share the network.
         inputs: Width of the input.
         hidden: Widths of the layers of one residual block; the first is also the width between blocks.
         outputs: Width of the output.
@@ -39,7 +42,7 @@ class ElementNetwork(nn.Module):
 
     def __init__(
         self,
-        elements: int,
+        species: Species,
         inputs: int,
         hidden: Sequence[int],
         outputs: int,
@@ -50,15 +53,20 @@ class ElementNetwork(nn.Module):
         self.blocks = blocks
         self.layers_per_block = len(hidden)
         widths = [hidden[0], *hidden[1:], hidden[0]]
-        layers = [ElementLinear(elements, inputs, hidden[0])]
+        self.shared = species.shared
+        layer = functools.partial(SharedLinear if species.shared else ElementLinear, len(species.numbers))
+        layers = [layer(inputs, hidden[0])]
         for _ in range(blocks):
-            layers += [ElementLinear(elements, a, b) for a, b in itertools.pairwise(widths)]
+            layers += [layer(a, b) for a, b in itertools.pairwise(widths)]
             with torch.no_grad():
                 layers[-1].weight.mul_(0.1)
-        layers.append(ElementLinear(elements, hidden[0], outputs))
+        layers.append(layer(hidden[0], outputs))
         with torch.no_grad():
             layers[-1].weight.mul_(output_scale)
         self.layers = nn.ModuleList(layers)
+        if species.shared:
+            self.first = PerElement(species, torch.randn(len(species.numbers), hidden[0]))
+            self.last = PerElement(species, torch.zeros(len(species.numbers), outputs))
         self.register_buffer("mean", torch.zeros(inputs))
         self.register_buffer("spread", torch.ones(inputs))
         self.calibrating = False
@@ -67,15 +75,27 @@ class ElementNetwork(nn.Module):
         """Outputs of every atom, in the order of the atoms."""
         if self.calibrating:
             self._calibrate(x)
-        x = to_blocks((x - self.mean) / self.spread, elements)
+        x = (x - self.mean) / self.spread
+        if self.shared:
+            x = self._layers(x, elements, self.first().index_select(0, elements.row))
+            return x + self.last().index_select(0, elements.row)
+        return from_blocks(self._layers(to_blocks(x, elements), elements), elements)
+
+    def start_from(self, value: float) -> None:
+        """Set the constant part of the output."""
+        with torch.no_grad():
+            self.layers[-1].get_parameter("bias").fill_(value)
+
+    def _layers(self, x: Tensor, elements: Elements, embedding: Tensor | None = None) -> Tensor:
         layers = iter(self.layers)
         x = next(layers)(x, elements)
+        x = x if embedding is None else x + embedding
         for _ in range(self.blocks):
             y = x
             for _ in range(self.layers_per_block):
                 y = next(layers)(silu(y), elements)
             x = x + y
-        return from_blocks(next(layers)(silu(x), elements), elements)
+        return next(layers)(silu(x), elements)
 
     def _calibrate(self, x: Float[Tensor, "atoms inputs"]) -> None:
         self.mean.copy_(x.mean(0))
@@ -100,3 +120,16 @@ class ElementLinear(nn.Module):
         weight = self.weight.index_select(0, elements.block_element)
         bias = self.bias.index_select(0, elements.block_element)
         return torch.baddbmm(bias, x, weight)
+
+
+class SharedLinear(nn.Module):
+    """Affine map common to all elements, with variance-preserving start."""
+
+    def __init__(self, elements: int, inputs: int, outputs: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(inputs, outputs) / math.sqrt(inputs))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x: Float[Tensor, "atoms inputs"], elements: Elements) -> Float[Tensor, "atoms outputs"]:
+        """The map, whatever the element."""
+        return torch.addmm(self.bias, x, self.weight)

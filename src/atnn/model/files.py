@@ -16,7 +16,7 @@ from atnn.model.model import Model
 from atnn.model.registry import ModelSpecification
 from atnn.specification import parse
 
-FORMAT, VERSION = "atnn-model", 1
+FORMAT, VERSION = "atnn-model", 2
 UNITS = {"energy": "eV", "length": "Angstrom", "charge": "e", "dipole": "e*Angstrom", "stress": "eV/Angstrom^3"}
 
 
@@ -78,6 +78,15 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
                     where=str(path),
                     remedy="update atnn",
                 )
-            return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return header, weights if header["version"] > 1 else _from_version_1(weights)
     except (SafetensorError, json.JSONDecodeError, KeyError) as error:
         raise ModelFileError(f"truncated or corrupted: {error}", where=str(path), remedy=remedy) from error
+
+
+def _from_version_1(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Parameters of the elements were tensors of their own, those of the Gaussians two."""
+    weights = dict(weights)
+    weights["representation.coefficients.table"] = weights.pop("representation.coefficients")
+    gaussians = [weights.pop(f"representation.radial.{name}") for name in ("centers", "widths")]
+    return weights | {"representation.radial.gaussians.table": torch.cat(gaussians, dim=1)}

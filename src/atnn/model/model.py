@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from atnn.derivatives import derived, differentiate, leaves, strained
 from atnn.errors import DataError, SpecificationError
-from atnn.functions import ElementNetwork
+from atnn.functions import ElementNetwork, Species
 from atnn.model.inputs import Inputs, group_elements
 from atnn.model.registry import READOUTS, REPRESENTATIONS, TERMS, ModelSpecification
 from atnn.neighbors.pairs import edges_of
@@ -41,12 +41,13 @@ class Model(nn.Module):
         self.elements = specification.elements
         self.provenance: dict[str, Any] = {}
         name, count = specification.representation.name, len(self.elements)
+        species = Species(self.elements, specification.networks == "shared")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.representation = REPRESENTATIONS[name][1](specification.representation, count)
+            self.representation = REPRESENTATIONS[name][1](specification.representation, species)
             channels = self.representation.channels
             self.readouts = nn.ModuleDict(
-                {o: READOUTS[o](channels, count, specification.hidden, specification.blocks)
+                {o: READOUTS[o](channels, species, specification.hidden, specification.blocks)
                  for o in specification.outputs}
             )  # fmt: skip
         self.terms = nn.ModuleList(TERMS[term.name][1](term, self.elements) for term in specification.terms)

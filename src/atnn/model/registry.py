@@ -26,6 +26,7 @@ class ModelSpecification(Specification):
     representation: RepresentationSpecification = Field(description="the representation and its sizes")
     outputs: tuple[Literal["energy", "dipole"], ...] = Field(("energy",), min_length=1, description="what is learned")
     terms: tuple[ZBLSpecification, ...] = Field((), description="physics terms added to the learned energy")
+    networks: Literal["element", "shared"] = Field("element", description="a network per element, or one for all")
     hidden: tuple[int, ...] = Field((64, 64), min_length=1, description="readout layer widths in a residual block")
     blocks: int = Field(1, ge=1, le=8, description="residual blocks of the readouts")
 

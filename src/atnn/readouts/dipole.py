@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from atnn.functions import ElementNetwork
+from atnn.functions import ElementNetwork, Species
 from atnn.structures import Edges, Elements, Features, Structures
 
 
@@ -25,16 +25,16 @@ class DipoleReadout(nn.Module):
 
     Args:
         channels: Channels of the features of each degree; degree 1 must be there.
-        elements: Number of elements.
+        species: The elements, and whether they share the network.
         hidden: Layer widths of one residual block.
         blocks: Residual blocks.
     """
 
     outputs = ("dipole", "charges")
 
-    def __init__(self, channels: Sequence[int], elements: int, hidden: Sequence[int], blocks: int):
+    def __init__(self, channels: Sequence[int], species: Species, hidden: Sequence[int], blocks: int):
         super().__init__()
-        self.network = ElementNetwork(elements, channels[0], hidden, 1 + channels[1], blocks, output_scale=0.1)
+        self.network = ElementNetwork(species, channels[0], hidden, 1 + channels[1], blocks, output_scale=0.1)
 
     def forward(
         self, structures: Structures, edges: Edges, elements: Elements, features: Features

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from atnn.functions import ElementNetwork
+from atnn.functions import ElementNetwork, Species
 from atnn.structures import Edges, Elements, Features, Structures
 
 
@@ -16,22 +16,21 @@ class EnergyReadout(nn.Module):
 
     Args:
         channels: Channels of the features of each degree.
-        elements: Number of elements.
+        species: The elements, and whether they share the network.
         hidden: Layer widths of one residual block.
         blocks: Residual blocks.
     """
 
     outputs = ("energy",)
 
-    def __init__(self, channels: Sequence[int], elements: int, hidden: Sequence[int], blocks: int):
+    def __init__(self, channels: Sequence[int], species: Species, hidden: Sequence[int], blocks: int):
         super().__init__()
-        self.network = ElementNetwork(elements, channels[0], hidden, 1, blocks)
+        self.network = ElementNetwork(species, channels[0], hidden, 1, blocks)
         self.register_buffer("scale", torch.tensor(1.0))
 
     def start_from(self, energy: float) -> None:
         """Let the network start from this mean energy per atom [eV]."""
-        with torch.no_grad():
-            self.network.layers[-1].get_parameter("bias").fill_(energy / float(self.get_buffer("scale")))
+        self.network.start_from(energy / float(self.get_buffer("scale")))
 
     def forward(
         self, structures: Structures, edges: Edges, elements: Elements, features: Features

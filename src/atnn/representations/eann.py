@@ -11,6 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from atnn.functions import PerElement, Species
 from atnn.kernels import gather_neighbors, moments
 from atnn.representations.density import Density, squares
 from atnn.representations.orbitals import GaussianOrbitals, monomials
@@ -41,17 +42,17 @@ class EANN(nn.Module):
 
     Args:
         specification: Sizes and cutoff.
-        elements: Number of elements.
+        species: The elements, and whether they share networks and parameters.
     """
 
     neighbor_count: Tensor
 
-    def __init__(self, specification: EANNSpecification, elements: int):
+    def __init__(self, specification: EANNSpecification, species: Species):
         super().__init__()
         spec = self.specification = specification
         self.cutoff = spec.cutoff
-        self.radial = GaussianOrbitals(elements, spec.channels, spec.cutoff)
-        self.coefficients = nn.Parameter(torch.randn(elements, spec.channels))
+        self.radial = GaussianOrbitals(species, spec.channels, spec.cutoff)
+        self.coefficients = PerElement(species, torch.randn(len(species.numbers), spec.channels))
         self.register_buffer("neighbor_count", torch.tensor(10.0))
         self.density = None if spec.contraction is None else Density(spec.channels, spec.degree, spec.contraction)
         width = spec.channels if spec.contraction is None else spec.contraction
@@ -60,7 +61,7 @@ class EANN(nn.Module):
     def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
         """Densities as invariants, the first-degree orbital sums as vectors."""
         angular = monomials(edges.vectors / edges.lengths[:, None], self.specification.degree)
-        orbitals = (self.coefficients * torch.rsqrt(self.neighbor_count)).index_select(0, elements.row)
+        orbitals = (self.coefficients() * torch.rsqrt(self.neighbor_count)).index_select(0, elements.row)
         weights = gather_neighbors(orbitals, edges.j, edges.reverse, edges.offsets)
         sums = moments(angular, self.radial(edges, elements.row) * weights, edges.i, edges.offsets)
         densities = squares(sums, self.specification.degree) if self.density is None else self.density(sums)

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from atnn.functions import PerElement, Species
 from atnn.kernels import cosine_squared, gather_neighbors
 from atnn.structures import Edges
 
@@ -22,23 +23,24 @@ class GaussianOrbitals(nn.Module):
     function; softplus excludes that.
 
     Args:
-        elements: Number of elements.
+        species: The elements.
         channels: Radial channels k.
         cutoff: Cutoff of f_c [Angstrom].
     """
 
-    def __init__(self, elements: int, channels: int, cutoff: float):
+    def __init__(self, species: Species, channels: int, cutoff: float):
         super().__init__()
         self.cutoff = cutoff
         centers = torch.linspace(0.0, cutoff * (1 - 1 / channels), channels)
         spacing = cutoff / channels
         width = torch.full((channels,), 0.5 / spacing**2)
-        self.centers = nn.Parameter(centers.repeat(elements, 1))
-        self.widths = nn.Parameter(torch.log(torch.expm1(width)).repeat(elements, 1))
+        start = torch.cat([centers, torch.log(torch.expm1(width))])
+        self.gaussians = PerElement(species, start.repeat(len(species.numbers), 1))
 
     def forward(self, edges: Edges, element: Int[Tensor, " atoms"]) -> Float[Tensor, "pairs channels"]:
         """Radial values of every pair, the cutoff function included."""
-        parameters = torch.cat([self.centers, softplus(self.widths)], dim=1).index_select(0, element)
+        centers, widths = self.gaussians().chunk(2, dim=1)
+        parameters = torch.cat([centers, softplus(widths)], dim=1).index_select(0, element)
         centers, widths = gather_neighbors(parameters, edges.j, edges.reverse, edges.offsets).chunk(2, dim=1)
         distance = edges.lengths[:, None] - centers
         # exp(-64) vanishes beside 1 even in float64; smaller values become denormal and a hundred times slower.

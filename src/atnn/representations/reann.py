@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from atnn.functions import ElementNetwork
+from atnn.functions import ElementNetwork, PerElement, Species
 from atnn.kernels import gather_neighbors, moments
 from atnn.representations.density import Density
 from atnn.representations.orbitals import GaussianOrbitals, monomials
@@ -45,22 +45,22 @@ class REANN(nn.Module):
 
     Args:
         specification: Sizes and cutoff.
-        elements: Number of elements.
+        species: The elements, and whether they share networks and parameters.
     """
 
     neighbor_count: Tensor
 
-    def __init__(self, specification: REANNSpecification, elements: int):
+    def __init__(self, specification: REANNSpecification, species: Species):
         super().__init__()
         spec = self.specification = specification
         self.cutoff = spec.cutoff
-        self.radial = GaussianOrbitals(elements, spec.channels, spec.cutoff)
-        self.coefficients = nn.Parameter(torch.randn(elements, spec.channels))
+        self.radial = GaussianOrbitals(species, spec.channels, spec.cutoff)
+        self.coefficients = PerElement(species, torch.randn(len(species.numbers), spec.channels))
         self.register_buffer("neighbor_count", torch.tensor(10.0))
         densities = spec.densities or (spec.degree + 1) * spec.channels * (spec.channels + 1) // 2
         self.density = Density(spec.channels, spec.degree, densities)
         self.updates = nn.ModuleList(
-            ElementNetwork(elements, densities, spec.hidden, spec.channels, spec.blocks, output_scale=0.1)
+            ElementNetwork(species, densities, spec.hidden, spec.channels, spec.blocks, output_scale=0.1)
             for _ in range(spec.rounds)
         )
         self.channels = (densities, spec.channels) if spec.degree else (densities,)
@@ -69,7 +69,7 @@ class REANN(nn.Module):
         """Last densities as invariants, last first-degree orbital sums as vectors."""
         angular = monomials(edges.vectors / edges.lengths[:, None], self.specification.degree)
         radial = self.radial(edges, elements.row) * torch.rsqrt(self.neighbor_count)
-        coefficients = self.coefficients.index_select(0, elements.row)
+        coefficients = self.coefficients().index_select(0, elements.row)
         for update in self.updates:
             densities = self.density.summed(self._sums(angular, radial, coefficients, edges))
             coefficients = coefficients + update(densities, elements)

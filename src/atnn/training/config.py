@@ -47,6 +47,9 @@ class ModelConfig(Specification):
         default=("energy",), min_length=1, description="what is learned"
     )
     terms: tuple[ZBLSpecification, ...] = Field(default=(), description="physics terms, e.g. - {name: zbl}")
+    networks: Literal["element", "shared"] = Field(
+        default="element", description="a network per element, or one for all"
+    )
     hidden: tuple[int, ...] = Field(
         default=(64, 64), min_length=1, description="readout layer widths in a residual block"
     )
