@@ -8,7 +8,9 @@ from atnn.structures import Structures
 
 # A new representation adds a line; without it the whole suite fails.
 SMALL = {
+    "acsf": {"cutoff": 4.0, "radial": 5, "angular": 2, "zetas": (1, 3), "reach": "both"},
     "eann": {"cutoff": 4.0, "channels": 4},
+    "nemp": {"cutoff": 4.0, "channels": 3, "rounds": 2, "radial": 4, "hidden": (8,)},
     "reann": {"cutoff": 4.0, "channels": 3, "rounds": 2, "hidden": (8, 8)},
 }
 NAMES = sorted(REPRESENTATIONS)

@@ -2,22 +2,30 @@
 
 from atnn.kernels.blocks import from_blocks, to_blocks
 from atnn.kernels.build import native
+from atnn.kernels.couplings import couple
 from atnn.kernels.envelope import cosine_squared
+from atnn.kernels.messages import messages, overlaps
 from atnn.kernels.mirror import mirror_pairs
 from atnn.kernels.moments import contract_angular, contract_radial, moments
 from atnn.kernels.pairs import gather_centers, gather_neighbors, sum_centers, sum_neighbors
+from atnn.kernels.triples import TripleFunctions, triples
 
 __all__ = [
+    "TripleFunctions",
     "contract_angular",
     "contract_radial",
     "cosine_squared",
+    "couple",
     "from_blocks",
     "gather_centers",
     "gather_neighbors",
+    "messages",
     "mirror_pairs",
     "moments",
     "native",
+    "overlaps",
     "sum_centers",
     "sum_neighbors",
     "to_blocks",
+    "triples",
 ]

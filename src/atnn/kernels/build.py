@@ -17,7 +17,8 @@ import torch
 
 from atnn.errors import AtnnWarning
 
-SOURCE = Path(__file__).with_name("native.cpp")
+SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
+HEADERS = sorted(Path(__file__).parent.glob("*.h"))
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 # Not -ffast-math: linked into a shared library it would switch the whole process to flush denormals.
 FLAGS = (
@@ -82,7 +83,8 @@ def _library(compiler: str) -> Path:
     flags = (
         next((line for line in cpu.read_text().splitlines() if line.startswith("flags")), "") if cpu.exists() else ""
     )
-    identity = "\n".join([SOURCE.read_text(), torch.__version__, version, flags, *FLAGS])
+    texts = [path.read_text() for path in [*SOURCES, *HEADERS]]
+    identity = "\n".join([*texts, torch.__version__, version, flags, *FLAGS])
     digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
     cache = Path(os.environ.get("ATNN_CACHE", Path.home() / ".cache" / "atnn"))
     cache.mkdir(parents=True, exist_ok=True)
@@ -105,7 +107,7 @@ def _build(compiler: str, library: Path) -> None:
         "-fopenmp",
         f"-I{include}",
         f"-I{include / 'torch/csrc/api/include'}",
-        str(SOURCE),
+        *map(str, SOURCES),
         f"-L{lib}",
         "-lc10",
         "-ltorch_cpu",

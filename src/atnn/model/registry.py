@@ -9,14 +9,30 @@ from pydantic import Field, field_validator, model_validator
 
 from atnn.physics import ZBL, ZBLSpecification
 from atnn.readouts import DipoleReadout, EnergyReadout
-from atnn.representations import EANN, REANN, EANNSpecification, REANNSpecification
+from atnn.representations import (
+    ACSF,
+    EANN,
+    NEMP,
+    REANN,
+    ACSFSpecification,
+    EANNSpecification,
+    NEMPSpecification,
+    REANNSpecification,
+)
 from atnn.specification import Specification
 
-REPRESENTATIONS = {"eann": (EANNSpecification, EANN), "reann": (REANNSpecification, REANN)}
+REPRESENTATIONS = {
+    "acsf": (ACSFSpecification, ACSF),
+    "eann": (EANNSpecification, EANN),
+    "nemp": (NEMPSpecification, NEMP),
+    "reann": (REANNSpecification, REANN),
+}
 READOUTS: dict[str, type[EnergyReadout] | type[DipoleReadout]] = {"energy": EnergyReadout, "dipole": DipoleReadout}
 TERMS = {"zbl": (ZBLSpecification, ZBL)}
 
-RepresentationSpecification = Annotated[EANNSpecification | REANNSpecification, Field(discriminator="name")]
+RepresentationSpecification = Annotated[
+    ACSFSpecification | EANNSpecification | NEMPSpecification | REANNSpecification, Field(discriminator="name")
+]
 
 
 class ModelSpecification(Specification):

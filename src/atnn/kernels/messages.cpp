@@ -1,0 +1,152 @@
+// CPU kernels of messages.py and couplings.py, which say what each computes and hold the plain references.
+#include <ATen/Dispatch.h>
+#include <ATen/Parallel.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
+#include <torch/library.h>
+
+#include "vectors.h"
+
+namespace {
+
+using at::Tensor;
+using namespace atnn;
+
+// Degree of each of the (L + 1)^2 components.
+constexpr int degree_of(int m) { return m < 1 ? 0 : m < 4 ? 1 : m < 9 ? 2 : 3; }
+
+template <typename T, int M, int KB>
+inline void messages_block(const T* weights, const T* nodes, const int64_t* j, const int64_t* place, T* out,
+                           int64_t begin, int64_t end, int64_t channels, int64_t k) {
+  typedef typename Vec<T, KB>::type V;
+  constexpr int D = degree_of(M - 1) + 1;
+  V acc[M] = {};
+  for (int64_t e = begin; e < end; ++e) {
+    const T* w = weights + (place ? place[e] : e) * D * channels + k;
+    const T* x = nodes + j[e] * M * channels + k;
+    V weight[D];
+    for (int l = 0; l < D; ++l) weight[l] = load<V>(w + l * channels);
+#pragma GCC unroll 16
+    for (int m = 0; m < M; ++m) acc[m] += weight[degree_of(m)] * load<V>(x + m * channels);
+  }
+  for (int m = 0; m < M; ++m) store(out + m * channels + k, acc[m]);
+}
+
+template <typename T, int M, int KB>
+inline void overlaps_block(const T* held, const T* nodes, const int64_t* j, T* out, int64_t begin, int64_t end,
+                           int64_t channels, int64_t k) {
+  typedef typename Vec<T, KB>::type V;
+  constexpr int D = degree_of(M - 1) + 1;
+  V x[M];
+  for (int m = 0; m < M; ++m) x[m] = load<V>(held + m * channels + k);
+  for (int64_t e = begin; e < end; ++e) {
+    const T* y = nodes + j[e] * M * channels + k;
+    V acc[D] = {};
+#pragma GCC unroll 16
+    for (int m = 0; m < M; ++m) acc[degree_of(m)] += x[m] * load<V>(y + m * channels);
+    for (int l = 0; l < D; ++l) store(out + (e * D + l) * channels + k, acc[l]);
+  }
+}
+
+template <typename T, int M>
+void sum_messages(const Tensor& weights, const Tensor& nodes, const Tensor& j, const Tensor& reverse,
+                  const Tensor& offsets, bool mirrored, Tensor& out) {
+  const int64_t atoms = offsets.numel() - 1, channels = nodes.size(2);
+  const T *w = weights.const_data_ptr<T>(), *x = nodes.const_data_ptr<T>();
+  const int64_t *first = offsets.const_data_ptr<int64_t>(), *to = j.const_data_ptr<int64_t>();
+  const int64_t* place = mirrored ? reverse.const_data_ptr<int64_t>() : nullptr;
+  T* o = out.mutable_data_ptr<T>();
+  at::parallel_for(0, atoms, grain(atoms, M * channels), [&](int64_t from, int64_t until) {
+    for (int64_t n = from; n < until; ++n)
+      for_blocks(channels, [&]<int KB>(int64_t k) {
+        messages_block<T, M, KB>(w, x, to, place, o + n * M * channels, first[n], first[n + 1], channels, k);
+      });
+  });
+}
+
+template <typename T, int M>
+void pair_overlaps(const Tensor& x, const Tensor& y, const Tensor& j, const Tensor& offsets, Tensor& out) {
+  const int64_t atoms = offsets.numel() - 1, channels = x.size(2);
+  const T *xp = x.const_data_ptr<T>(), *yp = y.const_data_ptr<T>();
+  const int64_t *first = offsets.const_data_ptr<int64_t>(), *to = j.const_data_ptr<int64_t>();
+  T* o = out.mutable_data_ptr<T>();
+  at::parallel_for(0, atoms, grain(atoms, M * channels), [&](int64_t from, int64_t until) {
+    for (int64_t n = from; n < until; ++n)
+      for_blocks(channels, [&]<int KB>(int64_t k) {
+        overlaps_block<T, M, KB>(xp + n * M * channels, yp, to, o, first[n], first[n + 1], channels, k);
+      });
+  });
+}
+
+// Calls body.template operator()<M>() for the number of components M.
+template <typename Body>
+void for_components(int64_t m, const Body& body) {
+  switch (m) {
+    case 1: return body.template operator()<1>();
+    case 4: return body.template operator()<4>();
+    case 9: return body.template operator()<9>();
+    case 16: return body.template operator()<16>();
+    default: TORCH_CHECK(false, "atnn: no kernel for ", m, " spherical components");
+  }
+}
+
+Tensor messages(const Tensor& weights, const Tensor& nodes, const Tensor& j, const Tensor& reverse,
+                const Tensor& offsets, bool mirrored) {
+  auto w = weights.contiguous(), x = nodes.contiguous();
+  auto out = at::empty({offsets.numel() - 1, x.size(1), x.size(2)}, x.options());
+  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "atnn_messages", [&] {
+    for_components(x.size(1), [&]<int M>() { sum_messages<scalar_t, M>(w, x, j, reverse, offsets, mirrored, out); });
+  });
+  return out;
+}
+
+Tensor overlaps(const Tensor& centers, const Tensor& neighbors, const Tensor& j, const Tensor& offsets) {
+  auto x = centers.contiguous(), y = neighbors.contiguous();
+  const int64_t degrees = degree_of(x.size(1) - 1) + 1;
+  auto out = at::empty({j.size(0), degrees, x.size(2)}, x.options());
+  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "atnn_overlaps", [&] {
+    for_components(x.size(1), [&]<int M>() { pair_overlaps<scalar_t, M>(x, y, j, offsets, out); });
+  });
+  return out;
+}
+
+// out[rows of the term] += coefficient * x * y * z, atom by atom so that everything stays in the first cache.
+Tensor couple(const Tensor& x, const Tensor& y, const Tensor& z, const Tensor& terms, const Tensor& coefficients,
+              int64_t rows) {
+  auto a = x.contiguous(), b = y.contiguous(), c = z.contiguous();
+  const int64_t atoms = a.size(0), channels = a.size(2), count = terms.size(0);
+  auto out = at::empty({atoms, rows, channels}, a.options());
+  const int64_t* t = terms.const_data_ptr<int64_t>();
+  AT_DISPATCH_FLOATING_TYPES(a.scalar_type(), "atnn_couple", [&] {
+    const scalar_t *ap = a.const_data_ptr<scalar_t>(), *bp = b.const_data_ptr<scalar_t>();
+    const scalar_t *cp = c.const_data_ptr<scalar_t>(), *factor = coefficients.const_data_ptr<scalar_t>();
+    scalar_t* op = out.mutable_data_ptr<scalar_t>();
+    const int64_t sa = a.size(1) * channels, sb = b.size(1) * channels, sc = c.size(1) * channels;
+    at::parallel_for(0, atoms, grain(atoms, count * channels / 4), [&](int64_t from, int64_t until) {
+      for (int64_t n = from; n < until; ++n)
+        for_blocks(channels, [&]<int KB>(int64_t k) {
+          typedef typename Vec<scalar_t, KB>::type V;
+          const scalar_t *an = ap + n * sa + k, *bn = bp + n * sb + k, *cn = cp + n * sc + k;
+          scalar_t* on = op + n * rows * channels + k;
+          for (int64_t r = 0; r < rows; ++r) store(on + r * channels, V{});
+          // Terms are sorted by their row of the result, which stays in a register as long as it is the same.
+          V sum = {};
+          for (int64_t q = 0; q < count; ++q) {
+            const int64_t* term = t + 4 * q;
+            sum += factor[q] * load<V>(an + term[0] * channels) * load<V>(bn + term[1] * channels) *
+                   load<V>(cn + term[2] * channels);
+            if (q + 1 == count || term[7] != term[3]) store(on + term[3] * channels, sum), sum = V{};
+          }
+        });
+    });
+  });
+  return out;
+}
+
+}  // namespace
+
+TORCH_LIBRARY_IMPL(atnn, CPU, m) {
+  m.impl("messages", messages);
+  m.impl("overlaps", overlaps);
+  m.impl("couple", couple);
+}

@@ -1,0 +1,6 @@
+"""Functions on the sphere and how they couple under rotations."""
+
+from atnn.so3.couplings import couplings
+from atnn.so3.harmonics import spherical_harmonics
+
+__all__ = ["couplings", "spherical_harmonics"]

@@ -1,0 +1,45 @@
+"""Couplings of two spherical tensors to a third."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import torch
+
+from atnn.so3.harmonics import spherical_harmonics
+
+
+@cache
+def couplings(degree: int) -> tuple[tuple[tuple[int, int, int], ...], tuple[tuple[int, int, int, int, float], ...]]:
+    """All products l1 x l2 -> l of tensors up to a degree that keep the parity of the harmonics (l1 + l2 + l even).
+
+    Coefficients are the integrals of three spherical harmonics, which are proportional to the Clebsch-Gordan
+    coefficients and vanish for the other parity; each path is normalised to ``sum C^2 = 2 l + 1``, so that factors of
+    unit variance give a result of unit variance.
+
+    Returns:
+        The paths (l1, l2, l), and the terms (m1, m2, path, m, C) with components counted through all degrees.
+    """
+    points, weights = _quadrature(3 * degree)
+    harmonics = [y.numpy() for y in spherical_harmonics(torch.from_numpy(points), degree)]
+    paths, terms = [], []
+    for l1, l2, l3 in np.ndindex(degree + 1, degree + 1, degree + 1):
+        if (l1 + l2 + l3) % 2 or not abs(l1 - l2) <= l3 <= l1 + l2:
+            continue
+        table = np.einsum("p,pa,pb,pc->abc", weights, harmonics[l1], harmonics[l2], harmonics[l3])
+        table *= np.sqrt((2 * l3 + 1) / (table**2).sum())
+        for a, b, c in np.argwhere(np.abs(table) > 1e-9):
+            terms.append((int(l1**2 + a), int(l2**2 + b), len(paths), int(l3**2 + c), float(table[a, b, c])))
+        paths.append((int(l1), int(l2), int(l3)))
+    return tuple(paths), tuple(terms)
+
+
+def _quadrature(degree: int) -> tuple[np.ndarray, np.ndarray]:
+    """Points and weights exact for polynomials on the sphere up to a degree."""
+    heights, weights = np.polynomial.legendre.leggauss(degree // 2 + 1)
+    angles = 2 * np.pi * np.arange(degree + 1) / (degree + 1)
+    z, phi = (part.ravel() for part in np.meshgrid(heights, angles, indexing="ij"))
+    radius = np.sqrt(1 - z**2)
+    points = np.stack([radius * np.cos(phi), radius * np.sin(phi), z], axis=1)
+    return points, np.repeat(weights, len(angles)) / (2 * len(angles))
