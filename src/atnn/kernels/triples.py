@@ -72,10 +72,11 @@ def triples(
 ) -> Float[Tensor, "atoms kind_pairs functions"]:
     """Sums over the unordered pairs (j, k) of neighbors of each atom i.
 
-        out[i, (a, b), f] = sum_{j < k of kinds a, b} 2^(1 - zeta) (1 + lambda cos theta_jik)^zeta R_w(j) R_w(k) Q_w(r_jk)
+        out[i, (a, b), f] = 2^(1 - zeta) sum_{j < k} (1 + lambda cos theta_jik)^zeta R_w(j) R_w(k) Q_w(r_jk)
         Q_w(r) = exp(-eta_w r^2) cos(pi r / 2 r_c)^p below the cutoff, 0 beyond, if w is narrow;   1 if not
 
-    with w the column of ``radial`` that the function f uses. Kinds (a, b) with a <= b stand in row b (b + 1) / 2 + a.
+    with w the column of ``radial`` that the function f uses, and j, k of the kinds a and b, which stand in row
+    b (b + 1) / 2 + a if a <= b.
 
     Args:
         unit: Unit vectors from the center to the neighbor.
@@ -85,6 +86,8 @@ def triples(
         offsets: Pairs of atom a are ``offsets[a]:offsets[a + 1]``.
         functions: What is summed.
     """
+    if not functions.functions:
+        return unit.new_zeros((offsets.shape[0] - 1, functions.kinds * (functions.kinds + 1) // 2, 0))
     table = torch.cat([unit, lengths[:, None], radial], dim=1)
     if fused(table):
         return _Triples.apply(table, kind, offsets, functions)

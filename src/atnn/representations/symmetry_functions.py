@@ -1,0 +1,119 @@
+"""Sets of symmetry functions chosen by a number, and how large their sums are expected to be."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from atnn.kernels import TripleFunctions, cosine_squared
+from atnn.kernels.triples import reference
+
+NODES = 20  # of the quadratures of expected sizes, along each variable
+
+
+class RadialFunction(NamedTuple):
+    """``exp(-eta (r - shift)^2)``: eta [1/Angstrom^2] and shift [Angstrom]."""
+
+    eta: float
+    shift: float = 0.0
+
+
+class AngularFunction(NamedTuple):
+    """``2^(1 - zeta) (1 + lambda cos theta)^zeta`` times Gaussians of exponent eta [1/Angstrom^2]; sign is lambda."""
+
+    eta: float
+    zeta: int
+    sign: Literal[-1, 1]
+
+
+def shifted(number: int, closest: float, cutoff: float) -> tuple[RadialFunction, ...]:
+    """Gaussians in equal distances d from ``closest`` on, the last one d before the cutoff, all with eta = 1 / (2 d^2).
+
+    M. Gastegger et al., J. Chem. Phys. 2018, 148, 241709, doi:10.1063/1.5019667.
+    """
+    spacing = (cutoff - closest) / number
+    return tuple(RadialFunction(0.5 / spacing**2, closest + m * spacing) for m in range(number))
+
+
+def centered(number: int, cutoff: float) -> tuple[RadialFunction, ...]:
+    """Gaussians at the center with ``eta_m = (n^(m / n) / r_c)^2``, m = 0 to n - 1: widths in a geometric row.
+
+    G. Imbalzano et al., J. Chem. Phys. 2018, 148, 241730, doi:10.1063/1.5024611.
+    """
+    return tuple(RadialFunction((number ** (m / number) / cutoff) ** 2) for m in range(number))
+
+
+def envelope(lengths: Tensor, cutoff: float, kind: str) -> Tensor:
+    """``cosine``: Behler's ``f_c = (cos(pi r / r_c) + 1) / 2``, zero beyond the cutoff; ``cosine_squared``: f_c^2."""
+    if kind == "cosine_squared":
+        return cosine_squared(lengths, cutoff)
+    return torch.where(lengths < cutoff, 0.5 + 0.5 * torch.cos(lengths * (math.pi / cutoff)), 0.0)
+
+
+def gaussians(exponents: Tensor) -> Tensor:
+    """``exp(-x)``, which stops falling where it vanishes beside 1: products of three must not become denormal."""
+    return torch.exp(-torch.clamp(exponents, max=28.0 if exponents.dtype == torch.float32 else 200.0))
+
+
+def triple_functions(
+    functions: Sequence[AngularFunction], narrow: Sequence[bool], kinds: int, cutoff: float, kind: str
+) -> TripleFunctions:
+    """What the kernel sums: all functions, sorted by eta, once for each entry of ``narrow``."""
+    etas = sorted({function.eta for function in functions})
+    columns = [(eta, reach) for reach in narrow for eta in etas]
+    order = [(column, f) for column, (eta, _) in enumerate(columns) for f in functions if f.eta == eta]
+    return TripleFunctions(
+        kinds=kinds,
+        cutoff=cutoff,
+        envelope=4 if kind == "cosine_squared" else 2,
+        etas=tuple(eta for eta, _ in columns),
+        narrow=tuple(int(reach) for _, reach in columns),
+        functions=tuple((column, f.zeta, f.sign) for column, f in order),
+    )
+
+
+def radial_squares(functions: Sequence[RadialFunction], closest: float, cutoff: float, kind: str) -> Tensor:
+    """Mean square [functions] of each function of one neighbor somewhere between ``closest`` and the cutoff."""
+    lengths, share = _shell(closest, cutoff)
+    eta, shift = torch.tensor(functions, dtype=torch.float64).T
+    values = envelope(lengths, cutoff, kind)[:, None] * torch.exp(-eta * (lengths[:, None] - shift) ** 2)
+    return share @ values**2
+
+
+def angular_squares(functions: TripleFunctions, closest: float, kind: str) -> Tensor:
+    """Mean squares [2, functions] of each function of two neighbors, and of its mean over one of the two.
+
+    Of n neighbors without correlation, n^2 / 2 pairs contribute the first to the square of the sum and n^3 triples
+    the second.
+    """
+    if not functions.functions:
+        return torch.zeros(2, 0, dtype=torch.float64)
+    lengths, share = _shell(closest, functions.cutoff)
+    cosines, weights = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(NODES))
+    # One atom with two neighbors for each node of the quadrature, the first along z.
+    j, k, c = (a.flatten() for a in torch.meshgrid(lengths, lengths, cosines, indexing="ij"))
+    zero = torch.zeros_like(c)
+    units = torch.stack([zero, zero, zero + 1, torch.sqrt(1 - c**2), zero, c], dim=1).reshape(-1, 3)
+    distances = torch.stack([j, k], dim=1).reshape(-1)
+    etas = torch.tensor(functions.etas, dtype=torch.float64)
+    parts = envelope(distances, functions.cutoff, kind)[:, None] * gaussians(etas * distances[:, None] ** 2)
+    table = torch.cat([units, distances[:, None], parts], dim=1)
+    offsets = torch.arange(0, len(table) + 1, 2)
+    values = reference(table, offsets.new_zeros(len(table)), offsets, functions._replace(kinds=1))
+    values = values.reshape(NODES, NODES, NODES, len(functions.functions))
+    over = share[:, None] * weights / 2
+    both = torch.einsum("j,kc,jkcf->f", share, over, values**2)
+    return torch.stack([both, share @ torch.einsum("kc,jkcf->jf", over, values) ** 2])
+
+
+def _shell(closest: float, cutoff: float) -> tuple[Tensor, Tensor]:
+    """Lengths, and the share of neighbors at each if they are spread evenly."""
+    nodes, weights = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(NODES))
+    lengths = closest + 0.5 * (nodes + 1) * (cutoff - closest)
+    share = weights * lengths**2
+    return lengths, share / share.sum()
