@@ -77,7 +77,7 @@ def test_forces_equal_finite_differences(model, atoms):
             positions = s.positions.clone()
             positions[atom, axis] += sign * step
             energies.append(evaluate(model, s.replace(positions=positions), ("energy",))["energy"].item())
-        assert forces[atom, axis].item() == pytest.approx(-(energies[0] - energies[1]) / (2 * step), abs=2e-6)
+        assert forces[atom, axis].item() == pytest.approx(-(energies[0] - energies[1]) / (2 * step), rel=1e-5, abs=2e-6)
     assert forces.abs().max() > 1e-3
 
 

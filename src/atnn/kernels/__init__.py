@@ -4,7 +4,8 @@ from atnn.kernels.blocks import from_blocks, to_blocks
 from atnn.kernels.build import native
 from atnn.kernels.couplings import couple
 from atnn.kernels.envelope import cosine_squared
-from atnn.kernels.messages import messages, overlaps
+from atnn.kernels.gaussians import gaussian_sums
+from atnn.kernels.messages import messages, overlaps, pair_products, spread
 from atnn.kernels.mirror import mirror_pairs
 from atnn.kernels.moments import contract_angular, contract_radial, moments
 from atnn.kernels.pairs import gather_centers, gather_neighbors, sum_centers, sum_neighbors
@@ -19,11 +20,14 @@ __all__ = [
     "from_blocks",
     "gather_centers",
     "gather_neighbors",
+    "gaussian_sums",
     "messages",
     "mirror_pairs",
     "moments",
     "native",
     "overlaps",
+    "pair_products",
+    "spread",
     "sum_centers",
     "sum_neighbors",
     "to_blocks",

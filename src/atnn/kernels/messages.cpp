@@ -110,6 +110,61 @@ Tensor overlaps(const Tensor& centers, const Tensor& neighbors, const Tensor& j,
   return out;
 }
 
+template <typename T, int KB>
+inline void spread_block(const T* weights, const T* nodes, const int64_t* j, const int64_t* place, T* out,
+                         int64_t begin, int64_t end, int64_t channels, int64_t k) {
+  typedef typename Vec<T, KB>::type V;
+  V acc = {};
+  for (int64_t e = begin; e < end; ++e) acc += weights[place ? place[e] : e] * load<V>(nodes + j[e] * channels + k);
+  store(out + k, acc);
+}
+
+Tensor spread(const Tensor& weights, const Tensor& nodes, const Tensor& j, const Tensor& reverse,
+              const Tensor& offsets, bool mirrored) {
+  auto w = weights.contiguous(), x = nodes.contiguous();
+  const int64_t atoms = offsets.numel() - 1, channels = x.size(1);
+  auto out = at::empty({atoms, channels}, x.options());
+  const int64_t *first = offsets.const_data_ptr<int64_t>(), *to = j.const_data_ptr<int64_t>();
+  const int64_t* place = mirrored ? reverse.const_data_ptr<int64_t>() : nullptr;
+  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "atnn_spread", [&] {
+    const scalar_t *wp = w.const_data_ptr<scalar_t>(), *xp = x.const_data_ptr<scalar_t>();
+    scalar_t* o = out.mutable_data_ptr<scalar_t>();
+    at::parallel_for(0, atoms, grain(atoms, channels), [&](int64_t from, int64_t until) {
+      for (int64_t n = from; n < until; ++n)
+        for_blocks(channels, [&]<int KB>(int64_t k) {
+          spread_block<scalar_t, KB>(wp, xp, to, place, o + n * channels, first[n], first[n + 1], channels, k);
+        });
+    });
+  });
+  return out;
+}
+
+Tensor pair_products(const Tensor& centers, const Tensor& neighbors, const Tensor& j, const Tensor& offsets) {
+  auto x = centers.contiguous(), y = neighbors.contiguous();
+  const int64_t atoms = offsets.numel() - 1, channels = x.size(1);
+  auto out = at::empty({j.size(0)}, x.options());
+  const int64_t *first = offsets.const_data_ptr<int64_t>(), *to = j.const_data_ptr<int64_t>();
+  AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "atnn_pair_products", [&] {
+    const scalar_t *xp = x.const_data_ptr<scalar_t>(), *yp = y.const_data_ptr<scalar_t>();
+    scalar_t* o = out.mutable_data_ptr<scalar_t>();
+    typedef typename Vec<scalar_t, 16>::type V;
+    at::parallel_for(0, atoms, grain(atoms, channels), [&](int64_t from, int64_t until) {
+      for (int64_t n = from; n < until; ++n)
+        for (int64_t e = first[n]; e < first[n + 1]; ++e) {
+          const scalar_t *a = xp + n * channels, *b = yp + to[e] * channels;
+          V lanes = {};
+          int64_t k = 0;
+          for (; k + 16 <= channels; k += 16) lanes += load<V>(a + k) * load<V>(b + k);
+          scalar_t sum = 0;
+          for (int q = 0; q < 16; ++q) sum += lanes[q];
+          for (; k < channels; ++k) sum += a[k] * b[k];
+          o[e] = sum;
+        }
+    });
+  });
+  return out;
+}
+
 // out[rows of the term] += coefficient * x * y * z, atom by atom so that everything stays in the first cache.
 Tensor couple(const Tensor& x, const Tensor& y, const Tensor& z, const Tensor& terms, const Tensor& coefficients,
               int64_t rows) {
@@ -149,4 +204,6 @@ TORCH_LIBRARY_IMPL(atnn, CPU, m) {
   m.impl("messages", messages);
   m.impl("overlaps", overlaps);
   m.impl("couple", couple);
+  m.impl("spread", spread);
+  m.impl("pair_products", pair_products);
 }

@@ -1,8 +1,9 @@
-"""Messages with spherical components: sums over neighbors of node tensors with a weight per degree and channel.
+"""Messages: sums over neighbors of node tensors, with a weight per pair, or per pair, degree and channel.
 
-With w[e, l, k] the weights of pair e and x, y node tensors, both functions are derivatives of one form,
-sum_e sum_mk w[e, l(m), k] x[i(e), m, k] y[j(e), m, k]. They are therefore closed under differentiation, and no
-tensor of pairs times components is formed.
+With w[e, l, k] the weights of pair e and x, y node tensors, :func:`messages` and :func:`overlaps` are derivatives of
+one form, sum_e sum_mk w[e, l(m), k] x[i(e), m, k] y[j(e), m, k]; :func:`spread` and :func:`pair_products` are those
+of sum_e w[e] sum_k x[i(e), k] y[j(e), k]. Each two are therefore closed under differentiation, and no tensor of pairs
+times components is formed.
 """
 
 from __future__ import annotations
@@ -21,6 +22,23 @@ torch.library.define(
     "(Tensor weights, Tensor nodes, Tensor j, Tensor reverse, Tensor offsets, bool mirrored) -> Tensor",
 )
 torch.library.define("atnn::overlaps", "(Tensor centers, Tensor neighbors, Tensor j, Tensor offsets) -> Tensor")
+
+
+torch.library.define(
+    "atnn::spread",
+    "(Tensor weights, Tensor nodes, Tensor j, Tensor reverse, Tensor offsets, bool mirrored) -> Tensor",
+)
+torch.library.define("atnn::pair_products", "(Tensor centers, Tensor neighbors, Tensor j, Tensor offsets) -> Tensor")
+
+
+@torch.library.register_fake("atnn::spread")
+def _(weights, nodes, j, reverse, offsets, mirrored):
+    return nodes.new_empty((offsets.shape[0] - 1, nodes.shape[1]))
+
+
+@torch.library.register_fake("atnn::pair_products")
+def _(centers, neighbors, j, offsets):
+    return centers.new_empty((j.shape[0],))
 
 
 @torch.library.register_fake("atnn::messages")
@@ -45,6 +63,18 @@ def overlaps(
 ) -> Float[Tensor, "pairs degrees k"]:
     """``out[e, l, k] = sum_{m in l} centers[i(e), m, k] neighbors[j(e), m, k]``."""
     return _Overlaps.apply(centers, neighbors, edges.i, edges.j, edges.reverse, edges.offsets)
+
+
+def spread(weights: Float[Tensor, " pairs"], nodes: Float[Tensor, "atoms k"], edges: Edges) -> Float[Tensor, "atoms k"]:
+    """``out[a, k] = sum_{e: i(e) = a} weights[e] nodes[j(e), k]``."""
+    return _Spread.apply(weights, nodes, edges.i, edges.j, edges.reverse, edges.offsets, False)
+
+
+def pair_products(
+    centers: Float[Tensor, "atoms k"], neighbors: Float[Tensor, "atoms k"], edges: Edges
+) -> Float[Tensor, " pairs"]:
+    """``out[e] = sum_k centers[i(e), k] neighbors[j(e), k]``."""
+    return _PairProducts.apply(centers, neighbors, edges.i, edges.j, edges.reverse, edges.offsets)
 
 
 def _degrees(components: int) -> list[int]:
@@ -89,4 +119,42 @@ class _Overlaps(torch.autograd.Function):
         centers, neighbors, *pairs = ctx.saved_tensors
         by_centers = _Messages.apply(gradient, neighbors, *pairs, False) if ctx.needs_input_grad[0] else None
         by_neighbors = _Messages.apply(gradient, centers, *pairs, True) if ctx.needs_input_grad[1] else None
+        return by_centers, by_neighbors, None, None, None, None
+
+
+class _Spread(torch.autograd.Function):
+    """With ``mirrored``, weights are those of the opposite pair."""
+
+    @staticmethod
+    def forward(ctx, weights, nodes, i, j, reverse, offsets, mirrored):
+        ctx.save_for_backward(weights, nodes, i, j, reverse, offsets)
+        ctx.mirrored = mirrored
+        if fused(nodes):
+            return torch.ops.atnn.spread(weights, nodes, j, reverse, offsets, mirrored)
+        placed = weights.index_select(0, reverse) if mirrored else weights
+        parts = placed[:, None] * nodes.index_select(0, j)
+        return nodes.new_zeros((offsets.shape[0] - 1, nodes.shape[1])).index_add(0, i, parts)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        weights, nodes, *pairs = ctx.saved_tensors
+        x, y = (nodes, gradient) if ctx.mirrored else (gradient, nodes)
+        by_weights = _PairProducts.apply(x, y, *pairs) if ctx.needs_input_grad[0] else None
+        by_nodes = _Spread.apply(weights, gradient, *pairs, not ctx.mirrored) if ctx.needs_input_grad[1] else None
+        return by_weights, by_nodes, None, None, None, None, None
+
+
+class _PairProducts(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, centers, neighbors, i, j, reverse, offsets):
+        ctx.save_for_backward(centers, neighbors, i, j, reverse, offsets)
+        if fused(centers):
+            return torch.ops.atnn.pair_products(centers, neighbors, j, offsets)
+        return (centers.index_select(0, i) * neighbors.index_select(0, j)).sum(1)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        centers, neighbors, *pairs = ctx.saved_tensors
+        by_centers = _Spread.apply(gradient, neighbors, *pairs, False) if ctx.needs_input_grad[0] else None
+        by_neighbors = _Spread.apply(gradient, centers, *pairs, True) if ctx.needs_input_grad[1] else None
         return by_centers, by_neighbors, None, None, None, None

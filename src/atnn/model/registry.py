@@ -12,10 +12,14 @@ from atnn.readouts import DipoleReadout, EnergyReadout
 from atnn.representations import (
     ACSF,
     EANN,
+    GMP,
     NEMP,
     REANN,
     ACSFSpecification,
     EANNSpecification,
+    EquiREANN,
+    EquiREANNSpecification,
+    GMPSpecification,
     NEMPSpecification,
     REANNSpecification,
 )
@@ -24,6 +28,8 @@ from atnn.specification import Specification
 REPRESENTATIONS = {
     "acsf": (ACSFSpecification, ACSF),
     "eann": (EANNSpecification, EANN),
+    "gmp": (GMPSpecification, GMP),
+    "equireann": (EquiREANNSpecification, EquiREANN),
     "nemp": (NEMPSpecification, NEMP),
     "reann": (REANNSpecification, REANN),
 }
@@ -31,7 +37,13 @@ READOUTS: dict[str, type[EnergyReadout] | type[DipoleReadout]] = {"energy": Ener
 TERMS = {"zbl": (ZBLSpecification, ZBL)}
 
 RepresentationSpecification = Annotated[
-    ACSFSpecification | EANNSpecification | NEMPSpecification | REANNSpecification, Field(discriminator="name")
+    ACSFSpecification
+    | EANNSpecification
+    | EquiREANNSpecification
+    | GMPSpecification
+    | NEMPSpecification
+    | REANNSpecification,
+    Field(discriminator="name"),
 ]
 
 

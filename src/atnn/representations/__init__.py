@@ -2,16 +2,22 @@
 
 from atnn.representations.acsf import ACSF, ACSFSpecification
 from atnn.representations.eann import EANN, EANNSpecification
+from atnn.representations.equireann import EquiREANN, EquiREANNSpecification
+from atnn.representations.gmp import GMP, GMPSpecification
 from atnn.representations.nemp import NEMP, NEMPSpecification
 from atnn.representations.reann import REANN, REANNSpecification
 
 __all__ = [
     "ACSF",
     "EANN",
+    "GMP",
     "NEMP",
     "REANN",
     "ACSFSpecification",
     "EANNSpecification",
+    "EquiREANN",
+    "EquiREANNSpecification",
+    "GMPSpecification",
     "NEMPSpecification",
     "REANNSpecification",
 ]

@@ -12,10 +12,10 @@ import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn.functional import silu, softplus
+from torch.nn.functional import silu
 
 from atnn.functions import PerElement, Species, polynomial
-from atnn.kernels import contract_angular, couple, gather_neighbors, messages, moments, sum_centers
+from atnn.kernels import contract_angular, couple, messages, moments, sum_centers
 from atnn.so3 import couplings, spherical_harmonics
 from atnn.specification import Specification
 from atnn.structures import Edges, Elements, Features, Structures
@@ -67,7 +67,7 @@ class NEMP(nn.Module):
         norm = (torch.sqrt(self.neighbor_count) / (1.0 + count))[:, :, None]
         orbitals = summed(angular, self.start(scalars), edges) * norm
         row = self.scales().index_select(0, elements.row).reshape(-1, spec.degree + 1, spec.channels)
-        orbitals = self.first(orbitals * by_component(row))
+        orbitals = normalized(self.first(orbitals * by_component(row)))
         invariants = [orbitals[:, 0], norms(orbitals, spec.degree)]
         for update in self.rounds:
             orbitals, scalars, found = update(angular, radial, scalars, envelope, norm, orbitals, edges, elements)
@@ -102,11 +102,11 @@ class Round(nn.Module):
         weights = self.weights(scalars) * envelope
         w1, w2 = weights.chunk(2, dim=1)
         degrees = self.degree + 1
-        message = messages(w1.reshape(w1.shape[0], degrees, -1), self.before(orbitals), edges) * norm
+        message = messages(w1.reshape(w1.shape[0], degrees, orbitals.shape[2]), self.before(orbitals), edges) * norm
         embedded = summed(angular, w2, edges) * norm
-        path = self.path_weights().index_select(0, elements.row).reshape(orbitals.shape[0], self.paths, -1)
+        path = self.path_weights().index_select(0, elements.row).reshape(-1, self.paths, orbitals.shape[2])
         product = couple(embedded, message, path, self.terms, orbitals.shape[1])
-        orbitals = (self.kept(orbitals) + self.product(product)) * math.sqrt(0.5)
+        orbitals = normalized((self.kept(orbitals) + self.product(product)) * math.sqrt(0.5))
         found = overlap(embedded, orbitals, self.degree)
         return orbitals, scalars, found
 
@@ -175,8 +175,14 @@ def by_component(rows):
 
 def overlap(a, b, degree):
     products = a * b
-    return torch.cat([products[:, l * l : (l + 1) ** 2].sum(1) / math.sqrt(2 * l + 1) for l in range(degree + 1)], dim=1)
+    return torch.cat(
+        [products[:, l * l : (l + 1) ** 2].sum(1) / math.sqrt(2 * l + 1) for l in range(degree + 1)], dim=1
+    )
 
 
 def norms(a, degree):
     return overlap(a, a, degree)
+
+
+def normalized(orbitals):
+    return orbitals * torch.rsqrt(1.0 + (orbitals * orbitals).mean((1, 2), keepdim=True))
