@@ -16,7 +16,7 @@ from atnn.kernels.pairs import fused
 for _name in ("moments", "contract_angular", "contract_radial"):
     torch.library.define(f"atnn::{_name}", "(Tensor x, Tensor y, Tensor offsets) -> Tensor")
 
-WIDTHS = (1, 3, 4, 5, 9, 10, 16, 20)  # numbers of angular components that the compiled kernels know
+WIDTHS = (1, 3, 4, 5, 7, 9, 10, 16, 20)  # numbers of angular components that the compiled kernels know
 
 
 @torch.library.register_fake("atnn::moments")

@@ -134,6 +134,7 @@ void dispatch(const Tensor& x, const Tensor& y, const Tensor& offsets, Tensor& o
       case 3: return over_atoms<Block, kind, scalar_t, 3>(x, y, offsets, out, k);
       case 4: return over_atoms<Block, kind, scalar_t, 4>(x, y, offsets, out, k);
       case 5: return over_atoms<Block, kind, scalar_t, 5>(x, y, offsets, out, k);
+      case 7: return over_atoms<Block, kind, scalar_t, 7>(x, y, offsets, out, k);
       case 9: return over_atoms<Block, kind, scalar_t, 9>(x, y, offsets, out, k);
       case 10: return over_atoms<Block, kind, scalar_t, 10>(x, y, offsets, out, k);
       case 16: return over_atoms<Block, kind, scalar_t, 16>(x, y, offsets, out, k);

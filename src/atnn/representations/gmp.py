@@ -1,0 +1,177 @@
+"""GMP, Gaussian multipoles: the electron density of free atoms around an atom, seen by probes of several widths.
+
+X. Lei, A. J. Medford, J. Phys. Chem. Lett. 2022, 13, 7911, doi:10.1021/acs.jpclett.2c02100, arXiv:2102.02390.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from ase.data import chemical_symbols, covalent_radii
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from atnn.errors import SpecificationError
+from atnn.functions import Species, polynomial
+from atnn.kernels import gaussian_sums, moments
+from atnn.so3.solid import solid_harmonics
+from atnn.specification import Specification
+from atnn.structures import Edges, Elements, Features, Structures
+
+DENSITIES = Path(__file__).with_name("gmp_densities.json")
+WIDEST = 2.0  # Angstrom, the widest probe where only their number is given
+ROUNDING = 0.1  # of the root of a sum of squares near zero, in units of a typical feature
+ATOMS = 0.1  # per Angstrom^3, in the surroundings that define a typical feature
+
+
+class GMPSpecification(Specification):
+    """What defines a GMP representation; degrees 0 to 2 and probes up to 2 Angstrom are the published choice."""
+
+    name: Literal["gmp"] = "gmp"
+    cutoff: float = Field(6.0, gt=0, description="cutoff radius [Angstrom]")
+    sigmas: Annotated[int, Field(ge=1, le=256)] | tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        16, description="widths of the probes [Angstrom], or how many, evenly up to 2 Angstrom"
+    )
+    degree: int = Field(3, ge=0, le=4, description="largest multipole order n")
+
+    @property
+    def widths(self) -> tuple[float, ...]:
+        """Widths of the probes [Angstrom]."""
+        if isinstance(self.sigmas, tuple):
+            return self.sigmas
+        return tuple(float(sigma) for sigma in np.linspace(0.0, WIDEST, self.sigmas + 1)[1:])
+
+
+class GMP(nn.Module):
+    """Multipoles of the density around an atom, measured by Gaussian probes.
+
+    The density of free atoms, the center included, is ``rho(r) = sum_j sum_g B_g exp(-beta_g |r - r_j|^2)``. Lei and
+    Medford take as feature the norm of the tensor of its integrals over all ``a + b + c = n``,
+
+        mu_i^abc = integral S_abc(r - r_i) G_sigma(r - r_i) rho(r) dr
+        x_i^{n,sigma} = sqrt( sum_abc n! / (a! b! c!) (mu_i^abc)^2 )
+
+    with the Maxwell-Cartesian harmonics S_abc of order n and normalised Gaussians ``G_sigma``, proportional to
+    ``exp(-r^2 / 2 sigma^2)``. A solid harmonic convolved with a Gaussian keeps its shape. With the real ones S_nm of
+    :func:`solid_harmonics`, the electrons p_g of each Gaussian, ``alpha = 1 / 2 sigma^2`` and
+    ``kappa = alpha beta_g / (alpha + beta_g)``
+
+        R_n(r) = sum_g p_g (kappa / pi)^(3/2) (beta_g / (alpha + beta_g))^n exp(-kappa r^2)
+        T_i^{nm,sigma} = sum_j f_c(r_ij) S_nm(r_ij) R_n(r_ij)
+        x_i^{n,sigma} = sqrt( n! (2 n - 1)!! sum_m (T_i^{nm,sigma})^2 )
+
+    Nothing is learned. The element of a neighbor enters by its density only, so that the number of features does not
+    depend on the elements. Unlike the published code: the densities are our own (scripts/fit_gmp_densities.py), the
+    envelope f_c of :func:`polynomial` makes the cutoff smooth, every feature is divided by a typical value
+    (:func:`typical`), the root is rounded, ``sqrt(x^2 + e^2) - e``, instead of cut off near zero, and for n = 0 the
+    feature is T itself, a sum of positive numbers.
+
+    Args:
+        specification: Probes and cutoff.
+        species: The elements.
+
+    Raises:
+        SpecificationError: No probe, or an element heavier than radon, for which there is no density.
+    """
+
+    exponents: Tensor
+    amplitudes: Tensor
+    own: Tensor
+
+    def __init__(self, specification: GMPSpecification, species: Species):
+        super().__init__()
+        self.specification, self.cutoff = specification, specification.cutoff
+        widths, degree = specification.widths, specification.degree
+        if not widths:
+            raise SpecificationError("no probes", where="gmp.sigmas", remedy="give at least one width")
+        exponents, amplitudes = probed(species.numbers, widths, degree)
+        amplitudes = amplitudes / typical(exponents, amplitudes, species.numbers, self.cutoff)[:, None]
+        # In the file of a model, so that better densities do not change models that were trained with these.
+        dtype = torch.get_default_dtype()
+        self.register_buffer("exponents", torch.tensor(exponents, dtype=dtype))
+        self.register_buffer("amplitudes", torch.tensor(amplitudes, dtype=dtype))
+        self.register_buffer("own", torch.tensor(amplitudes[:, 0].sum(1), dtype=dtype))
+        self.channels = ((degree + 1) * len(widths), len(widths)) if degree else (len(widths),)
+
+    def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
+        """Norms of the multipoles as invariants, dipoles as vectors."""
+        envelope = polynomial(edges.lengths / self.cutoff)[:, None]
+        square = edges.lengths * edges.lengths
+        kind = elements.row.index_select(0, edges.j)
+        radial = gaussian_sums(square, kind, self.exponents, self.amplitudes)
+        harmonics = solid_harmonics(edges.vectors, self.specification.degree)
+        tensors = [
+            moments(envelope * angular, part, edges.i, edges.offsets)
+            for angular, part in zip(harmonics, radial.unbind(0), strict=True)
+        ]
+        monopole = tensors[0].squeeze(1) + self.own.index_select(0, elements.row)
+        norms = [torch.sqrt((t * t).sum(1) + ROUNDING**2) - ROUNDING for t in tensors[1:]]
+        invariants = torch.cat([monopole, *norms], dim=1)[:, None]
+        return Features((invariants, tensors[1]) if self.specification.degree else (invariants,))
+
+
+@functools.cache
+def densities() -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
+    """Valence densities by chemical symbol: electrons in each Gaussian, and its exponent [1/Angstrom^2]."""
+    elements = json.loads(DENSITIES.read_text())["elements"]
+    return {symbol: (tuple(e["populations"]), tuple(e["exponents"])) for symbol, e in elements.items()}
+
+
+def probed(numbers: tuple[int, ...], widths: tuple[float, ...], degree: int) -> tuple[np.ndarray, np.ndarray]:
+    """Radial functions of each element, as sums of Gaussians.
+
+    Args:
+        numbers: Atomic numbers.
+        widths: Of the probes [Angstrom].
+        degree: Largest order n.
+
+    Returns:
+        kappa [1/Angstrom^2], [elements, gaussians, probes], and the factors of exp(-kappa r^2), the norm's
+        ``sqrt(n! (2n-1)!!)`` included [Angstrom^(-n-3)], [elements, degree + 1, gaussians, probes].
+
+    Raises:
+        SpecificationError: An element heavier than radon.
+    """
+    unknown = [chemical_symbols[z] for z in numbers if chemical_symbols[z] not in densities()]
+    if unknown:
+        raise SpecificationError(
+            f"there is no density of {', '.join(unknown)}", where="gmp", remedy="use elements up to Rn (86)"
+        )
+    table = np.array([densities()[chemical_symbols[z]] for z in numbers])
+    electrons, beta = table[:, 0, :, None], table[:, 1, :, None]
+    alpha = 0.5 / np.array(widths) ** 2
+    kappa = alpha * beta / (alpha + beta)
+    monopole = electrons * (kappa / np.pi) ** 1.5
+    orders = [
+        math.sqrt(math.factorial(n) * math.prod(range(1, 2 * n, 2))) * (beta / (alpha + beta)) ** n
+        for n in range(degree + 1)
+    ]
+    return kappa, np.stack([monopole * order for order in orders], axis=1)
+
+
+def typical(
+    kappa: np.ndarray, amplitudes: np.ndarray, numbers: tuple[int, ...], cutoff: float
+) -> Float[np.ndarray, "orders probes"]:
+    """Root mean square of each multipole in a random arrangement of the elements, the unit of the features.
+
+    Neighbors stand anywhere beyond the sum of the covalent radii, 0.1 per Angstrom^3, their elements and the center's
+    drawn at random. For n = 0 the spread of the centers' own contribution over the elements is added.
+    """
+    r = np.linspace(0.0, cutoff, 401)[1:]
+    envelope = polynomial(torch.tensor(r / cutoff)).numpy()
+    n = np.arange(amplitudes.shape[1])[:, None, None]
+    radii = covalent_radii[list(numbers)]
+    contact = np.minimum(radii[:, None] + radii, 0.5 * cutoff)
+    outside = (r > contact[..., None]).mean(0)  # over the elements of the center
+    radial = np.einsum("zngs,zgsr->znsr", amplitudes, np.exp(-kappa[..., None] * r**2)) * r**n * envelope
+    # A neighbor adds r^(2n) R^2 to the sum of the squares over m.
+    squares = np.einsum("znsr,zr->ns", radial**2 * r**2, outside) * 4 * np.pi * (r[1] - r[0]) * ATOMS / len(numbers)
+    squares[0] += amplitudes[:, 0].sum(1).var(0)
+    return np.sqrt(squares)
