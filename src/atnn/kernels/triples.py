@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from atnn.errors import SpecificationError
 from atnn.kernels.pairs import fused
 
 _FUNCTIONS = "int kinds, float cutoff, int envelope, float[] etas, int[] narrow, int[] functions"
@@ -158,7 +159,7 @@ class _Gradient(torch.autograd.Function):
     def backward(ctx, direction):
         gradient, *saved = ctx.saved_tensors
         by_gradient = _Along.apply(direction, *saved, ctx.functions) if ctx.needs_input_grad[0] else None
-        by_table = _curvature(direction, gradient, *saved, ctx.functions) if ctx.needs_input_grad[1] else None
+        by_table = _Curvature.apply(direction, gradient, *saved, ctx.functions) if ctx.needs_input_grad[1] else None
         return by_gradient, by_table, None, None, None
 
 
@@ -175,20 +176,21 @@ class _Along(torch.autograd.Function):
     def backward(ctx, gradient):
         direction, *saved = ctx.saved_tensors
         by_direction = _Gradient.apply(gradient, *saved, ctx.functions) if ctx.needs_input_grad[0] else None
-        by_table = _curvature(direction, gradient, *saved, ctx.functions) if ctx.needs_input_grad[1] else None
+        by_table = _Curvature.apply(direction, gradient, *saved, ctx.functions) if ctx.needs_input_grad[1] else None
         return by_direction, by_table, None, None, None
 
 
-def _curvature(
-    direction: Tensor, gradient: Tensor, table: Tensor, kind: Tensor, offsets: Tensor, functions: TripleFunctions
-) -> Tensor:
-    """Derivative by the table of the derivative along a direction of ``sum(gradient * sums)``.
+class _Curvature(torch.autograd.Function):
+    """Derivative by the table of the derivative along a direction of ``sum(gradient * sums)``."""
 
-    Where a graph of it is asked for, for third and higher derivatives, the plain reference gives it.
-    """
-    if not torch.is_grad_enabled():
+    @staticmethod
+    def forward(ctx, direction, gradient, table, kind, offsets, functions):
         return torch.ops.atnn.triples_gradient(table, direction, gradient, kind, offsets, *functions.arguments)
-    sums = reference(table, kind, offsets, functions)
-    (slope,) = torch.autograd.grad((gradient * sums).sum(), table, create_graph=True)
-    (result,) = torch.autograd.grad((direction * slope).sum(), table, create_graph=True)
-    return result
+
+    @staticmethod
+    def backward(ctx, gradient):
+        raise SpecificationError(
+            "third derivatives of sums over triples are not in the compiled kernels",
+            where="atnn.kernels.triples",
+            remedy="set the environment variable ATNN_KERNELS=reference",
+        )

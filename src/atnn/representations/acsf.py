@@ -74,7 +74,9 @@ class ACSFSpecification(Specification):
     def _combinations(cls, value: tuple[int, ...], info) -> tuple[int, ...]:
         if not value:
             raise ValueError("give at least one; `angular: 0` leaves angular functions out")
-        _check([AngularFunction(0.0, z, 1) for z in value] if info.field_name == "zetas" else value)
+        _check(value)
+        for zeta in value if info.field_name == "zetas" else ():
+            _check_zeta(zeta)
         return value
 
     @model_validator(mode="after")
@@ -104,19 +106,24 @@ class ACSFSpecification(Specification):
         return tuple(AngularFunction(eta, z, sign) for eta in etas for z in self.zetas for sign in self.lambdas)
 
 
-def _check(functions: Sequence) -> None:
-    """Refuses numbers that define no function, and functions given twice."""
-    twice = [f for place, f in enumerate(functions) if f in functions[:place]]
+def _check(values: Sequence) -> None:
+    """Refuses numbers that define no function, and what is given twice."""
+    twice = [value for place, value in enumerate(values) if value in values[:place]]
     if twice:
         raise ValueError(f"{twice[0]} is given twice")
-    for f in functions:
-        if isinstance(f, RadialFunction) and not (0 < f.eta < math.inf and f.shift >= 0):
-            raise ValueError(f"eta must be positive and the shift not negative, unlike {f}")
-        if isinstance(f, AngularFunction) and not 0 <= f.eta < math.inf:
-            raise ValueError(f"eta must not be negative, unlike {f}")
-        # Powers that are not whole numbers have no second derivative at straight angles.
-        if isinstance(f, AngularFunction) and not 1 <= f.zeta <= LARGEST_ZETA:
-            raise ValueError(f"zeta must be a whole number from 1 to {LARGEST_ZETA}, not {f.zeta}")
+    for value in values:
+        if isinstance(value, RadialFunction) and not (0 < value.eta < math.inf and value.shift >= 0):
+            raise ValueError(f"eta must be positive and the shift not negative, unlike {value}")
+        if isinstance(value, AngularFunction):
+            if not 0 <= value.eta < math.inf:
+                raise ValueError(f"eta must not be negative, unlike {value}")
+            _check_zeta(value.zeta)
+
+
+def _check_zeta(zeta: int) -> None:
+    # Powers that are not whole numbers have no second derivative at straight angles.
+    if not 1 <= zeta <= LARGEST_ZETA:
+        raise ValueError(f"zeta must be a whole number from 1 to {LARGEST_ZETA}, not {zeta}")
 
 
 class ACSF(nn.Module):
