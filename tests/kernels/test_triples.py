@@ -1,5 +1,6 @@
 """Sums over triples: the fused kernel, its derivatives and the plain reference agree with the definition."""
 
+import importlib
 import itertools
 import math
 
@@ -10,6 +11,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from atnn.errors import SpecificationError
 from atnn.kernels import TripleFunctions, native, triples
 from atnn.kernels.triples import _Triples, reference
+from atnn.model.tracing import trace
 
 # Atom 1 has no neighbors, atom 3 a single one, atom 4 more than fill a vector register.
 OFFSETS = torch.tensor([0, 7, 7, 30, 31, 90])
@@ -142,3 +144,14 @@ def test_no_pairs_and_no_functions_give_no_sums():
     unit, lengths, radial, kind = neighborhood()
     without = FUNCTIONS._replace(etas=(), narrow=(), functions=())
     assert triples(unit, lengths, radial[:, :0], kind, OFFSETS, without).shape == (5, 6, 0)
+
+
+def test_compilation_without_the_compiled_kernels_is_refused(monkeypatch):
+    monkeypatch.setattr(importlib.import_module("atnn.kernels.triples"), "fused", lambda tensor: False)
+
+    def sums(*arguments):
+        return [triples(*arguments, FUNCTIONS)]
+
+    sizes = [("pairs", None), ("pairs",), ("pairs", None), ("pairs",), ("atoms+1",)]
+    with pytest.raises(SpecificationError, match="cannot be compiled"):
+        trace(sums, (*neighborhood(), OFFSETS), sizes)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch._subclasses import FakeTensor
 
 from atnn.errors import SpecificationError
 from atnn.kernels.pairs import fused
@@ -86,12 +87,21 @@ def triples(
         kind: Kind of the neighbor of each pair.
         offsets: Pairs of atom a are ``offsets[a]:offsets[a + 1]``.
         functions: What is summed.
+
+    Raises:
+        SpecificationError: Compilation without the compiled CPU kernels.
     """
     if not functions.functions:
         return unit.new_zeros((offsets.shape[0] - 1, functions.kinds * (functions.kinds + 1) // 2, 0))
     table = torch.cat([unit, lengths[:, None], radial], dim=1)
     if fused(table):
         return _Triples.apply(table, kind, offsets, functions)
+    if isinstance(table, FakeTensor):
+        raise SpecificationError(
+            "the plain sums over triples cannot be compiled: how many triples there are depends on the positions",
+            where="atnn.kernels.triples",
+            remedy="evaluate and train without compilation here, or on a CPU with a C++ compiler",
+        )
     return reference(table, kind, offsets, functions)
 
 
