@@ -1,7 +1,7 @@
 // CPU kernels of triples.py, which says what they compute and holds the plain reference.
 //
-// A row of neighbors k fills the vector registers for each neighbor j. Functions share angular parts and widths, so that
-// a triple costs one exponential per width and a few products per function; nothing of the number of triples is stored.
+// A row of neighbors k fills the vector registers for each neighbor j. Functions share angular parts and widths, so
+// that a triple costs one exponential per width and a few products per function. Triples are never stored.
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
@@ -63,8 +63,8 @@ inline V wanted(const Dual<V>& x) {
   return x.slope;
 }
 
-// exp(x) for x <= 0: 2^n exp(f) with |f| <= ln(2) / 2 and the Taylor series of exp(f). It stops falling where it vanishes
-// beside 1, so that its product with two others of the kind is not denormal, which would be a hundred times slower.
+// exp(x) for x <= 0: 2^n exp(f) with |f| <= ln(2) / 2 and the Taylor series of exp(f). It stops falling where it
+// vanishes beside 1, so that products with two others of the kind are not denormal, which would be far slower.
 template <typename T>
 inline Lanes<T> exponential(Lanes<T> x) {
   constexpr bool single = sizeof(T) == 4;
@@ -398,7 +398,8 @@ Tensor triples(const Tensor& table, const std::optional<Tensor>& direction, cons
   auto x = table.contiguous(), y = direction ? direction->contiguous() : x;
   auto out = at::zeros({offsets.numel() - 1, kinds * (kinds + 1) / 2, functions.count()}, x.options());
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "atnn_triples", [&] {
-    (direction ? triple_sums<scalar_t, true> : triple_sums<scalar_t, false>)(functions, x, y, kind, offsets, kinds, out);
+    const auto run = direction ? triple_sums<scalar_t, true> : triple_sums<scalar_t, false>;
+    run(functions, x, y, kind, offsets, kinds, out);
   });
   return out;
 }
@@ -410,8 +411,8 @@ Tensor triples_gradient(const Tensor& table, const std::optional<Tensor>& direct
   auto x = table.contiguous(), y = direction ? direction->contiguous() : x, g = gradient.contiguous();
   auto out = at::empty_like(x);
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "atnn_triples_gradient", [&] {
-    (direction ? triple_gradients<scalar_t, true> : triple_gradients<scalar_t, false>)(functions, x, y, g, kind,
-                                                                                       offsets, kinds, out);
+    const auto run = direction ? triple_gradients<scalar_t, true> : triple_gradients<scalar_t, false>;
+    run(functions, x, y, g, kind, offsets, kinds, out);
   });
   return out;
 }
