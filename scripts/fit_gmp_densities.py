@@ -1,6 +1,6 @@
 """Valence densities of the elements as sums of Gaussians, the table of the GMP representation.
 
-    OMP_NUM_THREADS=1 python scripts/fit_gmp_densities.py        (two minutes)
+    OMP_NUM_THREADS=1 python scripts/fit_gmp_densities.py        (three minutes)
 
 Writes src/atnn/representations/gmp_densities.json. For every element from hydrogen to radon the spherically averaged
 atom is solved in the local density approximation: fractional occupations of the ground-state configuration, scalar
@@ -36,16 +36,11 @@ from atnn.functions.species import HEAVIEST, NOBLE, SHELLS, configuration
 TABLE = Path(__file__).resolve().parents[1] / "src/atnn/representations/gmp_densities.json"
 BASIS, FUNCTIONAL = "dyall-v2z", "lda,pw"
 GAUSSIANS = 4
-CLOSEST = np.log(2.0)  # logarithm of the smallest ratio of two exponents
+GAPS = np.log(2.0), np.log(6.0)  # between the logarithms of successive exponents
 WIDEST = np.log(0.01)  # of an exponent [1/Bohr^2]
-PENALTY = 100.0
-STARTS = (
-    (0.1, 0.9),
-    (0.02, 0.98),
-    (0.3, 0.97),
-    (0.02, 0.8),
-    (0.005, 0.95),
-)  # fractions of the electrons between which the first radii lie
+PENALTY = 30.0  # of a negative density
+# Fractions of the electrons between which the radii of the Gaussians lie at the start.
+STARTS = ((0.1, 0.9), (0.02, 0.98), (0.3, 0.97), (0.02, 0.8), (0.005, 0.95))
 # Logarithmic: r = exp(x) [Bohr], dr = r dx.
 X = np.linspace(np.log(1e-6), np.log(60.0), 4001)
 R = np.exp(X)
@@ -159,10 +154,10 @@ def gaussians(populations: np.ndarray, exponents: np.ndarray) -> np.ndarray:
 def fit(rho: np.ndarray, total: np.ndarray, electrons: int, count: int) -> tuple[np.ndarray, np.ndarray, float]:
     """Populations of Gaussians (their integrals), exponents [1/Bohr^2], fraction of electrons misplaced.
 
-    Exponents stay a factor apart, so that no two Gaussians cancel, and what is negative costs a hundredfold.
+    Exponents keep apart, so that no two Gaussians cancel, and a negative density counts much, near the nucleus too.
     """
     share = np.minimum(rho / np.maximum(total, 1e-30), 1.0)
-    measure = R**2.5 / np.sqrt(simpson(R**5 * rho**2, x=X) / (X[1] - X[0]))  # r^2, and the root of dr / dx
+    measure = np.sqrt(R / simpson(R**5 * rho**2, x=X) * (X[1] - X[0]))  # dr under the square of what follows
 
     def unpack(parameters):
         free = parameters[: count - 1]
@@ -170,17 +165,19 @@ def fit(rho: np.ndarray, total: np.ndarray, electrons: int, count: int) -> tuple
 
     def residual(parameters):
         found = gaussians(*unpack(parameters))
-        return np.concatenate([share * (found - rho) * measure, PENALTY * np.minimum(found, 0) * measure])
+        difference = share * R**2 * (found - rho)
+        return np.concatenate([measure * difference, PENALTY * measure * np.minimum(found, 0) * np.sqrt(1 + R**4)])
 
     cumulative = cumulative_simpson(4 * np.pi * rho * R**3, x=X, initial=0) / electrons
-    bounds = [-np.inf] * (count - 1) + [WIDEST] + [CLOSEST] * (count - 1), np.inf
-    starts = []
+    free, gaps = count - 1, np.array(GAPS)
+    bounds = [[-np.inf] * free + [WIDEST] + [gaps[0]] * free, [np.inf] * (free + 1) + [gaps[1]] * free]
+    solutions = []
     for low, high in STARTS:
         radii = np.interp(np.linspace(high, low, count), cumulative, R)
-        steps = np.maximum(np.diff(np.log(0.7 / radii**2)), CLOSEST + 0.1)
-        start = [electrons / count] * (count - 1) + [max(np.log(0.7 / radii[0] ** 2), WIDEST + 0.1), *steps]
-        starts.append(least_squares(residual, start, x_scale="jac", bounds=bounds, max_nfev=1000))
-    best = unpack(min(starts, key=lambda solution: solution.cost).x)
+        steps = np.clip(np.diff(np.log(0.7 / radii**2)), gaps[0] + 0.1, gaps[1] - 0.1)
+        start = [electrons / count] * free + [max(np.log(0.7 / radii[0] ** 2), WIDEST + 0.1), *steps]
+        solutions.append(least_squares(residual, start, x_scale="jac", bounds=bounds, max_nfev=1000))
+    best = unpack(min(solutions, key=lambda solution: solution.cost).x)
     misplaced = simpson(share * np.abs(gaussians(*best) - rho) * R**3, x=X) * 4 * np.pi / (2 * electrons)
     return *best, misplaced
 

@@ -30,13 +30,15 @@ WIDEST = 2.0  # Angstrom, the widest probe where only their number is given
 ROUNDING = 0.1  # of the root of a sum of squares near zero, in units of a typical feature
 ATOMS = 0.1  # per Angstrom^3, in the surroundings that define a typical feature
 
+Positive = Annotated[float, Field(gt=0)]
+
 
 class GMPSpecification(Specification):
     """What defines a GMP representation; degrees 0 to 2 and probes up to 2 Angstrom are the published choice."""
 
     name: Literal["gmp"] = "gmp"
     cutoff: float = Field(6.0, gt=0, description="cutoff radius [Angstrom]")
-    sigmas: Annotated[int, Field(ge=1, le=256)] | tuple[Annotated[float, Field(gt=0)], ...] = Field(
+    sigmas: Annotated[int, Field(ge=1, le=256)] | Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
         16, description="widths of the probes [Angstrom], or how many, evenly up to 2 Angstrom"
     )
     degree: int = Field(3, ge=0, le=4, description="largest multipole order n")
@@ -78,7 +80,7 @@ class GMP(nn.Module):
         species: The elements.
 
     Raises:
-        SpecificationError: No probe, or an element heavier than radon, for which there is no density.
+        SpecificationError: An element heavier than radon, for which there is no density.
     """
 
     exponents: Tensor
@@ -89,8 +91,6 @@ class GMP(nn.Module):
         super().__init__()
         self.specification, self.cutoff = specification, specification.cutoff
         widths, degree = specification.widths, specification.degree
-        if not widths:
-            raise SpecificationError("no probes", where="gmp.sigmas", remedy="give at least one width")
         exponents, amplitudes = probed(species.numbers, widths, degree)
         amplitudes = amplitudes / typical(exponents, amplitudes, species.numbers, self.cutoff)[:, None]
         # In the file of a model, so that better densities do not change models that were trained with these.
