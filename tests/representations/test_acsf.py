@@ -181,3 +181,15 @@ def test_nonsense_is_refused_by_name(field, value, message):
     with pytest.raises(SpecificationError, match=message) as refusal:
         parse(ACSFSpecification, {field: value})
     assert field in str(refusal.value)
+
+
+@pytest.mark.parametrize("functions", [{"radial": [[500.0, 0.0]]}, {"angular": [[0.1, 1, 1], [40.0, 2, -1]]}])
+def test_functions_that_are_zero_everywhere_are_refused(functions):
+    with pytest.raises(SpecificationError, match=f"{next(iter(functions))}.*vanishes"):
+        ACSF(ACSFSpecification(**functions), Species((1, 8)))
+
+
+def test_many_narrow_functions_have_one_size():
+    representation = ACSF(ACSFSpecification(radial=100), Species((1,)))
+    ratios = (representation.radial_squares[1:] / representation.radial_squares[:-1])[5:60]
+    assert ratios.min() > 0.8 and ratios.max() < 1.2

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
+from atnn.errors import SpecificationError
 from atnn.functions import Species
 from atnn.kernels import moments, triples
 from atnn.kernels.moments import WIDTHS
@@ -34,6 +35,7 @@ from atnn.structures import Edges, Elements, Features, Structures
 
 MOST = 256  # functions chosen by a number
 LARGEST_ZETA = 128
+SMALLEST = 1e-8  # root mean square of a function that is told from zero
 
 
 class ACSFSpecification(Specification):
@@ -126,6 +128,16 @@ def _check_zeta(zeta: int) -> None:
         raise ValueError(f"zeta must be a whole number from 1 to {LARGEST_ZETA}, not {zeta}")
 
 
+def _refuse_zero(field: str, functions: Sequence, squares: Tensor, spec: ACSFSpecification) -> None:
+    """Refuses functions that are zero wherever a neighbor may be, and could not be given a size."""
+    for function, square in zip(functions, squares.tolist(), strict=True):
+        if square < SMALLEST**2:
+            raise SpecificationError(
+                f"`{field}`: {function} vanishes for all neighbors from {spec.closest} to {spec.cutoff} Angstrom",
+                remedy="give a smaller eta or another shift",
+            )
+
+
 class ACSF(nn.Module):
     """Symmetry functions of every atom, each in units of its expected spread.
 
@@ -145,6 +157,9 @@ class ACSF(nn.Module):
     Args:
         specification: Cutoff and functions.
         species: The elements.
+
+    Raises:
+        SpecificationError: A function that vanishes at all distances.
     """
 
     neighbor_count: Tensor
@@ -169,8 +184,13 @@ class ACSF(nn.Module):
         self._constant("radial", torch.tensor(radial, dtype=torch.float64).T)
         self._constant("etas", torch.tensor(self.functions.etas, dtype=torch.float64))
         weight = float((charges**2).mean()) if spec.weighted else 1.0
-        self._constant("radial_squares", weight * radial_squares(radial, spec.closest, spec.cutoff, spec.envelope))
-        self._constant("angular_squares", weight**2 * angular_squares(self.functions, spec.closest, spec.envelope))
+        one = radial_squares(radial, spec.closest, spec.cutoff, spec.envelope)
+        two = angular_squares(self.functions, spec.closest, spec.envelope)
+        _refuse_zero("radial", radial, one, spec)
+        angular = [(self.functions.etas[w], zeta, sign) for w, zeta, sign in self.functions.functions]
+        _refuse_zero("angular", angular, two[0], spec)
+        self._constant("radial_squares", weight * one)
+        self._constant("angular_squares", weight**2 * two)
         self.register_buffer("neighbor_count", torch.tensor(10.0))
         rows = self.kinds * (self.kinds + 1) // 2
         self.channels = (self.kinds * len(radial) + rows * len(self.functions.functions),)

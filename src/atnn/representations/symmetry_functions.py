@@ -13,7 +13,8 @@ from torch import Tensor
 from atnn.kernels import TripleFunctions, cosine_squared
 from atnn.kernels.triples import reference
 
-NODES = 20  # of the quadratures of expected sizes, along each variable
+RADIAL_NODES = 400  # of the quadratures of expected sizes: for Gaussians that may be narrow,
+NODES = 20  # and along each distance and angle of two neighbors
 
 
 class RadialFunction(NamedTuple):
@@ -79,7 +80,7 @@ def triple_functions(
 
 def radial_squares(functions: Sequence[RadialFunction], closest: float, cutoff: float, kind: str) -> Tensor:
     """Mean square [functions] of each function of one neighbor somewhere between ``closest`` and the cutoff."""
-    lengths, share = _shell(closest, cutoff)
+    lengths, share = _shell(RADIAL_NODES, closest, cutoff)
     eta, shift = torch.tensor(functions, dtype=torch.float64).T
     values = envelope(lengths, cutoff, kind)[:, None] * torch.exp(-eta * (lengths[:, None] - shift) ** 2)
     return share @ values**2
@@ -93,7 +94,7 @@ def angular_squares(functions: TripleFunctions, closest: float, kind: str) -> Te
     """
     if not functions.functions:
         return torch.zeros(2, 0, dtype=torch.float64)
-    lengths, share = _shell(closest, functions.cutoff)
+    lengths, share = _shell(NODES, closest, functions.cutoff)
     cosines, weights = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(NODES))
     # One atom with two neighbors for each node of the quadrature, the first along z.
     j, k, c = (a.flatten() for a in torch.meshgrid(lengths, lengths, cosines, indexing="ij"))
@@ -111,9 +112,9 @@ def angular_squares(functions: TripleFunctions, closest: float, kind: str) -> Te
     return torch.stack([both, share @ torch.einsum("kc,jkcf->jf", over, values) ** 2])
 
 
-def _shell(closest: float, cutoff: float) -> tuple[Tensor, Tensor]:
+def _shell(number: int, closest: float, cutoff: float) -> tuple[Tensor, Tensor]:
     """Lengths, and the share of neighbors at each if they are spread evenly."""
-    nodes, weights = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(NODES))
+    nodes, weights = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(number))
     lengths = closest + 0.5 * (nodes + 1) * (cutoff - closest)
     share = weights * lengths**2
     return lengths, share / share.sum()
