@@ -10,7 +10,22 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from atnn.kernels.pairs import fused
+
 _TABLE = "Tensor square, Tensor kind, Tensor exponents, Tensor amplitudes"
+torch.library.define("atnn::gaussian_sums", f"({_TABLE}) -> Tensor")
+torch.library.define("atnn::weighted_sums", f"(Tensor weights, {_TABLE}) -> Tensor")
+LARGEST_ROWS = 5  # that the compiled kernels know
+
+
+@torch.library.register_fake("atnn::gaussian_sums")
+def _(square, kind, exponents, amplitudes):
+    return square.new_empty((amplitudes.shape[1], square.shape[0], exponents.shape[2]))
+
+
+@torch.library.register_fake("atnn::weighted_sums")
+def _(weights, square, kind, exponents, amplitudes):
+    return torch.empty_like(square, memory_format=torch.contiguous_format)
 
 
 def gaussian_sums(
@@ -44,6 +59,10 @@ def _reference(square, kind, exponents, amplitudes):
     return torch.stack(rows)
 
 
+def _compiled(square: Tensor, amplitudes: Tensor) -> bool:
+    return fused(square) and amplitudes.shape[1] <= LARGEST_ROWS
+
+
 def _slope(exponents: Tensor, amplitudes: Tensor) -> Tensor:
     return -exponents[:, None] * amplitudes
 
@@ -52,6 +71,8 @@ class _Sums(torch.autograd.Function):
     @staticmethod
     def forward(ctx, square, kind, exponents, amplitudes):
         ctx.save_for_backward(square, kind, exponents, amplitudes)
+        if _compiled(square, amplitudes):
+            return torch.ops.atnn.gaussian_sums(square, kind, exponents, amplitudes)
         return _reference(square, kind, exponents, amplitudes)
 
     @staticmethod
@@ -64,6 +85,8 @@ class _Weighted(torch.autograd.Function):
     @staticmethod
     def forward(ctx, weights, square, kind, exponents, amplitudes):
         ctx.save_for_backward(weights, square, kind, exponents, amplitudes)
+        if _compiled(square, amplitudes):
+            return torch.ops.atnn.weighted_sums(weights, square, kind, exponents, amplitudes)
         return (weights * _reference(square, kind, exponents, amplitudes)).sum((0, 2))
 
     @staticmethod

@@ -22,11 +22,6 @@ namespace {
 using at::Tensor;
 using namespace atnn;
 
-template <typename T>
-constexpr int LANES = 64 / sizeof(T);
-template <typename T>
-using Lanes = typename Vec<T, LANES<T>>::type;
-
 // Value and derivative along a direction: one code computes a function and its directional derivative.
 template <typename V>
 struct Dual {
@@ -63,33 +58,7 @@ inline V wanted(const Dual<V>& x) {
   return x.slope;
 }
 
-// exp(x) for x <= 0: 2^n exp(f) with |f| <= ln(2) / 2 and the Taylor series of exp(f). It stops falling where it
-// vanishes beside 1, so that products with two others of the kind are not denormal, which would be far slower.
-template <typename T>
-inline Lanes<T> exponential(Lanes<T> x) {
-  constexpr bool single = sizeof(T) == 4;
-  constexpr int degree = single ? 7 : 13, mantissa = single ? 23 : 52;
-  constexpr T smallest = single ? -30 : -200, high = single ? 0.693359375 : 6.93147180369123816490e-01;
-  constexpr T low = single ? -2.12194440e-4 : 1.90821492927058770002e-10, per_ln2 = 1.44269504088896340736;
-  constexpr T rounder = single ? 12582912.0 : 6755399441055744.0;  // adding it leaves an integer in the lowest bits
-  static constexpr auto factor = [] {
-    std::array<T, degree + 1> c{};
-    double value = 1;
-    for (int i = 0; i <= degree; value /= ++i) c[i] = T(value);
-    return c;
-  }();
-  x = x < smallest ? Lanes<T>{} + smallest : x;
-  const Lanes<T> shifted = x * per_ln2 + rounder, n = shifted - rounder, f = (x - n * high) - n * low;
-  Lanes<T> sum = f * factor[degree] + factor[degree - 1];
-#pragma GCC unroll 16
-  for (int i = degree - 2; i >= 0; --i) sum = sum * f + factor[i];
-  typename Vec<std::conditional_t<single, int32_t, int64_t>, LANES<T>>::type exponent, bits;
-  std::memcpy(&exponent, &shifted, sizeof(exponent));
-  std::memcpy(&bits, &sum, sizeof(bits));
-  bits += exponent << mantissa;
-  std::memcpy(&sum, &bits, sizeof(bits));
-  return sum;
-}
+using atnn::exponential;
 template <typename T>
 inline Dual<Lanes<T>> exponential(const Dual<Lanes<T>>& x) {
   const Lanes<T> value = exponential<T>(x.value);
