@@ -13,6 +13,7 @@ from atnn.representations import (
     ACSF,
     EANN,
     GMP,
+    NEAT,
     NEMP,
     REANN,
     ACSFSpecification,
@@ -20,6 +21,7 @@ from atnn.representations import (
     EquiREANN,
     EquiREANNSpecification,
     GMPSpecification,
+    NEATSpecification,
     NEMPSpecification,
     REANNSpecification,
 )
@@ -30,6 +32,7 @@ REPRESENTATIONS = {
     "eann": (EANNSpecification, EANN),
     "gmp": (GMPSpecification, GMP),
     "equireann": (EquiREANNSpecification, EquiREANN),
+    "neat": (NEATSpecification, NEAT),
     "nemp": (NEMPSpecification, NEMP),
     "reann": (REANNSpecification, REANN),
 }
@@ -41,6 +44,7 @@ RepresentationSpecification = Annotated[
     | EANNSpecification
     | EquiREANNSpecification
     | GMPSpecification
+    | NEATSpecification
     | NEMPSpecification
     | REANNSpecification,
     Field(discriminator="name"),

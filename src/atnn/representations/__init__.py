@@ -4,6 +4,7 @@ from atnn.representations.acsf import ACSF, ACSFSpecification
 from atnn.representations.eann import EANN, EANNSpecification
 from atnn.representations.equireann import EquiREANN, EquiREANNSpecification
 from atnn.representations.gmp import GMP, GMPSpecification
+from atnn.representations.neat import NEAT, NEATSpecification
 from atnn.representations.nemp import NEMP, NEMPSpecification
 from atnn.representations.reann import REANN, REANNSpecification
 
@@ -11,6 +12,7 @@ __all__ = [
     "ACSF",
     "EANN",
     "GMP",
+    "NEAT",
     "NEMP",
     "REANN",
     "ACSFSpecification",
@@ -18,6 +20,7 @@ __all__ = [
     "EquiREANN",
     "EquiREANNSpecification",
     "GMPSpecification",
+    "NEATSpecification",
     "NEMPSpecification",
     "REANNSpecification",
 ]

@@ -9,34 +9,49 @@ import math
 from typing import Literal
 
 import torch
-from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn.functional import silu
 
-from atnn.functions import PerElement, Species, polynomial
-from atnn.kernels import contract_angular, couple, messages, moments, sum_centers
-from atnn.so3 import couplings, spherical_harmonics
+from atnn.functions import Species
+from atnn.kernels import contract_angular, messages, sum_centers
+from atnn.representations.pair_functions import PairFunctions, PairNetwork
+from atnn.representations.tensors import ElementScale, Mixing, Nodes, Product, by_degree, overlap, summed
+from atnn.so3 import spherical_harmonics
 from atnn.specification import Specification
 from atnn.structures import Edges, Elements, Features, Structures
 
-CODE = 8  # numbers by which a pair of elements is told
-
 
 class NEMPSpecification(Specification):
-    """What defines a NEMP representation."""
+    """What defines a NEMP representation; defaults are those of the published example input."""
 
     name: Literal["nemp"] = "nemp"
     cutoff: float = Field(6.0, gt=0, description="cutoff radius [Angstrom]")
     channels: int = Field(16, ge=1, le=256, description="channels k of every degree")
     degree: int = Field(2, ge=1, le=3, description="largest angular degree L")
     rounds: int = Field(3, ge=1, le=8, description="rounds of message passing")
-    radial: int = Field(16, ge=2, le=64, description="radial functions")
+    radial: int = Field(16, ge=2, le=64, description="radial functions of each pair of elements")
     hidden: tuple[int, ...] = Field((64,), description="hidden layers of the networks on pairs")
 
 
 class NEMP(nn.Module):
-    """docstring."""
+    """Messages whose pairs carry scalars only; tensors meet at the atoms, once.
+
+        A_i^{lm,k} = n_i sum_j w_lk(x_ij) Y_lm(r_ij), its channels mixed and scaled by element;
+        n_i = n^{1/2} / (1 + sum_j f_ij)
+        s_ij <- [ s_ij, sum_m Y_lm(r_ij) (u_lk(x_ij) A_i^{lm,k} + v_lk(x_ij) A_j^{lm,k}) ],   s_ij = x_ij at first
+        M_i^{lm,k} = n_i sum_j f_ij W1_lk(s_ij) (C A_j)^{lm,k},   G_i^{lm,k} = n_i sum_j f_ij W2_lk(s_ij) Y_lm(r_ij)
+        P_i^l = sum over l1, l2 of g_{l1 l2 l,k,z_i} (G_i^{l1} x M_i^{l2})^l
+        A_i <- (C' A_i + C'' P_i) / sqrt(2)
+
+    x_ij are radial functions of the pair of elements, f their envelope, W1 and W2 a network, w, u and v linear.
+    Tensors A are divided by ``sqrt(1 + mean A^2)``, which bounds them; the publication divides by the root mean
+    square itself, which an atom without neighbors does not have. For the same reason the smooth count of neighbors
+    has a 1 added. Invariants per round are the l = 0 part of A and ``sum_m G^{lm,k} A^{lm,k}``.
+
+    Args:
+        specification: Sizes and cutoff.
+        species: The elements, and whether they share parameters.
+    """
 
     neighbor_count: Tensor
 
@@ -45,144 +60,70 @@ class NEMP(nn.Module):
         spec = self.specification = specification
         self.cutoff = spec.cutoff
         self.register_buffer("neighbor_count", torch.tensor(10.0))
-        degrees = spec.degree + 1
+        new = (spec.degree + 1) * spec.channels
         self.radial = PairFunctions(species, spec.radial, spec.cutoff)
-        self.start = PairNetwork(spec.radial, (), degrees * spec.channels)
-        self.scales = PerElement(species, 1.0 + 0.1 * torch.randn(len(species.numbers), degrees * spec.channels))
-        self.first = Mixing(spec.channels, degrees)
-        self.rounds = nn.ModuleList(
-            Round(species, spec, spec.radial + t * degrees * spec.channels) for t in range(spec.rounds)
-        )
-        self.channels = (spec.channels * (1 + degrees) * (spec.rounds + 1), spec.channels)
+        self.start = PairNetwork(spec.radial, (), new)
+        self.scale = ElementScale(species, spec.channels, spec.degree)
+        self.mixing = Mixing(spec.channels, spec.degree)
+        self.rounds = nn.ModuleList(Round(spec, species, spec.radial + t * new) for t in range(spec.rounds))
+        self.channels = ((spec.rounds + 1) * (spec.channels + new), spec.channels)
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
-        """Invariants of all rounds, the first-degree orbitals of the last."""
+        """Invariants of all rounds; vectors of the last."""
         spec = self.specification
-        unit = edges.vectors / edges.lengths[:, None]
-        angular = spherical_harmonics(unit, spec.degree)
-        envelope = polynomial(edges.lengths / spec.cutoff)[:, None]
-        envelope = envelope * envelope
-        scalars = radial = self.radial(edges, elements) * envelope
+        angular = spherical_harmonics(edges.vectors / edges.lengths[:, None], spec.degree)
+        scalars = radial = self.radial(edges, elements)
+        envelope = self.radial.envelope(edges)
         count = sum_centers(envelope, edges.i, edges.offsets)
         norm = (torch.sqrt(self.neighbor_count) / (1.0 + count))[:, :, None]
-        orbitals = summed(angular, self.start(scalars), edges) * norm
-        row = self.scales().index_select(0, elements.row).reshape(-1, spec.degree + 1, spec.channels)
-        orbitals = normalized(self.first(orbitals * by_component(row)))
-        invariants = [orbitals[:, 0], norms(orbitals, spec.degree)]
+        nodes = summed(angular, self.start(radial).split(spec.channels, dim=1), edges) * norm
+        nodes = bounded(self.mixing(self.scale(nodes, elements)))
+        invariants = [nodes[:, 0], overlap(nodes, nodes, spec.degree)]
         for update in self.rounds:
-            orbitals, scalars, found = update(angular, radial, scalars, envelope, norm, orbitals, edges, elements)
-            invariants += [orbitals[:, 0], found]
-        return Features((torch.cat(invariants, dim=1)[:, None], orbitals[:, 1:4]))
+            nodes, scalars, found = update(angular, radial, scalars, envelope, norm, nodes, edges, elements)
+            invariants += [nodes[:, 0], found]
+        return Features((torch.cat(invariants, dim=1)[:, None], nodes[:, 1:4]))
 
 
 class Round(nn.Module):
-    """One round."""
+    """New scalars of the pairs, messages, and their product at the atoms.
 
-    def __init__(self, species: Species, spec: NEMPSpecification, scalars: int):
+    Args:
+        spec: Sizes.
+        species: The elements.
+        scalars: Scalars that the pairs carry before the round.
+    """
+
+    def __init__(self, spec: NEMPSpecification, species: Species, scalars: int):
         super().__init__()
-        self.degree, channels = spec.degree, spec.channels
-        degrees = spec.degree + 1
-        paths, self.terms = couplings(spec.degree)
-        self.projections = PairNetwork(spec.radial, (), 2 * degrees * channels)
-        self.weights = PairNetwork(scalars + degrees * channels, spec.hidden, 2 * degrees * channels)
-        self.before, self.kept, self.product = (Mixing(channels, degrees) for _ in range(3))
-        counts = torch.tensor([sum(p[2] == path[2] for p in paths) for path in paths], dtype=torch.float32)
-        start = torch.randn(len(species.numbers), len(paths), channels) / torch.sqrt(counts)[:, None]
-        self.paths = len(paths)
-        self.path_weights = PerElement(species, start.flatten(1))
+        sizes = spec.channels, spec.degree
+        self.degree, self.channels = spec.degree, spec.channels
+        new = (spec.degree + 1) * spec.channels
+        self.projections = PairNetwork(spec.radial, (), 2 * new)
+        self.network = PairNetwork(scalars + new, spec.hidden, 2 * new)
+        self.passed, self.kept, self.gained = (Mixing(*sizes) for _ in range(3))
+        self.product = Product(species, *sizes)
 
-    def forward(self, angular, radial, scalars, envelope, norm, orbitals, edges: Edges, elements: Elements):
-        parts = orbitals.split([2 * l + 1 for l in range(self.degree + 1)], dim=1)
-        onto = [contract_angular(y, part, edges.i, edges.offsets) for y, part in zip(angular, parts, strict=True)]
-        here = torch.cat(onto, dim=1)
-        # Harmonics of the opposite pair differ by (-1)^l, which the network can learn.
+    def forward(self, angular, radial, scalars, envelope, norm, nodes, edges: Edges, elements: Elements):
+        """New tensors, scalars of the pairs, and invariants."""
+        scalars = torch.cat([scalars, self._projected(angular, radial, nodes, edges)], dim=1)
+        first, second = (self.network(scalars) * envelope).chunk(2, dim=1)
+        weights = first.reshape(-1, self.degree + 1, self.channels)
+        message = messages(weights, self.passed(nodes), edges) * norm
+        embedded = summed(angular, second.split(self.channels, dim=1), edges) * norm
+        product = self.product(embedded, message, elements)
+        nodes = bounded(math.sqrt(0.5) * (self.kept(nodes) + self.gained(product)))
+        return nodes, scalars, overlap(embedded, nodes, self.degree)
+
+    def _projected(self, angular, radial, nodes, edges: Edges):
+        parts = zip(angular, by_degree(nodes, self.degree), strict=True)
+        here = torch.cat([contract_angular(y, part, edges.i, edges.offsets) for y, part in parts], dim=1)
+        # Projections of the neighbor on the opposite direction; the sign (-1)^l is for the network to learn.
         there = here.index_select(0, edges.reverse)
         u, v = self.projections(radial).chunk(2, dim=1)
-        scalars = torch.cat([scalars, u * here + v * there], dim=1)
-        weights = self.weights(scalars) * envelope
-        w1, w2 = weights.chunk(2, dim=1)
-        degrees = self.degree + 1
-        message = messages(w1.reshape(w1.shape[0], degrees, orbitals.shape[2]), self.before(orbitals), edges) * norm
-        embedded = summed(angular, w2, edges) * norm
-        path = self.path_weights().index_select(0, elements.row).reshape(-1, self.paths, orbitals.shape[2])
-        product = couple(embedded, message, path, self.terms, orbitals.shape[1])
-        orbitals = normalized((self.kept(orbitals) + self.product(product)) * math.sqrt(0.5))
-        found = overlap(embedded, orbitals, self.degree)
-        return orbitals, scalars, found
+        return u * here + v * there
 
 
-class PairFunctions(nn.Module):
-    """Radial functions of a pair of elements."""
-
-    def __init__(self, species: Species, count: int, cutoff: float):
-        super().__init__()
-        self.cutoff, self.elements = cutoff, len(species.numbers)
-        self.codes = PerElement(species, torch.randn(len(species.numbers), CODE))
-        self.hidden = nn.Linear(2 * CODE, 32)
-        self.widths, self.factors = nn.Linear(32, count), nn.Linear(32, count)
-        with torch.no_grad():
-            self.widths.weight.mul_(0.3)
-            self.widths.bias.copy_(math.pi * torch.arange(1, count + 1))
-            self.factors.bias.fill_(1.0)
-
-    def forward(self, edges: Edges, elements: Elements) -> Float[Tensor, "pairs count"]:
-        codes = self.codes()
-        n = self.elements
-        pairs = torch.cat([codes.repeat_interleave(n, 0), codes.repeat(n, 1)], dim=1)
-        hidden = silu(self.hidden(pairs))
-        table = torch.cat([self.widths(hidden), self.factors(hidden)], dim=1)
-        index = elements.row.index_select(0, edges.i) * n + elements.row.index_select(0, edges.j)
-        widths, factors = table.index_select(0, index).chunk(2, dim=1)
-        x = (edges.lengths / self.cutoff)[:, None]
-        return factors * torch.sin(widths * x) / x * (math.sqrt(2.0) / math.pi)
-
-
-class PairNetwork(nn.Module):
-    """Network of the scalars of a pair."""
-
-    def __init__(self, inputs: int, hidden: tuple[int, ...], outputs: int):
-        super().__init__()
-        widths = [inputs, *hidden, outputs]
-        self.weights = nn.ParameterList(torch.randn(a, b) / math.sqrt(a) for a, b in zip(widths, widths[1:]))
-        self.biases = nn.ParameterList(torch.zeros(b) for b in hidden)
-
-    def forward(self, x):
-        for weight, bias in zip(self.weights, self.biases):
-            x = silu(torch.addmm(bias, x, weight)) * 1.6
-        return x @ self.weights[-1]
-
-
-class Mixing(nn.Module):
-    """Channel mixing of each degree."""
-
-    def __init__(self, channels: int, degrees: int):
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(degrees, channels, channels) / math.sqrt(channels))
-
-    def forward(self, nodes):
-        parts = nodes.split([2 * l + 1 for l in range(len(self.weight))], dim=1)
-        return torch.cat([part @ weight for part, weight in zip(parts, self.weight)], dim=1)
-
-
-def summed(angular, weights, edges):
-    parts = weights.chunk(len(angular), dim=1)
-    return torch.cat([moments(y, w, edges.i, edges.offsets) for y, w in zip(angular, parts)], dim=1)
-
-
-def by_component(rows):
-    return torch.cat([rows[:, l : l + 1].expand(-1, 2 * l + 1, -1) for l in range(rows.shape[1])], dim=1)
-
-
-def overlap(a, b, degree):
-    products = a * b
-    return torch.cat(
-        [products[:, l * l : (l + 1) ** 2].sum(1) / math.sqrt(2 * l + 1) for l in range(degree + 1)], dim=1
-    )
-
-
-def norms(a, degree):
-    return overlap(a, a, degree)
-
-
-def normalized(orbitals):
-    return orbitals * torch.rsqrt(1.0 + (orbitals * orbitals).mean((1, 2), keepdim=True))
+def bounded(nodes: Nodes) -> Nodes:
+    """Tensors of a root mean square below one."""
+    return nodes * torch.rsqrt(1.0 + (nodes * nodes).mean((1, 2), keepdim=True))

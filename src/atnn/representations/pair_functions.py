@@ -1,0 +1,82 @@
+"""Learned functions of the distance of two atoms and of their elements."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import silu
+
+from atnn.functions import PerElement, Species, polynomial
+from atnn.structures import Edges, Elements
+
+CODE, HIDDEN = 8, 32  # numbers that tell an element, and units that combine two of them
+GAIN = 1.6  # keeps the variance of a normal variable through silu
+
+
+class PairFunctions(nn.Module):
+    """Radial functions of a pair of elements, smooth at the cutoff.
+
+        x_k(r) = e_{zz',k} sqrt(2) / pi  sin(a_{zz',k} r / r_c) / (r / r_c)  f(r / r_c)^2
+
+    with widths a, which start at k pi, and factors e from a small network of the codes of both elements, and f the
+    polynomial envelope. The square of it is zero at the cutoff with five derivatives.
+
+    Args:
+        species: The elements.
+        count: Number of functions.
+        cutoff: Cutoff radius [Angstrom].
+    """
+
+    def __init__(self, species: Species, count: int, cutoff: float):
+        super().__init__()
+        self.cutoff = cutoff
+        self.codes = PerElement(species, torch.randn(len(species.numbers), CODE))
+        self.hidden = nn.Linear(2 * CODE, HIDDEN)
+        self.widths, self.factors = nn.Linear(HIDDEN, count), nn.Linear(HIDDEN, count)
+        with torch.no_grad():
+            self.widths.weight.mul_(0.3)
+            self.widths.bias.copy_(math.pi * torch.arange(1, count + 1))
+            self.factors.bias.fill_(1.0)
+
+    def forward(self, edges: Edges, elements: Elements) -> Float[Tensor, "pairs functions"]:
+        """Values for every pair."""
+        codes = self.codes()
+        known = codes.shape[0]
+        both = torch.cat([codes.repeat_interleave(known, 0), codes.repeat(known, 1)], dim=1)
+        hidden = silu(self.hidden(both))
+        table = torch.cat([self.widths(hidden), self.factors(hidden)], dim=1)
+        kind = elements.row.index_select(0, edges.i) * known + elements.row.index_select(0, edges.j)
+        widths, factors = table.index_select(0, kind).chunk(2, dim=1)
+        x = (edges.lengths / self.cutoff)[:, None]
+        return factors * (math.sqrt(2.0) / math.pi) * torch.sin(widths * x) / x * self.envelope(edges)
+
+    def envelope(self, edges: Edges) -> Float[Tensor, "pairs 1"]:
+        """Squared polynomial envelope."""
+        value = polynomial(edges.lengths / self.cutoff)[:, None]
+        return value * value
+
+
+class PairNetwork(nn.Module):
+    """Network of the scalars of a pair, without a bias in the last layer.
+
+    Args:
+        inputs: Number of scalars.
+        hidden: Widths of the hidden layers; none for a linear map.
+        outputs: Number of results.
+    """
+
+    def __init__(self, inputs: int, hidden: tuple[int, ...], outputs: int):
+        super().__init__()
+        widths = [inputs, *hidden, outputs]
+        self.weights = nn.ParameterList(torch.randn(a, b) / math.sqrt(a) for a, b in itertools.pairwise(widths))
+        self.biases = nn.ParameterList(torch.zeros(width) for width in hidden)
+
+    def forward(self, x: Float[Tensor, "pairs inputs"]) -> Float[Tensor, "pairs outputs"]:
+        """Results for every pair."""
+        for weight, bias in zip(self.weights, self.biases, strict=False):
+            x = GAIN * silu(torch.addmm(bias, x, weight))
+        return x @ self.weights[-1]
