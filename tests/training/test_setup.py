@@ -9,9 +9,12 @@ from ase.io import write
 from pydantic import ValidationError
 
 from atnn.data import Frames
-from atnn.training import DataConfig, evaluate
+from atnn.errors import DataError
+from atnn.neighbors import neighbor_pairs
+from atnn.structures import Structures
+from atnn.training import DataConfig, ModelConfig, evaluate
 from atnn.training.setup import build_model, open_sets
-from training.runs import config, labelled, run
+from training.runs import TINY, config, labelled, run
 
 
 def test_identical_geometries_never_sit_on_both_sides(tmp_path):
@@ -47,6 +50,46 @@ def test_energies_of_isolated_atoms_are_taken_as_given(tmp_path):
     )
     model, _ = build_model(settings, open_sets(settings, tmp_path, {"train": Frames(labelled())}))
     assert model.reference_energies == pytest.approx({1: -1.5, 6: -2.5, 8: -3.5})
+
+
+def with_sulfur(folder, symbols="HCOS"):
+    """A run on H, C and O whose model is to know sulfur too, and isolated atoms of the given symbols."""
+    atoms = [Atoms(symbol) for symbol in symbols]
+    for atom in atoms:
+        atom.calc = SinglePointCalculator(atom, energy=-float(atom.numbers[0]))
+    write(folder / "atoms.xyz", atoms)
+    return config(folder).model_copy(
+        update={
+            "data": DataConfig(train="unused", validation=6, isolated=str(folder / "atoms.xyz")),
+            "model": ModelConfig(representation=TINY, hidden=(8,), networks="shared", elements=(16,)),
+        }
+    )
+
+
+def test_an_element_without_data_is_known_through_its_shells_and_its_isolated_atom(tmp_path):
+    settings = with_sulfur(tmp_path)
+    model, _ = build_model(settings, open_sets(settings, tmp_path, {"train": Frames(labelled())}))
+    assert model.reference_energies == pytest.approx({1: -1.0, 6: -6.0, 8: -8.0, 16: -16.0})
+    energies = []
+    for symbols in ("OH2", "SH2"):
+        water = Structures.from_ase(Atoms(symbols, positions=[[0, 0, 0], [0, 0, 1.2], [0, 1.2, 0]]))
+        result = model(water, neighbor_pairs(water, model.cutoff), ["energy", "forces"])
+        assert torch.isfinite(result["forces"]).all()
+        energies.append(
+            float(result["energy"].detach()) - sum(model.reference_energies[z] for z in water.numbers.tolist())
+        )
+    assert abs(energies[0] - energies[1]) > 1e-3
+
+
+def test_an_element_without_data_and_without_its_isolated_atom_is_refused(tmp_path):
+    settings = with_sulfur(tmp_path, symbols="HCO")
+    with pytest.raises(DataError, match=r"have S of model\.elements"):
+        build_model(settings, open_sets(settings, tmp_path, {"train": Frames(labelled())}))
+
+
+def test_an_element_without_data_needs_shared_networks():
+    with pytest.raises(ValidationError, match="networks: shared"):
+        ModelConfig(elements=(16,))
 
 
 def test_forces_alone_are_enough_to_train_on(tmp_path):

@@ -40,7 +40,7 @@ class DataConfig(Specification):
 
 
 class ModelConfig(Specification):
-    """What to train; the elements come from the data."""
+    """What to train; the elements come from the data, and those named here."""
 
     representation: dict[str, Any] = Field(default={"name": "reann"}, description="name, or name and sizes")
     outputs: tuple[Literal["energy", "dipole"], ...] = Field(
@@ -49,6 +49,9 @@ class ModelConfig(Specification):
     terms: tuple[ZBLSpecification, ...] = Field(default=(), description="physics terms, e.g. - {name: zbl}")
     networks: Literal["element", "shared"] = Field(
         default="element", description="a network per element, or one for all"
+    )
+    elements: tuple[int, ...] = Field(
+        default=(), description="atomic numbers to know beyond those of the data; only with networks: shared"
     )
     hidden: tuple[int, ...] = Field(
         default=(64, 64), min_length=1, description="readout layer widths in a residual block"
@@ -62,6 +65,15 @@ class ModelConfig(Specification):
         if isinstance(value, dict) and value.get("name") not in REPRESENTATIONS:
             raise ValueError(f"known representations: {', '.join(sorted(REPRESENTATIONS))}")
         return value
+
+    @model_validator(mode="after")
+    def _has_networks(self) -> ModelConfig:
+        if self.elements and self.networks == "element":
+            raise ValueError(
+                "elements beyond those of the data need networks: shared; the network of an element without data "
+                "cannot be trained"
+            )
+        return self
 
 
 class TrainingConfig(Specification):

@@ -128,8 +128,8 @@ def build_model(config: RunConfig, sets: Sets) -> tuple[Model, dict[str, float]]
     """
     train, names = sets.train, list(config.training.weights)
     carried = _carried(train)
-    numbers = sorted({z for part in batches_of(train) for z in part.structures.numbers.unique().tolist()})
-    values = config.model.model_dump() | {"elements": numbers}
+    numbers = {z for part in batches_of(train) for z in part.structures.numbers.unique().tolist()}
+    values = config.model.model_dump() | {"elements": sorted(numbers | set(config.model.elements))}
     specification = parse(ModelSpecification, values, where="model")
     energies = _references(config, train) if "energy" in specification.outputs and "energy" in carried else {}
     model = Model(specification, energies, seed=config.seed)
@@ -157,11 +157,24 @@ def _references(config: RunConfig, train: Dataset) -> dict[int, float]:
         # Few compositions are the rule in a training set: worth a line in the log, not an alarm.
         warnings.simplefilter("always", AtnnWarning)
         energies = reference_energies(train, isolated=isolated)
+    energies |= _unseen(config, energies, isolated or {})
     for warning in caught:
         log.info("%s", warning.message)
     listed = ", ".join(f"{chemical_symbols[z]} {energy:.6f}" for z, energy in energies.items())
     log.info("reference energies [eV], %s: %s", "isolated atoms" if isolated else "least squares", listed)
     return energies
+
+
+def _unseen(config: RunConfig, known: Mapping[int, float], isolated: Mapping[int | str, float]) -> dict[int, float]:
+    """Energies of the isolated atoms of elements that the data do not have, which no fit can give."""
+    unseen = sorted(set(config.model.elements) - set(known))
+    lacking = [chemical_symbols[z] for z in unseen if z not in isolated]
+    if lacking:
+        raise DataError(
+            f"neither training data nor isolated atoms have {', '.join(lacking)} of model.elements",
+            remedy="give data.isolated, a file that holds each atom alone, or remove the element",
+        )
+    return {z: isolated[z] for z in unseen}
 
 
 def _check_quantities(model: Model, sets: Sets, names: list[str], carried: set[str]) -> None:
