@@ -173,12 +173,15 @@ def test_the_table_is_what_its_script_gives(number):
 @pytest.mark.parametrize("degree", range(5))
 def test_solid_harmonics_obey_the_addition_theorem(degree):
     a, b = torch.randn(2, 6, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(degree))
-    found = (solid_harmonics(a, degree)[degree] * solid_harmonics(b, degree)[degree]).sum(1)
+    weights, others = torch.rand(2, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(9))
+    found = (solid_harmonics(a, weights, degree)[degree] * solid_harmonics(b, others, degree)[degree]).sum(1)
     lengths = a.norm(dim=1) * b.norm(dim=1)
-    expected = lengths**degree * torch.tensor(eval_legendre(degree, ((a * b).sum(1) / lengths).numpy()))
+    expected = (
+        weights * others * lengths**degree * torch.tensor(eval_legendre(degree, ((a * b).sum(1) / lengths).numpy()))
+    )
     torch.testing.assert_close(found, expected)
     if degree == 1:
-        torch.testing.assert_close(solid_harmonics(a, 1)[1], a)
+        torch.testing.assert_close(solid_harmonics(a, torch.ones_like(others), 1)[1], a)
 
 
 def test_sums_of_gaussians_are_closed_under_differentiation():

@@ -102,13 +102,13 @@ class GMP(nn.Module):
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
         """Norms of the multipoles as invariants, dipoles as vectors."""
-        envelope = polynomial(edges.lengths / self.cutoff)[:, None]
+        envelope = polynomial(edges.lengths / self.cutoff)
         square = edges.lengths * edges.lengths
         kind = elements.row.index_select(0, edges.j)
         radial = gaussian_sums(square, kind, self.exponents, self.amplitudes)
-        harmonics = solid_harmonics(edges.vectors, self.specification.degree)
+        harmonics = solid_harmonics(edges.vectors, envelope, self.specification.degree)
         tensors = [
-            moments(envelope * angular, part, edges.i, edges.offsets)
+            moments(angular, part, edges.i, edges.offsets)
             for angular, part in zip(harmonics, radial.unbind(0), strict=True)
         ]
         monopole = tensors[0].squeeze(1) + self.own.index_select(0, elements.row)

@@ -9,30 +9,44 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def solid_harmonics(vectors: Float[Tensor, "pairs 3"], degree: int) -> list[Float[Tensor, "pairs m"]]:
+def solid_harmonics(
+    vectors: Float[Tensor, "pairs 3"], weights: Float[Tensor, " pairs"], degree: int
+) -> list[Float[Tensor, "pairs m"]]:
     """Real solid harmonics of degree 0 to ``degree`` with Racah's normalisation, a tensor [pairs, 2 l + 1] each.
 
-        S_lm(r) = sqrt(4 pi / (2 l + 1)) r^l Y_lm(r / |r|),   sum_m S_lm(r) S_lm(r') = |r|^l |r'|^l P_l(cos)
+        w S_lm(r) = w sqrt(4 pi / (2 l + 1)) r^l Y_lm(r / |r|),   sum_m S_lm(r) S_lm(r') = |r|^l |r'|^l P_l(cos)
 
     In each degree cosine and sine of ``m phi`` alternate from m = l down, and m = 0 comes last: x, y, z for l = 1.
     The parts that depend on z follow the recursion of the associated Legendre functions, normalised after Schmidt.
+
+    Args:
+        vectors: The vectors r.
+        weights: Factor w of all harmonics of a pair.
+        degree: Largest l.
     """
     x, y, z = vectors.unbind(1)
     square = x * x + y * y + z * z
-    cosines, sines = [torch.ones_like(x)], [torch.zeros_like(x)]
-    for _ in range(degree):
-        c, s = cosines[-1], sines[-1]
-        cosines.append(c * x - s * y)
-        sines.append(c * y + s * x)
-    legendre: dict[tuple[int, int], Tensor] = {}
-    for m in range(degree + 1):
-        start = math.prod((2 * k - 1) / (2 * k) for k in range(1, m + 1))
-        legendre[m, m] = torch.full_like(x, math.sqrt(start if m == 0 else 2 * start))
-        for n in range(m + 1, degree + 1):
-            two_below = legendre[n - 2, m] * square * math.sqrt((n - 1) ** 2 - m**2) if n > m + 1 else 0.0
-            legendre[n, m] = ((2 * n - 1) * z * legendre[n - 1, m] - two_below) / math.sqrt(n**2 - m**2)
+    waves = [(weights, weights), (weights * x, weights * y)]  # r^m cos(m phi), r^m sin(m phi) without the z axis
+    for _ in range(degree - 1):
+        c, s = waves[-1]
+        waves.append((c * x - s * y, c * y + s * x))
+    legendre = _legendre(z, square, degree)
     result = []
     for n in range(degree + 1):
-        columns = [legendre[n, m] * wave[m] for m in range(n, 0, -1) for wave in (cosines, sines)]
-        result.append(torch.stack([*columns, legendre[n, 0]], dim=1))
+        columns = [legendre[n, m] * wave for m in range(n, 0, -1) for wave in waves[m]]
+        result.append(torch.stack([*columns, legendre[n, 0] * weights], dim=1))
     return result
+
+
+def _legendre(z: Tensor, square: Tensor, degree: int) -> dict[tuple[int, int], Tensor | float]:
+    """``r^(n-m)`` times the polynomial part of the Schmidt-normalised associated Legendre function (n, m)."""
+    found: dict[tuple[int, int], Tensor | float] = {}
+    for m in range(degree + 1):
+        start = math.prod((2 * k - 1) / (2 * k) for k in range(1, m + 1))
+        found[m, m] = math.sqrt(start if m == 0 else 2 * start)
+        for n in range(m + 1, degree + 1):
+            scale = 1 / math.sqrt(n**2 - m**2)
+            found[n, m] = ((2 * n - 1) * scale) * z * found[n - 1, m]
+            if n > m + 1:
+                found[n, m] = found[n, m] - (math.sqrt((n - 1) ** 2 - m**2) * scale) * square * found[n - 2, m]
+    return found
