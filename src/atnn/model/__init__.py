@@ -5,9 +5,11 @@ from atnn.model.files import load_model, save_model
 from atnn.model.inputs import Inputs, group_elements
 from atnn.model.model import Model
 from atnn.model.potential import ModelPotential, Potential
+from atnn.model.presets import PRESETS
 from atnn.model.registry import REPRESENTATIONS, TERMS, ModelSpecification
 
 __all__ = [
+    "PRESETS",
     "REPRESENTATIONS",
     "TERMS",
     "Inputs",

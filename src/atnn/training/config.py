@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from atnn.errors import SpecificationError
-from atnn.model import REPRESENTATIONS
+from atnn.model import PRESETS, REPRESENTATIONS
 from atnn.physics import ZBLSpecification
 from atnn.quantities import QUANTITIES
 from atnn.specification import Specification, parse, read_yaml
@@ -42,6 +42,9 @@ class DataConfig(Specification):
 class ModelConfig(Specification):
     """What to train; the elements come from the data, and those named here."""
 
+    preset: Literal["accurate", "fast"] | None = Field(
+        default=None, description="a recommended model, instead of representation and hidden"
+    )
     representation: dict[str, Any] = Field(default={"name": "reann"}, description="name, or name and sizes")
     outputs: tuple[Literal["energy", "dipole"], ...] = Field(
         default=("energy",), min_length=1, description="what is learned"
@@ -57,6 +60,19 @@ class ModelConfig(Specification):
         default=(64, 64), min_length=1, description="readout layer widths in a residual block"
     )
     blocks: int = Field(default=1, ge=1, le=8, description="residual blocks of the readouts")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_preset(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or values.get("preset") is None:
+            return values
+        if values["preset"] not in PRESETS:
+            raise ValueError(f"known presets: {', '.join(PRESETS)}")
+        chosen = PRESETS[values["preset"]]
+        both = sorted(set(chosen) & set(values))
+        if both:
+            raise ValueError(f"the preset {values['preset']} sets {', '.join(both)}: give one or the other")
+        return {name: value for name, value in values.items() if name != "preset"} | chosen
 
     @field_validator("representation", mode="before")
     @classmethod

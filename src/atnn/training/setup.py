@@ -129,7 +129,7 @@ def build_model(config: RunConfig, sets: Sets) -> tuple[Model, dict[str, float]]
     train, names = sets.train, list(config.training.weights)
     carried = _carried(train)
     numbers = {z for part in batches_of(train) for z in part.structures.numbers.unique().tolist()}
-    values = config.model.model_dump() | {"elements": sorted(numbers | set(config.model.elements))}
+    values = config.model.model_dump(exclude={"preset"}) | {"elements": sorted(numbers | set(config.model.elements))}
     specification = parse(ModelSpecification, values, where="model")
     energies = _references(config, train) if "energy" in specification.outputs and "energy" in carried else {}
     model = Model(specification, energies, seed=config.seed)

@@ -1,0 +1,18 @@
+"""Recommended models by name, chosen on validation data; docs/representations.md shows the comparison behind them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "accurate": {
+        "representation": {"name": "neat", "cutoff": 5.0, "channels": 32, "degree": 2, "rounds": 2, "order": 3},
+        "hidden": (16,),
+    },
+    "fast": {
+        "representation": {
+            "name": "reann", "cutoff": 5.0, "channels": 12, "rounds": 1, "densities": 60, "hidden": (32, 32),
+        },
+        "hidden": (32, 32),
+    },
+}  # fmt: skip
