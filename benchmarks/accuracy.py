@@ -18,6 +18,7 @@ from typing import Any
 
 import matplotlib
 import torch
+from timing import seconds
 
 import systems
 from atnn.data import read
@@ -30,7 +31,6 @@ from atnn.neighbors import neighbor_pairs
 from atnn.specification import parse
 from atnn.structures import Structures
 from atnn.training import RunConfig, evaluate, read_history, train
-from timing import seconds
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

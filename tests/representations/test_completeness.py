@@ -6,7 +6,6 @@ doi:10.1103/PhysRevLett.125.166001, constructed here anew.
 
 import numpy as np
 import pytest
-import torch
 from ase import Atoms
 
 from contracts.models import evaluate, features, small_model

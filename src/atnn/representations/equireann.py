@@ -77,13 +77,18 @@ class EquiREANN(nn.Module):
         envelope = cosine_squared(edges.lengths, self.cutoff) * scale
         coefficients = self.coefficients().index_select(0, elements.row)
         sums = passed = self._sums(angular, radial, coefficients, edges)
-        for density, update in zip(self.densities, self.updates, strict=False):
-            coefficients = coefficients + update(density.summed(sums), elements)
+        for t, update in enumerate(self.updates):
+            coefficients = coefficients + update(self._density(t, sums), elements)
             message = spread(envelope, (coefficients[:, None] * passed).flatten(1), edges).reshape(passed.shape)
             sums = self._sums(angular, radial, coefficients, edges) + message
             passed = passed + sums
-        invariants = self.densities[-1].summed(sums)[:, None]
+        invariants = self._density(-1, sums)[:, None]
         return Features((invariants, sums[:, 1:4]) if self.specification.degree else (invariants,))
+
+    def _density(self, t: int, sums):
+        density = self.densities[t]
+        assert isinstance(density, Density)
+        return density.summed(sums)
 
     def _sums(self, angular, radial, coefficients, edges: Edges):
         weights = gather_neighbors(coefficients, edges.j, edges.reverse, edges.offsets)

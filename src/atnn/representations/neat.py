@@ -102,15 +102,9 @@ class Round(nn.Module):
             for count in (spec.order - 1, spec.order - 1, spec.order)
         )
         self.products = nn.ModuleList(Product(species, *sizes) for _ in range(spec.order - 1))
-        self.scalars, self.passed, self.kept = (
-            (None, None, None)
-            if first
-            else (
-                nn.Linear(spec.channels, spec.channels, bias=False),
-                Mixing(*sizes),
-                ElementScale(species, *sizes),
-            )
-        )
+        self.scalars = None if first else nn.Linear(spec.channels, spec.channels, bias=False)
+        self.passed = None if first else Mixing(*sizes)
+        self.kept = None if first else ElementScale(species, *sizes)
 
     def forward(self, angular, radial, envelope, sources, nodes, edges: Edges, elements: Elements):
         """New tensors of the atoms."""
@@ -126,7 +120,7 @@ class Round(nn.Module):
 
     def _sums(self, angular, weights, sources, nodes, edges: Edges):
         columns = [self.channels] * self.degrees
-        if self.passed is None:
+        if self.passed is None or self.scalars is None:
             scalars = gather_neighbors(sources, edges.j, edges.reverse, edges.offsets)
             return summed(angular, [w * scalars for w in weights.split(columns, dim=1)], edges)
         scalars = gather_neighbors(self.scalars(sources), edges.j, edges.reverse, edges.offsets)

@@ -9,9 +9,12 @@ import torch
 
 from atnn.so3.harmonics import spherical_harmonics
 
+Path = tuple[int, int, int]
+Term = tuple[int, int, int, int, float]
+
 
 @cache
-def couplings(degree: int) -> tuple[tuple[tuple[int, int, int], ...], tuple[tuple[int, int, int, int, float], ...]]:
+def couplings(degree: int) -> tuple[tuple[Path, ...], tuple[Term, ...]]:
     """All products l1 x l2 -> l of tensors up to a degree that keep the parity of the harmonics (l1 + l2 + l even).
 
     Coefficients are the integrals of three spherical harmonics, which are proportional to the Clebsch-Gordan
@@ -23,7 +26,8 @@ def couplings(degree: int) -> tuple[tuple[tuple[int, int, int], ...], tuple[tupl
     """
     points, weights = _quadrature(3 * degree)
     harmonics = [y.numpy() for y in spherical_harmonics(torch.from_numpy(points), degree)]
-    paths, terms = [], []
+    paths: list[Path] = []
+    terms: list[Term] = []
     for l1, l2, l3 in np.ndindex(degree + 1, degree + 1, degree + 1):
         if (l1 + l2 + l3) % 2 or not abs(l1 - l2) <= l3 <= l1 + l2:
             continue
