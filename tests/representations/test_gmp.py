@@ -23,7 +23,7 @@ from atnn.kernels.gaussians import weighted_sums
 from atnn.model import ModelSpecification
 from atnn.representations import GMP, GMPSpecification
 from atnn.representations.gmp import DENSITIES, ROUNDING, densities, probed, typical
-from atnn.so3.solid import solid_harmonics
+from atnn.so3 import solid_harmonics
 from atnn.specification import parse
 from contracts.models import features, small_model
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from atnn.errors import SpecificationError
 from atnn.functions import Species, polynomial
 from atnn.kernels import gaussian_sums, moments
-from atnn.so3.solid import solid_harmonics
+from atnn.so3 import solid_harmonics
 from atnn.specification import Specification
 from atnn.structures import Edges, Elements, Features, Structures
 

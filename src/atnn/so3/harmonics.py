@@ -1,4 +1,4 @@
-"""Real spherical harmonics as polynomials of unit vectors."""
+"""Real solid and spherical harmonics as polynomials of the vector."""
 
 from __future__ import annotations
 
@@ -9,22 +9,53 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def spherical_harmonics(unit: Float[Tensor, "pairs 3"], degree: int) -> tuple[Float[Tensor, "pairs m"], ...]:
-    """Real spherical harmonics of degree 0 to ``degree`` (at most 3), each with ``sum_m Y_lm^2 = 2 l + 1``.
+def solid_harmonics(
+    vectors: Float[Tensor, "pairs 3"], weights: Float[Tensor, " pairs"], degree: int
+) -> list[Float[Tensor, "pairs m"]]:
+    """Real solid harmonics of degree 0 to ``degree`` with Racah's normalisation, a tensor [pairs, 2 l + 1] each.
 
-    Components are ordered m = -l ... l, except that those of degree 1 are x, y, z.
+        w S_lm(r) = w sqrt(4 pi / (2 l + 1)) r^l Y_lm(r / |r|),   sum_m S_lm(r) S_lm(r') = |r|^l |r'|^l P_l(cos)
+
+    In each degree cosine and sine of ``m phi`` alternate from m = l down, and m = 0 comes last: x, y, z for l = 1.
+    The parts that depend on z follow the recursion of the associated Legendre functions, normalised after Schmidt.
+
+    Args:
+        vectors: The vectors r.
+        weights: Factor w of all harmonics of a pair.
+        degree: Largest l.
     """
-    x, y, z = unit.unbind(1)
-    result = [torch.ones_like(x)[:, None]]
-    if degree >= 1:
-        result.append(math.sqrt(3.0) * unit)
-    if degree >= 2:
-        a, b = math.sqrt(15.0), math.sqrt(5.0) / 2
-        xx, yy, zz = x * x, y * y, z * z
-        result.append(torch.stack([a * x * y, a * y * z, b * (3 * zz - 1), a * x * z, a / 2 * (xx - yy)], dim=1))
-    if degree >= 3:
-        c, d, e, f = math.sqrt(35.0 / 8), math.sqrt(105.0), math.sqrt(21.0 / 8), math.sqrt(7.0) / 2
-        parts = [c * y * (3 * xx - yy), d * x * y * z, e * y * (5 * zz - 1), f * z * (5 * zz - 3)]
-        parts += [e * x * (5 * zz - 1), d / 2 * z * (xx - yy), c * x * (xx - 3 * yy)]
-        result.append(torch.stack(parts, dim=1))
-    return tuple(result)
+    x, y, z = vectors.unbind(1)
+    square = x * x + y * y + z * z
+    waves = [(weights, weights), (weights * x, weights * y)]  # r^m cos(m phi), r^m sin(m phi) without the z axis
+    for _ in range(degree - 1):
+        c, s = waves[-1]
+        waves.append((c * x - s * y, c * y + s * x))
+    legendre = _legendre(z, square, degree)
+    result = []
+    for n in range(degree + 1):
+        columns = [legendre[n, m] * wave for m in range(n, 0, -1) for wave in waves[m]]
+        result.append(torch.stack([*columns, legendre[n, 0] * weights], dim=1))
+    return result
+
+
+def spherical_harmonics(unit: Float[Tensor, "pairs 3"], degree: int) -> tuple[Float[Tensor, "pairs m"], ...]:
+    """Real spherical harmonics of degree 0 to ``degree``, each with ``sum_m Y_lm^2 = 2 l + 1``.
+
+    Components are ordered as in :func:`solid_harmonics`.
+    """
+    solid = solid_harmonics(unit, torch.ones_like(unit[:, 0]), degree)
+    return tuple(math.sqrt(2 * d + 1) * part for d, part in enumerate(solid))
+
+
+def _legendre(z: Tensor, square: Tensor, degree: int) -> dict[tuple[int, int], Tensor | float]:
+    """``r^(n-m)`` times the polynomial part of the Schmidt-normalised associated Legendre function (n, m)."""
+    found: dict[tuple[int, int], Tensor | float] = {}
+    for m in range(degree + 1):
+        start = math.prod((2 * k - 1) / (2 * k) for k in range(1, m + 1))
+        found[m, m] = math.sqrt(start if m == 0 else 2 * start)
+        for n in range(m + 1, degree + 1):
+            scale = 1 / math.sqrt(n**2 - m**2)
+            found[n, m] = ((2 * n - 1) * scale) * z * found[n - 1, m]
+            if n > m + 1:
+                found[n, m] = found[n, m] - (math.sqrt((n - 1) ** 2 - m**2) * scale) * square * found[n - 2, m]
+    return found
