@@ -2,9 +2,9 @@
 
     OMP_NUM_THREADS=1 python benchmarks/accuracy.py --minutes 2 [--seeds 1] [--sets 3bpa water] [--models neat reann]
 
-Each training gets the same time on one core, compilation not counted: a few epochs measure the pace, from which the
-number of epochs and with it the schedule follows. Everything is kept under --output, so a second call goes on where
-the first was stopped, and with everything finished it only writes the table and the picture. The data are those
+Each training gets the same processor time for its steps: a few of them are measured, from which the number of epochs
+and with it the schedule follows. A second call goes on where the first was stopped; finished trainings are kept in
+benchmarks/accuracy.json, and with all of them there only the table and the picture are written. The data are those
 under ATNN_DATA; they are parts of the published sets, so published errors compare in kind only.
 """
 
@@ -13,6 +13,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import statistics
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +26,16 @@ import systems
 from atnn.data import read
 from atnn.errors import AtnnError
 from atnn.files import write_atomically
-from atnn.model import Model, load_model
+from atnn.model import Model, ModelSpecification
 from atnn.model.compiled import CompiledModel
 from atnn.model.presets import PRESETS
 from atnn.neighbors import neighbor_pairs
 from atnn.specification import parse
 from atnn.structures import Structures
-from atnn.training import RunConfig, evaluate, read_history, train
+from atnn.training import ModelConfig, RunConfig, evaluate, train
+from atnn.training.plan import Plan
+from atnn.training.setup import build_model, open_sets
+from atnn.training.step import Batch, Step, make_batch
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -71,7 +76,8 @@ SETS: dict[str, dict[str, Any]] = {
     "lips": {"train": "lips/frames.xyz.gz", "validation": 10, "test": 30, "batch_size": 1, "tests": {}},
     "co2_ni100": {"train": "co2_ni100/frames.xyz.gz", "validation": 40, "test": 150, "batch_size": 4, "tests": {}},
 }  # fmt: skip
-PACE_EPOCHS = 4
+RESULTS = Path(__file__).with_name("accuracy.json")
+STEPS = 10  # whose time is measured
 
 
 def configuration(data: str, model: str, seed: int, output: Path, epochs: int) -> RunConfig:
@@ -97,45 +103,76 @@ def configuration(data: str, model: str, seed: int, output: Path, epochs: int) -
     return parse(RunConfig, values, where="benchmarks/accuracy.py")
 
 
-def epochs_in(minutes: float, data: str, model: str, folder: Path) -> int:
-    """Number of epochs that fill the time, from the pace of the first few; measured once and kept."""
+def seconds_per_epoch(data: str, model: str, folder: Path) -> float:
+    """Processor time of the steps of an epoch; measured once and kept, so that a busy machine changes nothing."""
     path = folder / "pace.json"
     if not path.exists():
-        train(configuration(data, model, 0, folder / "pace", PACE_EPOCHS))
-        times = [row["seconds"] for row in read_history(folder / "pace")]
-        # The first epoch compiles.
-        write_atomically(path, json.dumps({"seconds_per_epoch": (times[-1] - times[0]) / (len(times) - 1)}))
-    return max(2, math.floor(60 * minutes / json.loads(path.read_text())["seconds_per_epoch"]))
+        folder.mkdir(parents=True, exist_ok=True)
+        config = configuration(data, model, 0, folder, 1)
+        sets = open_sets(config, folder, resumed=False)
+        network, spreads = build_model(config, sets)
+        names = list(config.training.weights)
+        step = Step(network, names, [spreads[name] for name in names], config.training.loss, True)
+        plan = Plan(config.training, sets.train, config.seed)(0)
+        batches = [make_batch(network, sets.train[chosen], names) for chosen in plan[:STEPS]]
+        times = [processor_time(step, batch) for batch in batches]
+        # The first two trace and compile.
+        write_atomically(path, json.dumps(statistics.median(times[2:]) * len(plan)))
+    return json.loads(path.read_text())
+
+
+def processor_time(step: Step, batch: Batch) -> float:
+    """Seconds of one step, the smaller of two."""
+    factors = torch.ones(len(step.names)) / batch.counts.clamp(min=1)
+    times = []
+    for _ in range(2):
+        start = time.process_time()
+        step(batch, factors.to(torch.float32))
+        times.append(time.process_time() - start)
+    return min(times)
 
 
 def result(data: str, model: str, seed: int, minutes: float, output: Path) -> dict[str, Any]:
-    """Errors, cost and learning curve of one training, from the folder if it is finished."""
-    folder = output / data / model
-    path = folder / f"{minutes:g}-minutes-seed-{seed}" / "result.json"
-    if not path.exists():
-        epochs = epochs_in(minutes, data, model, folder)
-        run = train(configuration(data, model, seed, path.parent, epochs))
-        errors = {name: evaluate(run.model, read(systems.data(*file.split("/")))) for name, file in
-                  SETS[data]["tests"].items()} or {"test": run.errors["test"]}  # fmt: skip
-        curve = [(row["seconds"], row["validation_forces"]) for row in run.history]
-        found = {
-            "errors": {name: {q: 1e3 * e[q].rmse for q in ("energy", "forces")} for name, e in errors.items()},
-            "epochs": epochs,
-            "curve": [(t - curve[0][0], f) for t, f in curve],
-        }
-        write_atomically(path, json.dumps(found))
-    return json.loads(path.read_text())
+    """Errors and learning curve of one training, from the kept results if it is there."""
+    key = f"{data}, {model}, {minutes:g} minutes, seed {seed}"
+    if key not in kept():
+        folder = output / data / model
+        pace = seconds_per_epoch(data, model, folder)
+        epochs = max(2, math.floor(60 * minutes / pace))
+        run = train(configuration(data, model, seed, folder / f"{minutes:g}-minutes-seed-{seed}", epochs))
+        tests = SETS[data]["tests"].items()
+        errors = {name: evaluate(run.model, read(systems.data(*file.split("/")))) for name, file in tests}
+        errors = errors or {"test": run.errors["test"]}
+        keep(
+            key,
+            {
+                "errors": {name: {q: 1e3 * e[q].rmse for q in ("energy", "forces")} for name, e in errors.items()},
+                "epochs": epochs,
+                "curve": [(row["epoch"] * pace, row["validation_forces"]) for row in run.history],
+            },
+        )
+    return kept()[key]
 
 
-def cost(model: str, output: Path) -> dict[str, float]:
-    """Compiled energy and forces, microseconds per atom, on 64 waters and on a molecule of 27 atoms."""
-    path = output / f"cost-{model}.json"
-    if not path.exists():
-        weights = load_model(next((output / "3bpa" / model).glob("*-minutes-*/model.atnn")))
-        graph = CompiledModel(weights)
-        found = {name: time_per_atom(weights, graph, name) for name in ("water192", "mol27")}
-        write_atomically(path, json.dumps(found | {"parameters": sum(p.numel() for p in weights.parameters())}))
-    return json.loads(path.read_text())
+def kept() -> dict[str, Any]:
+    """Results of earlier calls, on whatever machine."""
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+
+
+def keep(key: str, value: dict[str, Any]) -> None:
+    """Add a result."""
+    write_atomically(RESULTS, json.dumps(kept() | {key: value}, indent=1))
+
+
+def cost(model: str) -> dict[str, float]:
+    """Compiled energy and forces, microseconds per atom, on 64 waters; weights do not matter."""
+    key = f"cost, {model}"
+    if key not in kept():
+        values = parse(ModelConfig, MODELS[model], where=model).model_dump(exclude={"preset"})
+        network = Model(parse(ModelSpecification, values | {"elements": (1, 6, 7, 8)}, where=model)).float()
+        graph, parameters = CompiledModel(network), sum(p.numel() for p in network.parameters())
+        keep(key, {"water192": time_per_atom(network, graph, "water192"), "parameters": parameters})
+    return kept()[key]
 
 
 def time_per_atom(model: Model, graph: CompiledModel, name: str) -> float:
@@ -203,7 +240,7 @@ def main() -> None:
             runs = [result(data, model, k, arguments.minutes, arguments.output) for k in range(arguments.seeds)]
             results[data][model] = runs
             print(data, model, runs[0]["epochs"], "epochs", runs[0]["errors"], flush=True)
-    costs = {model: cost(model, arguments.output) for model in arguments.models}
+    costs = {model: cost(model) for model in arguments.models}
     print("\n" + table(results, costs, arguments.seeds))
     picture(results, costs, systems.ROOT / "docs" / "images" / "accuracy.png")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 PRESETS: dict[str, dict[str, Any]] = {
     "accurate": {
-        "representation": {"name": "neat", "cutoff": 5.0, "channels": 32, "degree": 2, "rounds": 2, "order": 3},
+        "representation": {"name": "neat", "cutoff": 5.0, "channels": 64, "hidden": (64,)},
         "hidden": (16,),
     },
     "fast": {

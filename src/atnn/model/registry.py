@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from ase.data import chemical_symbols
 from pydantic import Field, field_validator, model_validator
 
+from atnn.functions.species import HEAVIEST
 from atnn.physics import ZBL, ZBLSpecification
 from atnn.readouts import DipoleReadout, EnergyReadout
 from atnn.representations import (
@@ -74,6 +75,8 @@ class ModelSpecification(Specification):
     def _parts_fit(self) -> ModelSpecification:
         if "dipole" in self.outputs and self.representation.degree < 1:
             raise ValueError("a dipole needs a representation of degree 1 or more")
+        if self.networks == "shared" and max(self.elements) > HEAVIEST:
+            raise ValueError(f"networks: shared knows elements up to Z = {HEAVIEST}; give networks: element")
         if self.terms and "energy" not in self.outputs:
             raise ValueError("terms are energies: outputs must contain energy")
         return self
