@@ -32,7 +32,10 @@ def test_messages_and_overlaps_equal_their_definition(degree, channels, dtype):
     torch.testing.assert_close(messages(weights, x, EDGES), expected, **tolerance)
     products = x[CENTERS] * y[NEIGHBORS]
     expected = torch.stack([products[:, DEGREE[:size] == d].sum(1) for d in range(degree + 1)], dim=1)
-    torch.testing.assert_close(overlaps(x, y, EDGES), expected, **tolerance)
+    torch.testing.assert_close(overlaps(x, y, EDGES, degree + 1), expected, **tolerance)
+    torch.testing.assert_close(overlaps(x, y, EDGES, 1), expected.sum(1, keepdim=True), **tolerance)
+    alike = weights[:, :1].expand(-1, degree + 1, -1)
+    torch.testing.assert_close(messages(weights[:, :1], x, EDGES), messages(alike, x, EDGES), **tolerance)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
@@ -61,7 +64,7 @@ def test_every_order_of_differentiation_is_right():
     scalar, path = random(8, seed=3).requires_grad_(), random(4, 4, 2, seed=4).requires_grad_()
 
     def form(w, x, y):
-        return messages(w, x, EDGES), overlaps(x, y, EDGES)
+        return messages(w, x, EDGES), overlaps(x, y, EDGES, 2), messages(w[:, :1], y, EDGES), overlaps(x, y, EDGES, 1)
 
     def sparse(s, x, y):
         return spread(s, x[:, 0], EDGES), pair_products(x[:, 0], y[:, 0], EDGES)

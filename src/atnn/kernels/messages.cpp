@@ -12,14 +12,17 @@ namespace {
 using at::Tensor;
 using namespace atnn;
 
-// Degree of each of the (L + 1)^2 components.
+// Degree of each of the (L + 1)^2 components, and the weight that a component has: of its degree, or the only one.
 constexpr int degree_of(int m) { return m < 1 ? 0 : m < 4 ? 1 : m < 9 ? 2 : 3; }
+template <int D>
+constexpr int weight_of(int m) {
+  return D == 1 ? 0 : degree_of(m);
+}
 
-template <typename T, int M, int KB>
+template <typename T, int M, int D, int KB>
 inline void messages_block(const T* weights, const T* nodes, const int64_t* j, const int64_t* place, T* out,
                            int64_t begin, int64_t end, int64_t channels, int64_t k) {
   typedef typename Vec<T, KB>::type V;
-  constexpr int D = degree_of(M - 1) + 1;
   V acc[M] = {};
   for (int64_t e = begin; e < end; ++e) {
     const T* w = weights + (place ? place[e] : e) * D * channels + k;
@@ -27,28 +30,27 @@ inline void messages_block(const T* weights, const T* nodes, const int64_t* j, c
     V weight[D];
     for (int l = 0; l < D; ++l) weight[l] = load<V>(w + l * channels);
 #pragma GCC unroll 16
-    for (int m = 0; m < M; ++m) acc[m] += weight[degree_of(m)] * load<V>(x + m * channels);
+    for (int m = 0; m < M; ++m) acc[m] += weight[weight_of<D>(m)] * load<V>(x + m * channels);
   }
   for (int m = 0; m < M; ++m) store(out + m * channels + k, acc[m]);
 }
 
-template <typename T, int M, int KB>
+template <typename T, int M, int D, int KB>
 inline void overlaps_block(const T* held, const T* nodes, const int64_t* j, T* out, int64_t begin, int64_t end,
                            int64_t channels, int64_t k) {
   typedef typename Vec<T, KB>::type V;
-  constexpr int D = degree_of(M - 1) + 1;
   V x[M];
   for (int m = 0; m < M; ++m) x[m] = load<V>(held + m * channels + k);
   for (int64_t e = begin; e < end; ++e) {
     const T* y = nodes + j[e] * M * channels + k;
     V acc[D] = {};
 #pragma GCC unroll 16
-    for (int m = 0; m < M; ++m) acc[degree_of(m)] += x[m] * load<V>(y + m * channels);
+    for (int m = 0; m < M; ++m) acc[weight_of<D>(m)] += x[m] * load<V>(y + m * channels);
     for (int l = 0; l < D; ++l) store(out + (e * D + l) * channels + k, acc[l]);
   }
 }
 
-template <typename T, int M>
+template <typename T, int M, int D>
 void sum_messages(const Tensor& weights, const Tensor& nodes, const Tensor& j, const Tensor& reverse,
                   const Tensor& offsets, bool mirrored, Tensor& out) {
   const int64_t atoms = offsets.numel() - 1, channels = nodes.size(2);
@@ -59,12 +61,12 @@ void sum_messages(const Tensor& weights, const Tensor& nodes, const Tensor& j, c
   at::parallel_for(0, atoms, grain(atoms, M * channels), [&](int64_t from, int64_t until) {
     for (int64_t n = from; n < until; ++n)
       for_blocks(channels, [&]<int KB>(int64_t k) {
-        messages_block<T, M, KB>(w, x, to, place, o + n * M * channels, first[n], first[n + 1], channels, k);
+        messages_block<T, M, D, KB>(w, x, to, place, o + n * M * channels, first[n], first[n + 1], channels, k);
       });
   });
 }
 
-template <typename T, int M>
+template <typename T, int M, int D>
 void pair_overlaps(const Tensor& x, const Tensor& y, const Tensor& j, const Tensor& offsets, Tensor& out) {
   const int64_t atoms = offsets.numel() - 1, channels = x.size(2);
   const T *xp = x.const_data_ptr<T>(), *yp = y.const_data_ptr<T>();
@@ -73,19 +75,19 @@ void pair_overlaps(const Tensor& x, const Tensor& y, const Tensor& j, const Tens
   at::parallel_for(0, atoms, grain(atoms, M * channels), [&](int64_t from, int64_t until) {
     for (int64_t n = from; n < until; ++n)
       for_blocks(channels, [&]<int KB>(int64_t k) {
-        overlaps_block<T, M, KB>(xp + n * M * channels, yp, to, o, first[n], first[n + 1], channels, k);
+        overlaps_block<T, M, D, KB>(xp + n * M * channels, yp, to, o, first[n], first[n + 1], channels, k);
       });
   });
 }
 
-// Calls body.template operator()<M>() for the number of components M.
+// Calls body.template operator()<M, D>() for M components with one weight, or with one for each of their degrees.
 template <typename Body>
-void for_components(int64_t m, const Body& body) {
+void for_components(int64_t m, int64_t weights, const Body& body) {
   switch (m) {
-    case 1: return body.template operator()<1>();
-    case 4: return body.template operator()<4>();
-    case 9: return body.template operator()<9>();
-    case 16: return body.template operator()<16>();
+    case 1: return body.template operator()<1, 1>();
+    case 4: return weights == 1 ? body.template operator()<4, 1>() : body.template operator()<4, 2>();
+    case 9: return weights == 1 ? body.template operator()<9, 1>() : body.template operator()<9, 3>();
+    case 16: return weights == 1 ? body.template operator()<16, 1>() : body.template operator()<16, 4>();
     default: TORCH_CHECK(false, "atnn: no kernel for ", m, " spherical components");
   }
 }
@@ -95,17 +97,20 @@ Tensor messages(const Tensor& weights, const Tensor& nodes, const Tensor& j, con
   auto w = weights.contiguous(), x = nodes.contiguous();
   auto out = at::empty({offsets.numel() - 1, x.size(1), x.size(2)}, x.options());
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "atnn_messages", [&] {
-    for_components(x.size(1), [&]<int M>() { sum_messages<scalar_t, M>(w, x, j, reverse, offsets, mirrored, out); });
+    for_components(x.size(1), w.size(1), [&]<int M, int D>() {
+      sum_messages<scalar_t, M, D>(w, x, j, reverse, offsets, mirrored, out);
+    });
   });
   return out;
 }
 
-Tensor overlaps(const Tensor& centers, const Tensor& neighbors, const Tensor& j, const Tensor& offsets) {
+Tensor overlaps(const Tensor& centers, const Tensor& neighbors, const Tensor& j, const Tensor& offsets,
+                int64_t degrees) {
   auto x = centers.contiguous(), y = neighbors.contiguous();
-  const int64_t degrees = degree_of(x.size(1) - 1) + 1;
   auto out = at::empty({j.size(0), degrees, x.size(2)}, x.options());
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "atnn_overlaps", [&] {
-    for_components(x.size(1), [&]<int M>() { pair_overlaps<scalar_t, M>(x, y, j, offsets, out); });
+    for_components(x.size(1), degrees,
+                   [&]<int M, int D>() { pair_overlaps<scalar_t, M, D>(x, y, j, offsets, out); });
   });
   return out;
 }

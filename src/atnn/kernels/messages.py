@@ -21,7 +21,9 @@ torch.library.define(
     "atnn::messages",
     "(Tensor weights, Tensor nodes, Tensor j, Tensor reverse, Tensor offsets, bool mirrored) -> Tensor",
 )
-torch.library.define("atnn::overlaps", "(Tensor centers, Tensor neighbors, Tensor j, Tensor offsets) -> Tensor")
+torch.library.define(
+    "atnn::overlaps", "(Tensor centers, Tensor neighbors, Tensor j, Tensor offsets, int degrees) -> Tensor"
+)
 
 
 torch.library.define(
@@ -47,22 +49,25 @@ def _(weights, nodes, j, reverse, offsets, mirrored):
 
 
 @torch.library.register_fake("atnn::overlaps")
-def _(centers, neighbors, j, offsets):
-    return centers.new_empty((j.shape[0], math.isqrt(centers.shape[1]), centers.shape[2]))
+def _(centers, neighbors, j, offsets, degrees):
+    return centers.new_empty((j.shape[0], degrees, centers.shape[2]))
 
 
 def messages(
     weights: Float[Tensor, "pairs degrees k"], nodes: Float[Tensor, "atoms m k"], edges: Edges
 ) -> Float[Tensor, "atoms m k"]:
-    """``out[a, m, k] = sum_{e: i(e) = a} weights[e, l(m), k] nodes[j(e), m, k]``, m = 0 ... (L + 1)^2 - 1."""
+    """``out[a, m, k] = sum_{e: i(e) = a} weights[e, l(m), k] nodes[j(e), m, k]``, m = 0 ... (L + 1)^2 - 1.
+
+    Weights of a single degree serve all components alike.
+    """
     return _Messages.apply(weights, nodes, edges.i, edges.j, edges.reverse, edges.offsets, False)
 
 
 def overlaps(
-    centers: Float[Tensor, "atoms m k"], neighbors: Float[Tensor, "atoms m k"], edges: Edges
+    centers: Float[Tensor, "atoms m k"], neighbors: Float[Tensor, "atoms m k"], edges: Edges, degrees: int
 ) -> Float[Tensor, "pairs degrees k"]:
-    """``out[e, l, k] = sum_{m in l} centers[i(e), m, k] neighbors[j(e), m, k]``."""
-    return _Overlaps.apply(centers, neighbors, edges.i, edges.j, edges.reverse, edges.offsets)
+    """``out[e, l, k] = sum_{m in l} centers[i(e), m, k] neighbors[j(e), m, k]``; with one degree, the sum of all."""
+    return _Overlaps.apply(centers, neighbors, edges.i, edges.j, edges.reverse, edges.offsets, degrees)
 
 
 def spread(weights: Float[Tensor, " pairs"], nodes: Float[Tensor, "atoms k"], edges: Edges) -> Float[Tensor, "atoms k"]:
@@ -77,8 +82,8 @@ def pair_products(
     return _PairProducts.apply(centers, neighbors, edges.i, edges.j, edges.reverse, edges.offsets)
 
 
-def _degrees(components: int) -> list[int]:
-    return [math.isqrt(m) for m in range(components)]
+def _degrees(components: int, degrees: int) -> list[int]:
+    return [math.isqrt(m) if degrees > 1 else 0 for m in range(components)]
 
 
 class _Messages(torch.autograd.Function):
@@ -91,7 +96,7 @@ class _Messages(torch.autograd.Function):
         if fused(nodes):
             return torch.ops.atnn.messages(weights, nodes, j, reverse, offsets, mirrored)
         placed = weights.index_select(0, reverse) if mirrored else weights
-        parts = placed[:, _degrees(nodes.shape[1])] * nodes.index_select(0, j)
+        parts = placed[:, _degrees(nodes.shape[1], weights.shape[1])] * nodes.index_select(0, j)
         return nodes.new_zeros((offsets.shape[0] - 1, *nodes.shape[1:])).index_add(0, i, parts)
 
     @staticmethod
@@ -99,27 +104,27 @@ class _Messages(torch.autograd.Function):
         weights, nodes, i, j, reverse, offsets = ctx.saved_tensors
         pairs = (i, j, reverse, offsets)
         x, y = (nodes, gradient) if ctx.mirrored else (gradient, nodes)
-        by_weights = _Overlaps.apply(x, y, *pairs) if ctx.needs_input_grad[0] else None
+        by_weights = _Overlaps.apply(x, y, *pairs, weights.shape[1]) if ctx.needs_input_grad[0] else None
         by_nodes = _Messages.apply(weights, gradient, *pairs, not ctx.mirrored) if ctx.needs_input_grad[1] else None
         return by_weights, by_nodes, None, None, None, None, None
 
 
 class _Overlaps(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, centers, neighbors, i, j, reverse, offsets):
+    def forward(ctx, centers, neighbors, i, j, reverse, offsets, degrees):
         ctx.save_for_backward(centers, neighbors, i, j, reverse, offsets)
         if fused(centers):
-            return torch.ops.atnn.overlaps(centers, neighbors, j, offsets)
+            return torch.ops.atnn.overlaps(centers, neighbors, j, offsets, degrees)
         products = centers.index_select(0, i) * neighbors.index_select(0, j)
-        degrees = math.isqrt(centers.shape[1])
-        return torch.stack([products[:, d * d : (d + 1) ** 2].sum(1) for d in range(degrees)], dim=1)
+        parts = [products] if degrees == 1 else [products[:, d * d : (d + 1) ** 2] for d in range(degrees)]
+        return torch.stack([part.sum(1) for part in parts], dim=1)
 
     @staticmethod
     def backward(ctx, gradient):
         centers, neighbors, *pairs = ctx.saved_tensors
         by_centers = _Messages.apply(gradient, neighbors, *pairs, False) if ctx.needs_input_grad[0] else None
         by_neighbors = _Messages.apply(gradient, centers, *pairs, True) if ctx.needs_input_grad[1] else None
-        return by_centers, by_neighbors, None, None, None, None
+        return by_centers, by_neighbors, None, None, None, None, None
 
 
 class _Spread(torch.autograd.Function):

@@ -80,3 +80,21 @@ class PairNetwork(nn.Module):
         for weight, bias in zip(self.weights, self.biases, strict=False):
             x = GAIN * silu(torch.addmm(bias, x, weight))
         return x @ self.weights[-1]
+
+
+class PairUnits(nn.Module):
+    """One hidden layer of functions of a pair, ``silu(x W + b)``.
+
+    Args:
+        inputs: Number of scalars.
+        units: Number of results.
+    """
+
+    def __init__(self, inputs: int, units: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(inputs, units) / math.sqrt(inputs))
+        self.bias = nn.Parameter(torch.zeros(units))
+
+    def forward(self, x: Float[Tensor, "pairs inputs"]) -> Float[Tensor, "pairs units"]:
+        """Values for every pair."""
+        return GAIN * silu(torch.addmm(self.bias, x, self.weight))

@@ -21,15 +21,17 @@ class Mixing(nn.Module):
     """Linear map of the channels, one matrix per degree.
 
     Args:
-        channels: Channels.
+        channels: Channels of the result.
         degree: Largest degree.
+        inputs: Channels that are mixed; none for as many.
     """
 
-    def __init__(self, channels: int, degree: int):
+    def __init__(self, channels: int, degree: int, inputs: int | None = None):
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(degree + 1, channels, channels) / math.sqrt(channels))
+        inputs = inputs or channels
+        self.weight = nn.Parameter(torch.randn(degree + 1, inputs, channels) / math.sqrt(inputs))
 
-    def forward(self, nodes: Nodes) -> Nodes:
+    def forward(self, nodes: Float[Tensor, "atoms m inputs"]) -> Nodes:
         """Mixed channels."""
         parts = by_degree(nodes, len(self.weight) - 1)
         return torch.cat([part @ weight for part, weight in zip(parts, self.weight, strict=True)], dim=1)
