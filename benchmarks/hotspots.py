@@ -25,8 +25,8 @@ def main() -> None:
     wanted, system = (*sys.argv[1:], "reann", "water192")[:2]
     torch.set_num_threads(1)
     torch._inductor.config.cpp.enable_kernel_profile = True
-    specification = next(s for s in OURS.values() if s["name"] == wanted)
-    model = Model(ModelSpecification(elements=(1, 6, 7, 8, 29), representation=specification)).float().eval()
+    specification = next(s for s in OURS.values() if s["representation"]["name"] == wanted)
+    model = Model(ModelSpecification(elements=(1, 6, 7, 8, 29), **specification)).float().eval()
     structures = Structures.from_ase(systems.systems()[system]).to(dtype=torch.float32)
     inputs, graph = model.prepare(structures, neighbor_pairs(structures, model.cutoff)), CompiledModel(model)
     for _ in range(5):

@@ -1,4 +1,4 @@
-"""Speed of EANN and REANN on one core, float32, energy and forces; with --peers NEP and MACE in the same run.
+"""Speed of every representation on one core, float32, energy and forces; with --peers NEP and MACE in the same run.
 
     OMP_NUM_THREADS=1 taskset -c 0 python benchmarks/speed.py [--peers]
 
@@ -11,6 +11,7 @@ import argparse
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import torch
 from timing import Moves, seconds
@@ -19,12 +20,22 @@ import systems
 from atnn.interfaces.ase import Calculator
 from atnn.model import Model, ModelPotential, ModelSpecification
 from atnn.model.compiled import CompiledModel
+from atnn.model.presets import PRESETS
 from atnn.neighbors import neighbor_pairs
 from atnn.structures import Structures
 
-OURS = {
-    "EANN 6 A": {"name": "eann", "cutoff": 6.0, "channels": 16, "degree": 2},
-    "REANN T=3, 5 A": {"name": "reann", "cutoff": 5.0, "channels": 8, "degree": 2, "rounds": 3},
+OURS: dict[str, dict[str, Any]] = {
+    "ACSF 5 A": {"representation": {"name": "acsf", "cutoff": 5.0}},
+    "GMP 5 A": {"representation": {"name": "gmp", "cutoff": 5.0}},
+    "EANN 5 A": {"representation": {"name": "eann", "cutoff": 5.0}},
+    "EANN 6 A": {"representation": {"name": "eann", "cutoff": 6.0}},
+    "REANN T=3, 5 A": {"representation": {"name": "reann", "cutoff": 5.0}},
+    "EquiREANN T=3, 5 A": {"representation": {"name": "equireann", "cutoff": 5.0}},
+    "NEMP K=16, 2 rounds, 5 A": {
+        "representation": {"name": "nemp", "cutoff": 5.0, "radial": 8, "rounds": 2, "hidden": (32,)}
+    },
+    "preset fast": PRESETS["fast"],
+    "preset accurate": PRESETS["accurate"],
 }
 OUTPUTS = ("energy", "forces")
 PEERS = {"NEP4 5/4 A": "nep.py", "MACE 32x0e, 5 A": "mace_lite.py"}
@@ -33,7 +44,7 @@ PEERS = {"NEP4 5/4 A": "nep.py", "MACE 32x0e, 5 A": "mace_lite.py"}
 def ours(name: str, specification: dict) -> list[dict]:
     """All paths of one of our models on all systems."""
     rows = []
-    model = Model(ModelSpecification(elements=(1, 6, 7, 8, 29), representation=specification)).float().eval()
+    model = Model(ModelSpecification(elements=(1, 6, 7, 8, 29), **specification)).float().eval()
     model.requires_grad_(False)
     graph = CompiledModel(model)
     for system, frames in systems.systems().items():
