@@ -11,13 +11,14 @@ import math
 from typing import Literal
 
 import torch
+from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
 from atnn.functions import PerElement, Species
-from atnn.kernels import gather_neighbors, messages
+from atnn.kernels import gather_neighbors, messages, moments
 from atnn.representations.pair_functions import PairFunctions, PairUnits
-from atnn.representations.tensors import ElementScale, Mixing, Nodes, Product, overlap, summed
+from atnn.representations.tensors import ElementScale, Mixing, Nodes, Product, overlap
 from atnn.so3 import spherical_harmonics
 from atnn.specification import Specification
 from atnn.structures import Edges, Elements, Features, Structures
@@ -69,7 +70,7 @@ class NEAT(nn.Module):
     def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
         """Invariants of all rounds; vectors of the last."""
         degree = self.specification.degree
-        angular = spherical_harmonics(edges.vectors / edges.lengths[:, None], degree)
+        angular = torch.cat(spherical_harmonics(edges.vectors / edges.lengths[:, None], degree), dim=1)
         radial = self.radial(edges, elements)
         envelope = self.radial.envelope(edges) * torch.rsqrt(self.neighbor_count)
         sources = self.sources().index_select(0, elements.row)
@@ -99,14 +100,28 @@ class Round(nn.Module):
         self.left, self.right, self.out = (nn.ModuleList(Mixing(*sizes) for _ in range(count)) for count in counts)
         self.products = nn.ModuleList(Product(species, *sizes) for _ in range(spec.order - 1))
 
-    def forward(self, angular, radial, envelope, sources, edges: Edges, elements: Elements) -> Nodes:
+    def forward(
+        self,
+        angular: Float[Tensor, "pairs m"],
+        radial: Float[Tensor, "pairs functions"],
+        envelope: Float[Tensor, "pairs 1"],
+        sources: Float[Tensor, "atoms units"],
+        edges: Edges,
+        elements: Elements,
+    ) -> Nodes:
         """Tensors of the atoms from their neighbors' scalars."""
         return self.powers(self.embedded(angular, self.units(radial) * envelope, sources, edges), elements)
 
-    def embedded(self, angular, units, sources, edges: Edges) -> Nodes:
+    def embedded(
+        self,
+        angular: Float[Tensor, "pairs m"],
+        units: Float[Tensor, "pairs units"],
+        sources: Float[Tensor, "atoms units"],
+        edges: Edges,
+    ) -> Nodes:
         """Sums of harmonics over the neighbors."""
         weights = units * gather_neighbors(sources, edges.j, edges.reverse, edges.offsets)
-        return self.embedding(summed(angular, [weights] * len(angular), edges))
+        return self.embedding(moments(angular, weights, edges.i, edges.offsets))
 
     def powers(self, sums: Nodes, elements: Elements) -> Nodes:
         """Sum of the mixed powers of a tensor."""
@@ -117,7 +132,7 @@ class Round(nn.Module):
         return total / math.sqrt(len(self.out))
 
 
-class LaterRound(Round):
+class LaterRound(nn.Module):
     """A round in which neighbors have tensors, which they pass on.
 
     Args:
@@ -126,16 +141,25 @@ class LaterRound(Round):
     """
 
     def __init__(self, spec: NEATSpecification, species: Species):
-        super().__init__(spec, species)
+        super().__init__()
         sizes = spec.channels, spec.degree
+        self.sum = Round(spec, species)
         self.scalars = nn.Parameter(torch.randn(spec.channels, spec.units) / math.sqrt(spec.channels))
         self.weights = nn.Parameter(torch.randn(spec.units, spec.channels) / math.sqrt(spec.units))
         self.passed, self.kept = Mixing(*sizes), ElementScale(species, *sizes)
 
-    def forward(self, angular, radial, envelope, nodes, edges: Edges, elements: Elements) -> Nodes:
+    def forward(
+        self,
+        angular: Float[Tensor, "pairs m"],
+        radial: Float[Tensor, "pairs functions"],
+        envelope: Float[Tensor, "pairs 1"],
+        nodes: Nodes,
+        edges: Edges,
+        elements: Elements,
+    ) -> Nodes:
         """New tensors of the atoms from those of their neighbors."""
-        units = self.units(radial) * envelope
+        units = self.sum.units(radial) * envelope
         message = messages((units @ self.weights)[:, None], self.passed(nodes), edges)
-        embedded = self.embedded(angular, units, nodes[:, 0] @ self.scalars, edges)
-        powers = self.powers(math.sqrt(0.5) * (embedded + message), elements)
+        embedded = self.sum.embedded(angular, units, nodes[:, 0] @ self.scalars, edges)
+        powers = self.sum.powers(math.sqrt(0.5) * (embedded + message), elements)
         return math.sqrt(0.5) * (powers + self.kept(nodes, elements))

@@ -6,9 +6,11 @@ Y. Zhang, H. Guo, Chem. Sci. 2026, doi:10.1039/d5sc07248d.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
+from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -104,7 +106,17 @@ class Round(nn.Module):
         self.passed, self.kept, self.gained = (Mixing(*sizes) for _ in range(3))
         self.product = Product(species, *sizes)
 
-    def forward(self, angular, radial, scalars, envelope, norm, nodes, edges: Edges, elements: Elements):
+    def forward(
+        self,
+        angular: Sequence[Float[Tensor, "pairs _"]],
+        radial: Float[Tensor, "pairs functions"],
+        scalars: Float[Tensor, "pairs scalars"],
+        envelope: Float[Tensor, "pairs 1"],
+        norm: Float[Tensor, "atoms 1 1"],
+        nodes: Nodes,
+        edges: Edges,
+        elements: Elements,
+    ) -> tuple[Nodes, Float[Tensor, "pairs more"], Float[Tensor, "atoms invariants"]]:
         """New tensors, scalars of the pairs, and invariants."""
         scalars = torch.cat([scalars, self._projected(angular, radial, nodes, edges)], dim=1)
         first, second = (self.network(scalars) * envelope).chunk(2, dim=1)

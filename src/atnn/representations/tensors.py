@@ -34,7 +34,7 @@ class Mixing(nn.Module):
     def forward(self, nodes: Float[Tensor, "atoms m inputs"]) -> Nodes:
         """Mixed channels."""
         parts = by_degree(nodes, len(self.weight) - 1)
-        return torch.cat([part @ weight for part, weight in zip(parts, self.weight, strict=True)], dim=1)
+        return torch.cat([_mixed(part, weight) for part, weight in zip(parts, self.weight, strict=True)], dim=1)
 
 
 class ElementScale(nn.Module):
@@ -81,12 +81,19 @@ class Product(nn.Module):
         return couple(a, b, weights, self.terms, a.shape[1])
 
 
+def _mixed(part: Float[Tensor, "atoms m inputs"], weight: Float[Tensor, "inputs channels"]) -> Tensor:
+    # As one matrix: PyTorch takes a tensor times a matrix as one small product per atom.
+    return (part.reshape(-1, weight.shape[0]) @ weight).reshape(-1, part.shape[1], weight.shape[1])
+
+
 def by_degree(nodes: Nodes, degree: int) -> tuple[Tensor, ...]:
     """Components of each degree."""
     return nodes.split([2 * d + 1 for d in range(degree + 1)], dim=1)
 
 
-def summed(angular: Sequence[Float[Tensor, "pairs m"]], weights: Sequence[Float[Tensor, "pairs k"]], edges: Edges):
+def summed(
+    angular: Sequence[Float[Tensor, "pairs _"]], weights: Sequence[Float[Tensor, "pairs channels"]], edges: Edges
+) -> Nodes:
     """``out_i^{lm,k} = sum_j weights_l^k(ij) Y_lm(ij)``."""
     parts = [moments(y, w, edges.i, edges.offsets) for y, w in zip(angular, weights, strict=True)]
     return torch.cat(parts, dim=1)
