@@ -79,5 +79,5 @@ def _table(terms: Terms, slot: int, dtype: torch.dtype, device: str) -> tuple[In
     ordered = sorted(terms, key=lambda term: tuple(term[c] for c in reversed(columns)))
     # A concrete tensor even while a caller is being traced with stand-ins.
     with torch.utils._python_dispatch._disable_current_modes():
-        table = torch.tensor([[term[c] for c in columns] for term in ordered], device=device)
+        table = torch.tensor([[term[c] for c in columns] for term in ordered], dtype=torch.int32, device=device)
         return table, torch.tensor([term[4] for term in ordered], dtype=dtype, device=device)

@@ -170,34 +170,50 @@ Tensor pair_products(const Tensor& centers, const Tensor& neighbors, const Tenso
   return out;
 }
 
-// out[rows of the term] += coefficient * x * y * z, atom by atom so that everything stays in the first cache.
+// R blocks of KB channels of one atom: out[row of the term] += coefficient * x * y * z.
+template <typename T, int KB, int R>
+inline void couple_block(const T* x, const T* y, const T* z, T* out, const int32_t* terms, const T* factors,
+                         int64_t count, int64_t rows, int64_t channels) {
+  typedef typename Vec<T, KB>::type V;
+  for (int64_t row = 0; row < rows; ++row)
+    for (int r = 0; r < R; ++r) store(out + row * channels + r * KB, V{});
+  // Terms are sorted by their row of the result, which stays in registers as long as it is the same.
+  V sums[R] = {};
+  for (int64_t q = 0; q < count; ++q) {
+    const int32_t* term = terms + 4 * q;
+    const T *a = x + term[0] * channels, *b = y + term[1] * channels, *c = z + term[2] * channels;
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) sums[r] += factors[q] * load<V>(a + r * KB) * load<V>(b + r * KB) * load<V>(c + r * KB);
+    if (q + 1 < count && term[7] == term[3]) continue;
+    for (int r = 0; r < R; ++r) store(out + term[3] * channels + r * KB, sums[r]), sums[r] = V{};
+  }
+}
+
 Tensor couple(const Tensor& x, const Tensor& y, const Tensor& z, const Tensor& terms, const Tensor& coefficients,
               int64_t rows) {
   auto a = x.contiguous(), b = y.contiguous(), c = z.contiguous();
   const int64_t atoms = a.size(0), channels = a.size(2), count = terms.size(0);
   auto out = at::empty({atoms, rows, channels}, a.options());
-  const int64_t* t = terms.const_data_ptr<int64_t>();
+  const int32_t* t = terms.const_data_ptr<int32_t>();
   AT_DISPATCH_FLOATING_TYPES(a.scalar_type(), "atnn_couple", [&] {
     const scalar_t *ap = a.const_data_ptr<scalar_t>(), *bp = b.const_data_ptr<scalar_t>();
-    const scalar_t *cp = c.const_data_ptr<scalar_t>(), *factor = coefficients.const_data_ptr<scalar_t>();
+    const scalar_t *cp = c.const_data_ptr<scalar_t>(), *factors = coefficients.const_data_ptr<scalar_t>();
     scalar_t* op = out.mutable_data_ptr<scalar_t>();
     const int64_t sa = a.size(1) * channels, sb = b.size(1) * channels, sc = c.size(1) * channels;
+    constexpr int wide = 64 / sizeof(scalar_t);  // a register
     at::parallel_for(0, atoms, grain(atoms, count * channels / 4), [&](int64_t from, int64_t until) {
-      for (int64_t n = from; n < until; ++n)
-        for_blocks(channels, [&]<int KB>(int64_t k) {
-          typedef typename Vec<scalar_t, KB>::type V;
-          const scalar_t *an = ap + n * sa + k, *bn = bp + n * sb + k, *cn = cp + n * sc + k;
-          scalar_t* on = op + n * rows * channels + k;
-          for (int64_t r = 0; r < rows; ++r) store(on + r * channels, V{});
-          // Terms are sorted by their row of the result, which stays in a register as long as it is the same.
-          V sum = {};
-          for (int64_t q = 0; q < count; ++q) {
-            const int64_t* term = t + 4 * q;
-            sum += factor[q] * load<V>(an + term[0] * channels) * load<V>(bn + term[1] * channels) *
-                   load<V>(cn + term[2] * channels);
-            if (q + 1 == count || term[7] != term[3]) store(on + term[3] * channels, sum), sum = V{};
-          }
-        });
+      for (int64_t n = from; n < until; ++n) {
+        auto block = [&]<int KB, int R>(int64_t k) {
+          couple_block<scalar_t, KB, R>(ap + n * sa + k, bp + n * sb + k, cp + n * sc + k, op + n * rows * channels + k,
+                                        t, factors, count, rows, channels);
+        };
+        int64_t k = 0;
+        for (; k + 4 * wide <= channels; k += 4 * wide) block.template operator()<wide, 4>(k);
+        if (k + 2 * wide <= channels) block.template operator()<wide, 2>(k), k += 2 * wide;
+        if (k + wide <= channels) block.template operator()<wide, 1>(k), k += wide;
+        if (k + wide / 2 <= channels) block.template operator()<wide / 2, 1>(k), k += wide / 2;
+        for (; k < channels; ++k) block.template operator()<1, 1>(k);
+      }
     });
   });
   return out;

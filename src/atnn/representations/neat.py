@@ -95,9 +95,12 @@ class Round(nn.Module):
         super().__init__()
         sizes = spec.channels, spec.degree
         self.units = PairUnits(spec.radial, spec.units)
-        self.embedding = Mixing(spec.channels, spec.degree, spec.units)
-        counts = (spec.order - 1, spec.order - 1, spec.order)
-        self.left, self.right, self.out = (nn.ModuleList(Mixing(*sizes) for _ in range(count)) for count in counts)
+        self.embedding = Mixing(*sizes, inputs=spec.units)
+        # Of the sum itself: what is added, one right factor for each product, and the left one of the first.
+        self.sums = Mixing(*sizes, results=spec.order + (spec.order > 1))
+        self.powers = nn.ModuleList(
+            Mixing(*sizes, results=1 if q == spec.order else 2) for q in range(2, spec.order + 1)
+        )
         self.products = nn.ModuleList(Product(species, *sizes) for _ in range(spec.order - 1))
 
     def forward(
@@ -110,7 +113,7 @@ class Round(nn.Module):
         elements: Elements,
     ) -> Nodes:
         """Tensors of the atoms from their neighbors' scalars."""
-        return self.powers(self.embedded(angular, self.units(radial) * envelope, sources, edges), elements)
+        return self.raised(self.embedded(angular, self.units(radial) * envelope, sources, edges), elements)
 
     def embedded(
         self,
@@ -123,13 +126,15 @@ class Round(nn.Module):
         weights = units * gather_neighbors(sources, edges.j, edges.reverse, edges.offsets)
         return self.embedding(moments(angular, weights, edges.i, edges.offsets))
 
-    def powers(self, sums: Nodes, elements: Elements) -> Nodes:
+    def raised(self, sums: Nodes, elements: Elements) -> Nodes:
         """Sum of the mixed powers of a tensor."""
-        power, total = sums, self.out[0](sums)
-        for left, right, product, out in zip(self.left, self.right, self.products, self.out[1:], strict=True):
-            power = product(left(power), right(sums), elements)
-            total = total + out(power)
-        return total / math.sqrt(len(self.out))
+        total, *factors = self.sums.split(sums)
+        left = factors[-1:]
+        for product, power, right in zip(self.products, self.powers, factors, strict=False):
+            assert isinstance(power, Mixing)
+            added, *left = power.split(product(*left, right, elements))
+            total = total + added
+        return total / math.sqrt(1 + len(self.products))
 
 
 class LaterRound(nn.Module):
@@ -161,5 +166,5 @@ class LaterRound(nn.Module):
         units = self.sum.units(radial) * envelope
         message = messages((units @ self.weights)[:, None], self.passed(nodes), edges)
         embedded = self.sum.embedded(angular, units, nodes[:, 0] @ self.scalars, edges)
-        powers = self.sum.powers(math.sqrt(0.5) * (embedded + message), elements)
+        powers = self.sum.raised(math.sqrt(0.5) * (embedded + message), elements)
         return math.sqrt(0.5) * (powers + self.kept(nodes, elements))

@@ -21,20 +21,25 @@ class Mixing(nn.Module):
     """Linear map of the channels, one matrix per degree.
 
     Args:
-        channels: Channels of the result.
+        channels: Channels of each result.
         degree: Largest degree.
         inputs: Channels that are mixed; none for as many.
+        results: Number of results, computed as one.
     """
 
-    def __init__(self, channels: int, degree: int, inputs: int | None = None):
+    def __init__(self, channels: int, degree: int, inputs: int | None = None, results: int = 1):
         super().__init__()
-        inputs = inputs or channels
-        self.weight = nn.Parameter(torch.randn(degree + 1, inputs, channels) / math.sqrt(inputs))
+        inputs, self.results = inputs or channels, results
+        self.weight = nn.Parameter(torch.randn(degree + 1, inputs, results * channels) / math.sqrt(inputs))
 
     def forward(self, nodes: Float[Tensor, "atoms m inputs"]) -> Nodes:
-        """Mixed channels."""
+        """Mixed channels, those of all results side by side."""
         parts = by_degree(nodes, len(self.weight) - 1)
         return torch.cat([_mixed(part, weight) for part, weight in zip(parts, self.weight, strict=True)], dim=1)
+
+    def split(self, nodes: Float[Tensor, "atoms m inputs"]) -> tuple[Tensor, ...]:
+        """The results one by one."""
+        return self.forward(nodes).chunk(self.results, dim=2)
 
 
 class ElementScale(nn.Module):
