@@ -1,0 +1,61 @@
+"""What each part of the accurate preset brings: NEAT with one size changed, on 3BPA, with equal numbers of epochs.
+
+    OMP_NUM_THREADS=1 python benchmarks/ablations.py --epochs 80 [--output runs-accuracy/ablations]
+
+Force errors on the validation part (50 frames at 300 K) and on frames at 300, 600 and 1200 K. A second call goes on
+where the first was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import accuracy
+import systems
+from atnn.data import read
+from atnn.model.presets import PRESETS
+from atnn.training import evaluate, train
+
+BASE = PRESETS["accurate"]
+VARIANTS: dict[str, dict[str, Any]] = {
+    "preset accurate": {},
+    "order 1": {"order": 1},
+    "order 2": {"order": 2},
+    "order 4": {"order": 4},
+    "degree 1": {"degree": 1},
+    "degree 3": {"degree": 3},
+    "1 round": {"rounds": 1},
+    "3 rounds": {"rounds": 3},
+    "32 channels, 32 units": {"channels": 32, "units": 32},
+    "16 channels, 16 units": {"channels": 16, "units": 16},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--epochs", type=int, default=80)
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--output", type=Path, default=Path("runs-accuracy/ablations"))
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    print(systems.machine())
+    print("| NEAT | parameters | s/epoch | validation | 300 K | 600 K | 1200 K |\n|---|--:|--:|--:|--:|--:|--:|")
+    for name in arguments.variants:
+        accuracy.MODELS[name] = BASE | {"representation": BASE["representation"] | VARIANTS[name]}
+        folder = arguments.output / name.replace(" ", "-").replace(",", "")
+        run = train(accuracy.configuration("3bpa", name, 0, folder, arguments.epochs))
+        size = sum(p.numel() for p in run.model.parameters())
+        first, last = run.history[0], run.history[-1]
+        pace = (last["seconds"] - first["seconds"]) / (last["epoch"] - first["epoch"])
+        files = [read(systems.data("3bpa", f"ood_dev_{kelvin}K.xyz")) for kelvin in (300, 600, 1200)]
+        errors = [run.errors["validation"], *(evaluate(run.model, file) for file in files)]
+        cells = " | ".join(f"{1e3 * e['forces'].rmse:.1f}" for e in errors)
+        print(f"| {name} | {size} | {pace:.2f} | {cells} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
