@@ -12,9 +12,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import accuracy
 import torch
 
-import accuracy
 import systems
 from atnn.data import read
 from atnn.model.presets import PRESETS
@@ -30,8 +30,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "degree 3": {"degree": 3},
     "1 round": {"rounds": 1},
     "3 rounds": {"rounds": 3},
-    "32 channels, 32 units": {"channels": 32, "units": 32},
-    "16 channels, 16 units": {"channels": 16, "units": 16},
+    "32 channels": {"channels": 32},
+    "16 channels": {"channels": 16},
 }
 
 

@@ -12,7 +12,7 @@ SMALL = {
     "eann": {"cutoff": 4.0, "channels": 4},
     "gmp": {"cutoff": 4.0, "sigmas": (0.4, 0.8, 1.4), "degree": 3},
     "equireann": {"cutoff": 4.0, "channels": 3, "rounds": 2, "hidden": (8, 8)},
-    "neat": {"cutoff": 4.0, "channels": 3, "radial": 4, "units": 6},
+    "neat": {"cutoff": 4.0, "channels": 3, "radial": 4},
     "nemp": {"cutoff": 4.0, "channels": 3, "rounds": 2, "radial": 4, "hidden": (8,)},
     "reann": {"cutoff": 4.0, "channels": 3, "rounds": 2, "hidden": (8, 8)},
 }

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
-from atnn.kernels import couple, messages, overlaps, pair_products, spread
+from atnn.kernels import couple, messages, opposite, overlaps, pair_products, spread
 from atnn.so3 import couplings
 from atnn.structures import Edges
 from kernels.test_native import CENTERS, NEIGHBORS, OFFSETS, REVERSE, random
@@ -69,10 +69,13 @@ def test_every_order_of_differentiation_is_right():
     def sparse(s, x, y):
         return spread(s, x[:, 0], EDGES), pair_products(x[:, 0], y[:, 0], EDGES)
 
+    def turned(w):
+        return opposite(w[:, 0], REVERSE)
+
     def product(x, y, path):
         return couple(x, y, path, terms, 4)
 
-    for function, arguments in ((form, (w, x, y)), (sparse, (scalar, x, y)), (product, (x, y, path))):
+    for function, arguments in ((form, (w, x, y)), (sparse, (scalar, x, y)), (product, (x, y, path)), (turned, (w,))):
         assert gradcheck(function, arguments) and gradgradcheck(function, arguments)
 
 

@@ -8,7 +8,7 @@ from atnn.kernels.gaussians import gaussian_sums
 from atnn.kernels.messages import messages, overlaps, pair_products, spread
 from atnn.kernels.mirror import mirror_pairs
 from atnn.kernels.moments import contract_angular, contract_radial, moments
-from atnn.kernels.pairs import gather_centers, gather_neighbors, sum_centers, sum_neighbors
+from atnn.kernels.pairs import gather_centers, gather_neighbors, opposite, sum_centers, sum_neighbors
 from atnn.kernels.triples import TripleFunctions, triples
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "mirror_pairs",
     "moments",
     "native",
+    "opposite",
     "overlaps",
     "pair_products",
     "spread",

@@ -35,6 +35,11 @@ def gather_neighbors(
     return _GatherNeighbors.apply(atoms, j, reverse, offsets)
 
 
+def opposite(pairs: Float[Tensor, "pairs channels"], reverse: Int[Tensor, " pairs"]) -> Float[Tensor, "pairs channels"]:
+    """Rows of the opposite direction of each pair; its own derivative."""
+    return _Opposite.apply(pairs, reverse)
+
+
 def sum_centers(
     pairs: Float[Tensor, "pairs channels"], i: Int[Tensor, " pairs"], offsets: Int[Tensor, " atoms_plus_1"]
 ) -> Float[Tensor, "atoms channels"]:
@@ -107,3 +112,15 @@ class _SumNeighbors(torch.autograd.Function):
     def backward(ctx, gradient):
         j, reverse, offsets = ctx.saved_tensors
         return gather_neighbors(gradient, j, reverse, offsets), None, None, None
+
+
+class _Opposite(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, pairs, reverse):
+        ctx.save_for_backward(reverse)
+        return pairs.index_select(0, reverse)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (reverse,) = ctx.saved_tensors
+        return opposite(gradient, reverse), None

@@ -6,7 +6,7 @@ from typing import Any
 
 PRESETS: dict[str, dict[str, Any]] = {
     "accurate": {
-        "representation": {"name": "neat", "cutoff": 5.0, "channels": 64, "units": 64},
+        "representation": {"name": "neat", "cutoff": 5.0, "channels": 64},
         "hidden": (16,),
     },
     "fast": {

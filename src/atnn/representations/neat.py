@@ -8,6 +8,7 @@ pair (EquiREANN, doi:10.1021/acs.jpca.4c06669).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -16,9 +17,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from atnn.functions import PerElement, Species
-from atnn.kernels import gather_neighbors, messages, moments
+from atnn.kernels import contract_angular, gather_neighbors, messages, moments, opposite
 from atnn.representations.pair_functions import PairFunctions, PairUnits
-from atnn.representations.tensors import ElementScale, Mixing, Nodes, Product, overlap
+from atnn.representations.tensors import ElementScale, Mixing, Nodes, Product, by_degree, overlap
 from atnn.so3 import spherical_harmonics
 from atnn.specification import Specification
 from atnn.structures import Edges, Elements, Features, Structures
@@ -34,18 +35,21 @@ class NEATSpecification(Specification):
     rounds: int = Field(2, ge=1, le=8, description="rounds of message passing; the first sees bare elements")
     order: int = Field(3, ge=1, le=5, description="factors of the largest product at the atom")
     radial: int = Field(8, ge=2, le=64, description="radial functions of each pair of elements")
-    units: int = Field(32, ge=1, le=256, description="units of the radial networks")
 
 
 class NEAT(nn.Module):
     """Sums over neighbors, powers of the sums, and again with the tensors of the neighbors.
 
-        A_i^{lm,k} = n^{-1/2} sum_h D_l^{hk} sum_j R_h(x_ij) s_j^h Y_lm(r_ij) + n^{-1/2} sum_j R'_k(x_ij) (C h_j)^{lm,k}
+        A_i^{lm,k} = n^{-1/2} sum_q D_l^{qk} sum_j [ R_q(x_ij) s_j^q + b_ij^q ] Y_lm(r_ij)
+                     + n^{-1/2} sum_j R'_k(x_ij) (C h_j)^{lm,k}
+        b_ij^q = sum_l R''_lq(x_ij) sum_m Y_lm(r_ji) (C h_j)^{lm,q}
         P^{(1)} = A,    P^{(q+1)} = sum over l1, l2 of w_{l1 l2 l,k,z_i} ( C_q P^{(q)} x C'_q A )^{l},    q < order
         h_i <- sum_q C''_q P^{(q)} + c_{z_i} h_i,    s_i <- D h_i^{00}
 
-    R are hidden units, R' outputs of a small network of the radial functions x_ij of the pair, times their envelope. In
-    the first round h is absent and s_j a free row of the element of j. Invariants are the l = 0 parts of all rounds
+    R are hidden units, R' and R'' outputs of a small network of the radial functions x_ij of the pair, times their
+    envelope. A neighbor's tensor arrives as it is and, by its projection b on the pair, with the part that is symmetric
+    about the pair weighted anew: together nearly what a product with Y on every pair would give. In the first
+    round h is absent and s_j a free row of the element of j. Invariants are the l = 0 parts of all rounds
     and the squares of the last h. Radial channels get their dependence on l from the matrices D_l, which like
     all products and matrices act at the atoms: a pair carries as many numbers as there are units and channels.
 
@@ -62,7 +66,7 @@ class NEAT(nn.Module):
         self.cutoff = spec.cutoff
         self.register_buffer("neighbor_count", torch.tensor(10.0))
         self.radial = PairFunctions(species, spec.radial, spec.cutoff)
-        self.sources = PerElement(species, torch.randn(len(species.numbers), spec.units))
+        self.sources = PerElement(species, torch.randn(len(species.numbers), spec.channels))
         self.first = Round(spec, species)
         self.later = nn.ModuleList(LaterRound(spec, species) for _ in range(spec.rounds - 1))
         self.channels = (spec.channels * (spec.rounds + spec.degree + 1), spec.channels)
@@ -70,14 +74,15 @@ class NEAT(nn.Module):
     def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
         """Invariants of all rounds; vectors of the last."""
         degree = self.specification.degree
-        angular = torch.cat(spherical_harmonics(edges.vectors / edges.lengths[:, None], degree), dim=1)
+        harmonics = spherical_harmonics(edges.vectors / edges.lengths[:, None], degree)
+        angular = torch.cat(harmonics, dim=1)
         radial = self.radial(edges, elements)
         envelope = self.radial.envelope(edges) * torch.rsqrt(self.neighbor_count)
         sources = self.sources().index_select(0, elements.row)
         nodes = self.first(angular, radial, envelope, sources, edges, elements)
         invariants = [nodes[:, 0]]
         for update in self.later:
-            nodes = update(angular, radial, envelope, nodes, edges, elements)
+            nodes = update(harmonics, angular, radial, envelope, nodes, edges, elements)
             invariants.append(nodes[:, 0])
         invariants.append(overlap(nodes, nodes, degree))
         return Features((torch.cat(invariants, dim=1)[:, None], nodes[:, 1:4]))
@@ -94,8 +99,8 @@ class Round(nn.Module):
     def __init__(self, spec: NEATSpecification, species: Species):
         super().__init__()
         sizes = spec.channels, spec.degree
-        self.units = PairUnits(spec.radial, spec.units)
-        self.embedding = Mixing(*sizes, inputs=spec.units)
+        self.units = PairUnits(spec.radial, spec.channels)
+        self.embedding = Mixing(*sizes)
         # Of the sum itself: what is added, one right factor for each product, and the left one of the first.
         self.sums = Mixing(*sizes, results=spec.order + (spec.order > 1))
         self.powers = nn.ModuleList(
@@ -108,23 +113,13 @@ class Round(nn.Module):
         angular: Float[Tensor, "pairs m"],
         radial: Float[Tensor, "pairs functions"],
         envelope: Float[Tensor, "pairs 1"],
-        sources: Float[Tensor, "atoms units"],
+        sources: Float[Tensor, "atoms channels"],
         edges: Edges,
         elements: Elements,
     ) -> Nodes:
         """Tensors of the atoms from their neighbors' scalars."""
-        return self.raised(self.embedded(angular, self.units(radial) * envelope, sources, edges), elements)
-
-    def embedded(
-        self,
-        angular: Float[Tensor, "pairs m"],
-        units: Float[Tensor, "pairs units"],
-        sources: Float[Tensor, "atoms units"],
-        edges: Edges,
-    ) -> Nodes:
-        """Sums of harmonics over the neighbors."""
-        weights = units * gather_neighbors(sources, edges.j, edges.reverse, edges.offsets)
-        return self.embedding(moments(angular, weights, edges.i, edges.offsets))
+        weights = self.units(radial) * envelope * gather_neighbors(sources, edges.j, edges.reverse, edges.offsets)
+        return self.raised(self.embedding(moments(angular, weights, edges.i, edges.offsets)), elements)
 
     def raised(self, sums: Nodes, elements: Elements) -> Nodes:
         """Sum of the mixed powers of a tensor."""
@@ -149,12 +144,15 @@ class LaterRound(nn.Module):
         super().__init__()
         sizes = spec.channels, spec.degree
         self.sum = Round(spec, species)
-        self.scalars = nn.Parameter(torch.randn(spec.channels, spec.units) / math.sqrt(spec.channels))
-        self.weights = nn.Parameter(torch.randn(spec.units, spec.channels) / math.sqrt(spec.units))
+        self.scalars = nn.Parameter(torch.randn(spec.channels, spec.channels) / math.sqrt(spec.channels))
+        # Radial functions of what is passed on, and of its projection on the pair, degree by degree.
+        functions = spec.degree + 2
+        self.weights = nn.Parameter(torch.randn(spec.channels, functions * spec.channels) / math.sqrt(spec.channels))
         self.passed, self.kept = Mixing(*sizes), ElementScale(species, *sizes)
 
     def forward(
         self,
+        harmonics: Sequence[Float[Tensor, "pairs _"]],
         angular: Float[Tensor, "pairs m"],
         radial: Float[Tensor, "pairs functions"],
         envelope: Float[Tensor, "pairs 1"],
@@ -163,8 +161,25 @@ class LaterRound(nn.Module):
         elements: Elements,
     ) -> Nodes:
         """New tensors of the atoms from those of their neighbors."""
+        passed = self.passed(nodes)
         units = self.sum.units(radial) * envelope
-        message = messages((units @ self.weights)[:, None], self.passed(nodes), edges)
-        embedded = self.sum.embedded(angular, units, nodes[:, 0] @ self.scalars, edges)
-        powers = self.sum.raised(math.sqrt(0.5) * (embedded + message), elements)
-        return math.sqrt(0.5) * (powers + self.kept(nodes, elements))
+        whole, *axial = (units @ self.weights).chunk(len(harmonics) + 1, dim=1)
+        scalars = gather_neighbors(nodes[:, 0] @ self.scalars, edges.j, edges.reverse, edges.offsets)
+        weights = units * scalars + projected(harmonics, passed, axial, edges)
+        embedded = self.sum.embedding(moments(angular, weights, edges.i, edges.offsets))
+        sums = math.sqrt(0.5) * (embedded + messages(whole[:, None], passed, edges))
+        return math.sqrt(0.5) * (self.sum.raised(sums, elements) + self.kept(nodes, elements))
+
+
+def projected(
+    harmonics: Sequence[Float[Tensor, "pairs _"]],
+    nodes: Nodes,
+    weights: Sequence[Float[Tensor, "pairs channels"]],
+    edges: Edges,
+) -> Float[Tensor, "pairs channels"]:
+    """``sum_l weights_l / sqrt(2 l + 1) sum_m Y_lm(ji) nodes_j^{lm}``: the neighbor's tensors along the pair."""
+    total = torch.zeros_like(weights[0])
+    for d, (y, part, weight) in enumerate(zip(harmonics, by_degree(nodes, len(harmonics) - 1), weights, strict=True)):
+        along = contract_angular(y, part, edges.i, edges.offsets) / math.sqrt(2 * d + 1)
+        total = total + weight * opposite(along, edges.reverse)
+    return total / math.sqrt(len(weights))

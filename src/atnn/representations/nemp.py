@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from atnn.functions import Species
-from atnn.kernels import contract_angular, messages, sum_centers
+from atnn.kernels import contract_angular, messages, opposite, sum_centers
 from atnn.representations.pair_functions import PairFunctions, PairNetwork
 from atnn.representations.tensors import ElementScale, Mixing, Nodes, Product, by_degree, overlap, summed
 from atnn.so3 import spherical_harmonics
@@ -131,7 +131,7 @@ class Round(nn.Module):
         parts = zip(angular, by_degree(nodes, self.degree), strict=True)
         here = torch.cat([contract_angular(y, part, edges.i, edges.offsets) for y, part in parts], dim=1)
         # Projections of the neighbor on the opposite direction; the sign (-1)^l is for the network to learn.
-        there = here.index_select(0, edges.reverse)
+        there = opposite(here, edges.reverse)
         u, v = self.projections(radial).chunk(2, dim=1)
         return u * here + v * there
 
