@@ -2,10 +2,12 @@
 
 import pytest
 
+from atnn.data import write_extxyz
 from atnn.errors import SpecificationError
-from atnn.model import PRESETS, ModelSpecification
+from atnn.model import PRESETS, REPRESENTATIONS, ModelSpecification
 from atnn.specification import parse
-from atnn.training import ModelConfig
+from atnn.training import ModelConfig, load_config, train
+from training.runs import labelled
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -25,3 +27,19 @@ def test_a_preset_and_a_representation_are_too_much():
 def test_an_unknown_preset_is_refused_with_those_that_are_known():
     with pytest.raises(SpecificationError, match=r"accurate, fast"):
         parse(ModelConfig, {"preset": "best"}, where="model")
+
+
+@pytest.mark.parametrize("networks", ["element", "shared"])
+@pytest.mark.parametrize("name", REPRESENTATIONS)
+def test_one_word_changes_the_representation_and_every_one_learns(tmp_path, name, networks):
+    """Sizes are the defaults; labels come from EMT."""
+    write_extxyz(tmp_path / "data.xyz", labelled(16))
+    (tmp_path / "run.yaml").write_text(
+        f"data: {{train: {tmp_path}/data.xyz, validation: 4}}\n"
+        f"model: {{representation: {name}, networks: {networks}, hidden: [16]}}\n"
+        f"training: {{epochs: 20, batch_size: 4, warmup: 4, weights: {{energy: 0.1, forces: 1}}}}\n"
+        f"output: {tmp_path}/run\n"
+    )
+    result = train(load_config(tmp_path / "run.yaml"))
+    first, last = (result.history[k]["train_forces"] for k in (0, -1))
+    assert last < 0.7 * first
