@@ -33,7 +33,7 @@ test: setup
 	echo "== tests with shapes and types checked (jaxtyping, beartype)"; \
 	$(BIN)/python -m pytest -m "not compiled" --jaxtyping-packages=atnn,beartype.beartype -n $(WORKERS) $(ARGS) || status=1; \
 	echo "== tests of compiled code"; \
-	$(BIN)/python -m pytest -m compiled $(ARGS) || { code=$$?; test $$code -eq 5 || status=1; }; \
+	$(BIN)/python -m pytest -m compiled -n $(WORKERS) $(ARGS) || { code=$$?; test $$code -eq 5 || status=1; }; \
 	exit $$status
 
 lint: setup
