@@ -144,6 +144,17 @@ Tensor spread(const Tensor& weights, const Tensor& nodes, const Tensor& j, const
   return out;
 }
 
+// By halves: one lane after the other would wait for each addition.
+template <typename T>
+inline T sum_of_lanes(const typename Vec<T, 16>::type& lanes) {
+  T parts[16];
+  store(parts, lanes);
+  const auto eight = load<typename Vec<T, 8>::type>(parts) + load<typename Vec<T, 8>::type>(parts + 8);
+  store(parts, eight);
+  const auto four = load<typename Vec<T, 4>::type>(parts) + load<typename Vec<T, 4>::type>(parts + 4);
+  return (four[0] + four[1]) + (four[2] + four[3]);
+}
+
 Tensor pair_products(const Tensor& centers, const Tensor& neighbors, const Tensor& j, const Tensor& offsets) {
   auto x = centers.contiguous(), y = neighbors.contiguous();
   const int64_t atoms = offsets.numel() - 1, channels = x.size(1);
@@ -160,8 +171,7 @@ Tensor pair_products(const Tensor& centers, const Tensor& neighbors, const Tenso
           V lanes = {};
           int64_t k = 0;
           for (; k + 16 <= channels; k += 16) lanes += load<V>(a + k) * load<V>(b + k);
-          scalar_t sum = 0;
-          for (int q = 0; q < 16; ++q) sum += lanes[q];
+          scalar_t sum = sum_of_lanes<scalar_t>(lanes);
           for (; k < channels; ++k) sum += a[k] * b[k];
           o[e] = sum;
         }
