@@ -1,4 +1,4 @@
-"""Recommended models by name, chosen on validation data; docs/representations.md shows the comparison behind them."""
+"""Models by name: one for speed, one for accuracy; benchmarks/accuracy.py compares them with the others."""
 
 from __future__ import annotations
 

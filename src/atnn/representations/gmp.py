@@ -37,7 +37,7 @@ class GMPSpecification(Specification):
     """What defines a GMP representation.
 
     The published models have up to 30 probes, evenly up to 2 Angstrom as here, degree 2 and a sharp cutoff of 10
-    Angstrom or more. Degree 3 instead of 2 took a third off the force error of short trainings on 3BPA.
+    Angstrom or more.
     """
 
     name: Literal["gmp"] = "gmp"

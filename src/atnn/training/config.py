@@ -43,7 +43,7 @@ class ModelConfig(Specification):
     """What to train; the elements come from the data, and those named here."""
 
     preset: Literal["accurate", "fast"] | None = Field(
-        default=None, description="a recommended model, instead of representation and hidden"
+        default=None, description="a model by name, instead of representation and hidden"
     )
     representation: dict[str, Any] = Field(default={"name": "reann"}, description="name, or name and sizes")
     outputs: tuple[Literal["energy", "dipole"], ...] = Field(
