@@ -8,7 +8,6 @@ pair (EquiREANN, doi:10.1021/acs.jpca.4c06669).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -17,9 +16,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from atnn.functions import PerElement, Species
-from atnn.kernels import contract_angular, gather_neighbors, messages, moments, opposite
+from atnn.kernels import gather_neighbors, messages, moments
 from atnn.representations.pair_functions import PairFunctions, PairUnits
-from atnn.representations.tensors import ElementScale, Mixing, Nodes, Product, by_degree, overlap
+from atnn.representations.tensors import ElementScale, Mixing, Nodes, Product, overlap
 from atnn.so3 import spherical_harmonics
 from atnn.specification import Specification
 from atnn.structures import Edges, Elements, Features, Structures
@@ -40,18 +39,17 @@ class NEATSpecification(Specification):
 class NEAT(nn.Module):
     """Sums over neighbors, powers of the sums, and again with the tensors of the neighbors.
 
-        A_i^{lm,k} = n^{-1/2} sum_q D_l^{qk} sum_j [ R_q(x_ij) s_j^q + b_ij^q ] Y_lm(r_ij)
+        A_i^{lm,k} = n^{-1/2} sum_q D_l^{qk} sum_j R_q(x_ij) s_j^q Y_lm(r_ij)
                      + n^{-1/2} sum_j R'_k(x_ij) (C h_j)^{lm,k}
-        b_ij^q = sum_l R''_lq(x_ij) sum_m Y_lm(r_ji) (C h_j)^{lm,q}
         P^{(1)} = A,    P^{(q+1)} = sum over l1, l2 of w_{l1 l2 l,k,z_i} ( C_q P^{(q)} x C'_q A )^{l},    q < order
         h_i <- sum_q C''_q P^{(q)} + c_{z_i} h_i,    s_i <- D h_i^{00}
 
-    R are hidden units, R' and R'' outputs of a small network of the radial functions x_ij of the pair, times their
-    envelope. A neighbor's tensor arrives as it is and, by its projection b on the pair, with the part that is symmetric
-    about the pair weighted anew: together nearly what a product with Y on every pair would give. In the first
-    round h is absent and s_j a free row of the element of j. Invariants are the l = 0 parts of all rounds
-    and the squares of the last h. Radial channels get their dependence on l from the matrices D_l, which like
-    all products and matrices act at the atoms: a pair carries as many numbers as there are units and channels.
+    R are hidden units and R' outputs of a small network of the radial functions x_ij of the pair, times their
+    envelope. A neighbor's tensor arrives as it is; what a product with Y on every pair would add comes from the
+    products of both parts of A. In the first round h is absent and s_j a free row of the element of j. Invariants are
+    the l = 0 parts of all rounds and the squares of the last h. Radial channels get their dependence on l from the
+    matrices D_l, which like all products and matrices act at the atoms: a pair carries as many numbers as there are
+    units and channels.
 
     Args:
         specification: Sizes and cutoff.
@@ -74,15 +72,14 @@ class NEAT(nn.Module):
     def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
         """Invariants of all rounds; vectors of the last."""
         degree = self.specification.degree
-        harmonics = spherical_harmonics(edges.vectors / edges.lengths[:, None], degree)
-        angular = torch.cat(harmonics, dim=1)
+        angular = torch.cat(spherical_harmonics(edges.vectors / edges.lengths[:, None], degree), dim=1)
         radial = self.radial(edges, elements)
         envelope = self.radial.envelope(edges) * torch.rsqrt(self.neighbor_count)
         sources = self.sources().index_select(0, elements.row)
         nodes = self.first(angular, radial, envelope, sources, edges, elements)
         invariants = [nodes[:, 0]]
         for update in self.later:
-            nodes = update(harmonics, angular, radial, envelope, nodes, edges, elements)
+            nodes = update(angular, radial, envelope, nodes, edges, elements)
             invariants.append(nodes[:, 0])
         invariants.append(overlap(nodes, nodes, degree))
         return Features((torch.cat(invariants, dim=1)[:, None], nodes[:, 1:4]))
@@ -145,14 +142,11 @@ class LaterRound(nn.Module):
         sizes = spec.channels, spec.degree
         self.sum = Round(spec, species)
         self.scalars = nn.Parameter(torch.randn(spec.channels, spec.channels) / math.sqrt(spec.channels))
-        # Radial functions of what is passed on, and of its projection on the pair, degree by degree.
-        functions = spec.degree + 2
-        self.weights = nn.Parameter(torch.randn(spec.channels, functions * spec.channels) / math.sqrt(spec.channels))
+        self.weights = nn.Parameter(torch.randn(spec.channels, spec.channels) / math.sqrt(spec.channels))
         self.passed, self.kept = Mixing(*sizes), ElementScale(species, *sizes)
 
     def forward(
         self,
-        harmonics: Sequence[Float[Tensor, "pairs _"]],
         angular: Float[Tensor, "pairs m"],
         radial: Float[Tensor, "pairs functions"],
         envelope: Float[Tensor, "pairs 1"],
@@ -161,25 +155,8 @@ class LaterRound(nn.Module):
         elements: Elements,
     ) -> Nodes:
         """New tensors of the atoms from those of their neighbors."""
-        passed = self.passed(nodes)
         units = self.sum.units(radial) * envelope
-        whole, *axial = (units @ self.weights).chunk(len(harmonics) + 1, dim=1)
         scalars = gather_neighbors(nodes[:, 0] @ self.scalars, edges.j, edges.reverse, edges.offsets)
-        weights = units * scalars + projected(harmonics, passed, axial, edges)
-        embedded = self.sum.embedding(moments(angular, weights, edges.i, edges.offsets))
-        sums = math.sqrt(0.5) * (embedded + messages(whole[:, None], passed, edges))
+        embedded = self.sum.embedding(moments(angular, units * scalars, edges.i, edges.offsets))
+        sums = math.sqrt(0.5) * (embedded + messages((units @ self.weights)[:, None], self.passed(nodes), edges))
         return math.sqrt(0.5) * (self.sum.raised(sums, elements) + self.kept(nodes, elements))
-
-
-def projected(
-    harmonics: Sequence[Float[Tensor, "pairs _"]],
-    nodes: Nodes,
-    weights: Sequence[Float[Tensor, "pairs channels"]],
-    edges: Edges,
-) -> Float[Tensor, "pairs channels"]:
-    """``sum_l weights_l / sqrt(2 l + 1) sum_m Y_lm(ji) nodes_j^{lm}``: the neighbor's tensors along the pair."""
-    total = torch.zeros_like(weights[0])
-    for d, (y, part, weight) in enumerate(zip(harmonics, by_degree(nodes, len(harmonics) - 1), weights, strict=True)):
-        along = contract_angular(y, part, edges.i, edges.offsets) / math.sqrt(2 * d + 1)
-        total = total + weight * opposite(along, edges.reverse)
-    return total / math.sqrt(len(weights))

@@ -48,14 +48,15 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def pack(
-    parameters: Sequence[Tensor], average: Sequence[Tensor], optimizer: torch.optim.Optimizer
+    parameters: Sequence[Tensor], average: Sequence[Tensor], optimizers: Sequence[torch.optim.Optimizer]
 ) -> dict[str, Tensor]:
-    """Weights, averaged weights and the optimizer's memory, by name."""
+    """Weights, averaged weights and the optimizers' memory, by name."""
     tensors: dict[str, Tensor] = {f"model.{i}": p for i, p in enumerate(parameters)}
     tensors |= {f"average.{i}": p for i, p in enumerate(average)}
     for i, parameter in enumerate(parameters):
-        for name, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"optimizer.{i}.{name}"] = value
+        for optimizer in optimizers:
+            for name, value in optimizer.state.get(parameter, {}).items():
+                tensors[f"optimizer.{i}.{name}"] = value
     return tensors
 
 
@@ -64,7 +65,7 @@ def unpack(
     tensors: dict[str, Tensor],
     parameters: Sequence[Tensor],
     average: Sequence[Tensor],
-    optimizer: torch.optim.Optimizer,
+    optimizers: Sequence[torch.optim.Optimizer],
 ) -> None:
     """Inverse of :func:`pack`, in place.
 
@@ -79,6 +80,7 @@ def unpack(
             where=str(path),
             remedy="go on with the version of atnn that began the run, or choose another output folder",
         )
+    owners = {p: optimizer for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]}
     with torch.no_grad():
         for i, (parameter, mean) in enumerate(zip(parameters, average, strict=True)):
             parameter.copy_(tensors[f"model.{i}"])
@@ -86,4 +88,5 @@ def unpack(
             prefix = f"optimizer.{i}."
             memory = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
             if memory:
-                optimizer.state[parameter] = {name: value.to(parameter.device) for name, value in memory.items()}
+                state = {name: value.to(parameter.device) for name, value in memory.items()}
+                owners[parameter].state[parameter] = state

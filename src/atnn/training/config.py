@@ -109,7 +109,10 @@ class TrainingConfig(Specification):
         default={"energy": (0.01, 0.1), "forces": 1.0}, min_length=1, description="quantity -> weight, or [first, last]"
     )
     loss: Literal["mse", "huber"] = Field(default="mse", description="squared, or linear beyond one spread")
-    weight_decay: float = Field(default=0.0, ge=0, description="of AdamW")
+    optimizer: Literal["muon", "adam"] = Field(
+        default="muon", description="orthogonal steps for weight matrices and Adam's for the rest, or Adam's for all"
+    )
+    weight_decay: float = Field(default=0.0, ge=0, description="decay of the weights, decoupled from the gradient")
     ema: float = Field(
         default=0.995, ge=0, lt=1, description="decay of the averaged weights that are validated and kept"
     )

@@ -25,6 +25,7 @@ from atnn.training.evaluate import Errors, evaluate, save_errors
 from atnn.training.folder import CHECKPOINT, MODEL, claim
 from atnn.training.history import Board, Row, write_history
 from atnn.training.loss import counts, per_atom
+from atnn.training.optimizer import build_optimizers
 from atnn.training.plan import Plan
 from atnn.training.progress import Progress
 from atnn.training.schedule import LearningRate, loss_weights
@@ -114,9 +115,7 @@ class Trainer:
         self.step = Step(self.model, self.names, list(self.spreads.values()), t.loss, t.compile)
         self.parameters: list[Tensor] = list(self.model.parameters())
         self.average = [p.detach().clone() for p in self.parameters]
-        self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=t.learning_rate, weight_decay=t.weight_decay, amsgrad=False, fused=True
-        )
+        self.optimizers = build_optimizers(t, self.model)
         self.plan = Plan(t, sets.train, config.seed)
         self.rate = LearningRate(t, t.epochs * len(self.plan(0)))
         self.state: dict[str, Any] = {"epoch": 0, "position": 0, "step": 0, "seconds": 0.0, "best": float("inf")}
@@ -219,9 +218,10 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, t.clip)
         self._guard(bool(torch.isfinite(norm)))
         if torch.isfinite(norm):
-            for group in self.optimizer.param_groups:
-                group["lr"] = self.rate.at(self.state["step"])
-            self.optimizer.step()
+            for optimizer in self.optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = self.rate.at(self.state["step"])
+                optimizer.step()
             self._accumulate(squares, number)
             decay = min(t.ema, (1 + self.state["step"]) / (10 + self.state["step"]))
             with torch.no_grad():
@@ -295,7 +295,7 @@ class Trainer:
     def _save(self, only_after: float = 0.0) -> None:
         if not self.processes.first or time.monotonic() - self._saved < only_after:
             return
-        tensors = pack(self.parameters, self.average, self.optimizer)
+        tensors = pack(self.parameters, self.average, self.optimizers)
         state = self.state | {"history": self.history, "rate": self.rate.state}
         save_checkpoint(self.checkpoint, tensors, {"state": state, "data": self.model.provenance["data_hash"]})
         self._saved = time.monotonic()
@@ -309,7 +309,7 @@ class Trainer:
                 where=str(self.folder),
                 remedy="choose another output folder, or give back the data it was begun with",
             )
-        unpack(self.checkpoint, tensors, self.parameters, self.average, self.optimizer)
+        unpack(self.checkpoint, tensors, self.parameters, self.average, self.optimizers)
         state = header["state"]
         self.history, self.rate.state = state.pop("history"), state.pop("rate")
         self.state = state

@@ -1,0 +1,90 @@
+"""Optimizers: orthogonal steps for matrices, Adam's for all other parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW, Optimizer
+
+from atnn.functions import PerElement
+from atnn.training.config import TrainingConfig
+
+MOMENTUM = 0.95
+ROUNDS, COEFFICIENTS = 5, (3.4445, -4.7750, 2.0315)
+
+
+class Muon(Optimizer):
+    """Steps along the nearest orthogonal matrix of the momentum, for stacks of matrices.
+
+    All singular directions of a weight matrix are learned at the same pace. Of models of atoms, which end where the
+    small directions begin to be learned, it makes far better ones than Adam (benchmarks/RESULTS.md).
+
+    Source: K. Jordan et al., https://kellerjordan.github.io/posts/muon (2024). torch.optim.Muon takes single matrices
+    only, in bfloat16, which is slow on processors.
+
+    Args:
+        parameters: Tensors of at least two dimensions, the last two of which are matrices.
+        learning_rate: Singular value of a step.
+        weight_decay: Decoupled weight decay.
+    """
+
+    def __init__(self, parameters: Sequence[Tensor], learning_rate: float, weight_decay: float):
+        super().__init__(parameters, {"lr": learning_rate, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:
+        """Take a step with the gradients that the parameters hold."""
+        assert closure is None
+        for group in self.param_groups:
+            alike: dict[torch.Size, list[Tensor]] = {}
+            for parameter in group["params"]:
+                alike.setdefault(parameter.shape[-2:], []).append(parameter)
+            for parameters in alike.values():
+                self._step(parameters, group["lr"], group["weight_decay"])
+
+    def _step(self, parameters: Sequence[Tensor], rate: float, decay: float) -> None:
+        directions = []
+        for parameter in parameters:
+            gradient = parameter.grad
+            assert gradient is not None
+            state = self.state[parameter]
+            momentum = state.setdefault("momentum", torch.zeros_like(parameter)).lerp_(gradient, 1 - MOMENTUM)
+            directions.append(gradient.lerp(momentum, MOMENTUM).reshape(-1, *parameter.shape[-2:]))
+        steps = orthogonal(torch.cat(directions)).split([len(d) for d in directions])
+        rows, columns = parameters[0].shape[-2:]
+        # Weights start with singular values near 1 whatever their size, so the same rate suits narrow and wide models.
+        size = rate * max(1.0, columns / rows) ** 0.5
+        for parameter, step in zip(parameters, steps, strict=True):
+            parameter.mul_(1 - rate * decay).add_(step.reshape(parameter.shape), alpha=-size)
+
+
+def orthogonal(matrices: Tensor) -> Tensor:
+    """Matrices [..., rows, columns] with the singular vectors of those given and singular values near 1.
+
+    Newton-Schulz iteration of a polynomial that raises small singular values fast; they end between 0.7 and 1.2.
+    """
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x = matrices.mT if tall else matrices
+    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
+    a, b, c = COEFFICIENTS
+    for _ in range(ROUNDS):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.mT if tall else x
+
+
+def build_optimizers(config: TrainingConfig, model: nn.Module) -> list[Optimizer]:
+    """The optimizers of a run; each parameter belongs to one of them."""
+    tables = {p for module in model.modules() if isinstance(module, PerElement) for p in module.parameters()}
+    matrices = [p for p in model.parameters() if p.dim() > 1 and p not in tables]
+    if config.optimizer == "adam":
+        matrices = []
+    taken = set(matrices)
+    others = [p for p in model.parameters() if p not in taken]
+    rates = config.learning_rate, config.weight_decay
+    optimizers: list[Optimizer] = [Muon(matrices, *rates)] if matrices else []
+    if others:
+        optimizers.append(AdamW(others, lr=rates[0], weight_decay=rates[1], amsgrad=False, fused=True))
+    return optimizers
