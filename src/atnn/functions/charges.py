@@ -1,0 +1,30 @@
+"""Charges that sum to what they must."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+def conserved(
+    raw: Float[Tensor, " atoms"], charge: Float[Tensor, " structures"], batch: Int[Tensor, " atoms"]
+) -> Float[Tensor, " atoms"]:
+    """Charges shifted by the same amount within each structure, so that they sum to its total charge.
+
+        q_i = q~_i + (Q - sum_j q~_j) / N
+
+    O. T. Unke et al., Nat. Commun. 2021, 12, 7273, doi:10.1038/s41467-021-27504-0.
+
+    Args:
+        raw: Charges before the shift [e].
+        charge: Total charge of each structure [e].
+        batch: Structure of each atom.
+
+    >>> conserved(torch.tensor([0.5, -0.1, 2.0]), torch.tensor([0.0, 1.0]), torch.tensor([0, 0, 1]))
+    tensor([ 0.3000, -0.3000,  1.0000])
+    """
+    # In float64: the excess is a small difference of sums over many atoms.
+    excess = charge.double().index_add(0, batch, raw.double(), alpha=-1)
+    shift = excess / torch.bincount(batch, minlength=len(charge)).clamp(min=1)
+    return (raw + shift[batch]).to(raw.dtype)
