@@ -38,12 +38,18 @@ def leaves(structures: Structures, outputs: Iterable[str]) -> Leaves:
     return Leaves(positions, strain)
 
 
-def strained(edges: Edges, strain: Float[Tensor, "structures 3 3"], structures: Structures) -> Edges:
-    """Pairs under a symmetric strain of each structure, ``r -> r (1 + strain)``."""
+def strained(structures: Structures, edges: Edges, strain: Float[Tensor, "structures 3 3"]) -> tuple[Structures, Edges]:
+    """Atoms, cells and pairs under a symmetric strain of each structure, ``r -> r (1 + strain)``.
+
+    Most energies are functions of the pairs alone; sums over waves and over all pairs need positions and cells.
+    """
     symmetric = 0.5 * (strain + strain.transpose(1, 2))
     by_atom = symmetric.index_select(0, structures.batch)
     vectors = edges.vectors + torch.einsum("ex,exy->ey", edges.vectors, by_atom.index_select(0, edges.i))
-    return edges._replace(vectors=vectors, lengths=lengths(vectors))
+    positions = structures.positions + torch.einsum("ax,axy->ay", structures.positions, by_atom)
+    cell = structures.cell + structures.cell @ symmetric
+    moved = structures.replace(positions=positions, cell=cell)
+    return moved, edges._replace(vectors=vectors, lengths=lengths(vectors))
 
 
 def differentiate(

@@ -155,10 +155,10 @@ class Model(nn.Module):
         variables = leaves(inputs.structures, outputs)
         positions = inputs.structures.positions if variables.positions is None else variables.positions
         structures = inputs.structures.replace(positions=positions)
-        edges = edges_of(positions, inputs.translations, inputs.neighbors)
+        edges, moved = edges_of(positions, inputs.translations, inputs.neighbors), structures
         if variables.strain is not None:
-            edges = strained(edges, variables.strain, structures)
-        results = self.predict(inputs._replace(structures=structures), edges)
+            moved, edges = strained(structures, edges, variables.strain)
+        results = self.predict(inputs._replace(structures=moved), edges)
         results |= differentiate(results.get("energy"), variables, structures, outputs, create_graph)
         return {name: results[name] for name in outputs}
 
