@@ -1,0 +1,54 @@
+"""Coulomb energies in open boundaries: every pair of a structure, damped where charge clouds overlap."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from atnn.neighbors.pairs import lengths
+from atnn.structures import Structures
+
+SOFTENING = 1.0  # Angstrom^2, under the root of the short-range form
+# Fractions of the switching interval at which the switch is exactly one and zero in float64.
+STEP_BEGIN, STEP_END = 0.01, 0.99
+
+
+def damped(distances: Float[Tensor, " pairs"], damping: float) -> Float[Tensor, " pairs"]:
+    """Damped inverse distances, ``s(r) / sqrt(r^2 + 1) + (1 - s(r)) / r`` [1/Angstrom].
+
+    The switch s falls from one at a quarter of ``damping`` to zero at three quarters, with all its derivatives, so
+    that Coulomb's law is exact beyond. Source: SpookyNet, doi:10.1038/s41467-021-27504-0.
+
+    Args:
+        distances: Of the charges [Angstrom].
+        damping: Length that sets the range of the switch [Angstrom]; 0 for the bare ``1 / r``.
+    """
+    if damping == 0:
+        return 1 / distances
+    x = (2 * distances / damping - 0.5).clamp(STEP_BEGIN, STEP_END)
+    switch = torch.sigmoid(1 / x - 1 / (1 - x))
+    return switch * torch.rsqrt(distances * distances + SOFTENING) + (1 - switch) / distances
+
+
+def molecular_pairs(structures: Structures) -> tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"]]:
+    """Both atoms of every pair within each structure that is not periodic, each pair once."""
+    atoms = torch.arange(len(structures.batch), device=structures.batch.device)
+    ends = torch.cumsum(structures.counts, 0)[structures.batch]
+    isolated = ~structures.pbc.any(1)[structures.batch]
+    partners = torch.where(isolated, ends - 1 - atoms, 0)
+    first = torch.repeat_interleave(atoms, partners)
+    rank = torch.arange(len(first), device=first.device) - (torch.cumsum(partners, 0) - partners)[first]
+    return first, first + 1 + rank
+
+
+def molecular_energies(
+    structures: Structures, charges: Float[Tensor, " atoms"], damping: float
+) -> Float[Tensor, " structures"]:
+    """Sum over all pairs ``q_i q_j`` times :func:`damped` [e^2/Angstrom], float64; zero for periodic structures."""
+    first, second = molecular_pairs(structures)
+    positions = structures.positions
+    distances = lengths(positions.index_select(0, second) - positions.index_select(0, first))
+    products = charges.index_select(0, first) * charges.index_select(0, second)
+    total = charges.new_zeros(len(structures), dtype=torch.float64)
+    return total.index_add(0, structures.batch[first], (products * damped(distances, damping)).double())

@@ -1,0 +1,125 @@
+"""Electrostatic energy of atomic charges, in molecules and crystals alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from atnn import units
+from atnn.kernels import gather_neighbors, sum_centers
+from atnn.physics.boundaries import Background, check_boundaries, check_vacuum, slab_dipole_factor, slab_normal
+from atnn.physics.coulomb import damped, molecular_energies
+from atnn.physics.ewald import decay, point_corrections, screened, wave_energy
+from atnn.physics.mesh import mesh_energy
+from atnn.specification import Specification
+from atnn.structures import Edges, Elements, Structures
+
+LARGEST_EWALD = 100  # atoms up to which plain sums over waves are the faster ones
+
+
+class ElectrostaticsSpecification(Specification):
+    """Coulomb's law between atomic charges, damped where atoms overlap."""
+
+    name: Literal["electrostatics"] = "electrostatics"
+    cutoff: float = Field(
+        6.0, gt=0, description="pairs of periodic structures up to here are summed one by one [Angstrom]"
+    )
+    damping: float = Field(
+        5.0, ge=0, description="1/r is softened from 3/4 of this length on, wholly below 1/4; 0: bare"
+    )
+    accuracy: float = Field(1e-6, ge=1e-12, le=1e-2, description="relative error of sums over periodic images")
+    method: Literal["auto", "ewald", "mesh"] = Field(
+        "auto", description="waves one by one, through a mesh, or whichever is faster for the number of atoms"
+    )
+    background: Background = Field("none", description="what neutralises charged cells; none: they are refused")
+
+    @model_validator(mode="after")
+    def _damping_within_cutoff(self) -> ElectrostaticsSpecification:
+        if 0.75 * self.damping > self.cutoff:
+            raise ValueError("damping reaches to 3/4 of its length, which must lie within the cutoff")
+        return self
+
+
+class Electrostatics(nn.Module):
+    """``E = k_e / 2 sum_ij q_i q_j v(r_ij)`` over all pairs and periodic images, v = :func:`damped`.
+
+    Molecules: all pairs, without a cutoff. Periodic structures: v is 1/r beyond the cutoff, so
+
+        E = k_e / 2 sum_{r_ij < r_c} q_i q_j (v(r) - erf(r / (sqrt(2) sigma)) / r) + E_waves
+
+    with the energy of Gaussian charges of width sigma as a sum over waves, without the Gaussians' energy with
+    themselves; sigma follows from cutoff and accuracy. A conductor surrounds the crystal. Slabs (periodic in two
+    directions) get the correction of Yeh and Berkowitz.
+
+    Args:
+        specification: Cutoff, damping and accuracy.
+        numbers: Atomic numbers of the model's elements; charges say all, nothing depends on them.
+    """
+
+    def __init__(self, specification: ElectrostaticsSpecification, numbers: Sequence[int]):
+        super().__init__()
+        self.specification = specification
+        self.cutoff = specification.cutoff
+        self.width = specification.cutoff / decay(specification.accuracy)
+
+    def forward(
+        self, structures: Structures, edges: Edges, elements: Elements, charges: Float[Tensor, " atoms"]
+    ) -> Float[Tensor, " structures"]:
+        """Energies [structures] in eV, float64.
+
+        Args:
+            structures: Positions and cells, strained like the edges where a stress is asked for.
+            edges: Pairs within the cutoff; only those of periodic structures are used.
+            elements: Not used.
+            charges: Of the atoms [e].
+
+        Raises:
+            DataError: Charges and boundary conditions without a defined energy, see :func:`check_boundaries`.
+        """
+        charges = charges.to(structures.positions.dtype)
+        total = charges.new_zeros(len(structures), dtype=torch.float64).index_add(0, structures.batch, charges.double())
+        check_boundaries(structures, total, self.specification.background)
+        periodic = structures.pbc.any(1)
+        energies = torch.zeros_like(total)
+        if not bool(periodic.all()):
+            energies = energies + molecular_energies(structures, charges, self.specification.damping)
+        if bool(periodic.any()):
+            energies = energies + self._near(structures, edges, charges) + self._far(structures, charges)
+        return units.coulomb * energies
+
+    def _near(self, structures: Structures, edges: Edges, charges: Tensor) -> Tensor:
+        """Pairs within the cutoff of periodic structures, less what the waves say about them [e^2/Angstrom]."""
+        used = structures.pbc.any(1)[structures.batch[edges.i]] & (edges.lengths < self.cutoff)
+        pair = damped(edges.lengths, self.specification.damping) - screened(edges.lengths, self.width)
+        neighbors = gather_neighbors(charges[:, None], edges.j, edges.reverse, edges.offsets)
+        potential = sum_centers(neighbors * torch.where(used, pair, 0.0)[:, None], edges.i, edges.offsets)[:, 0]
+        total = potential.new_zeros(len(structures), dtype=torch.float64)
+        return total.index_add(0, structures.batch, 0.5 * (charges * potential).double())
+
+    def _far(self, structures: Structures, charges: Tensor) -> Tensor:
+        """Sums over waves and what belongs to them, structure by structure [e^2/Angstrom]."""
+        counts = structures.counts.tolist()
+        atoms = zip(structures.positions.split(counts), charges.split(counts), strict=True)
+        none = charges.new_zeros((), dtype=torch.float64)
+        energies = [
+            self._waves(*own, cell, pbc) if bool(pbc.any()) else none
+            for own, cell, pbc in zip(atoms, structures.cell, structures.pbc, strict=True)
+        ]
+        return torch.stack(energies)
+
+    def _waves(self, positions: Tensor, charges: Tensor, cell: Tensor, pbc: Tensor) -> Tensor:
+        spec = self.specification
+        few = len(positions) <= LARGEST_EWALD
+        waves = wave_energy if spec.method == "ewald" or (spec.method == "auto" and few) else mesh_energy
+        energy = waves(positions, charges, cell, self.width, spec.accuracy)
+        energy = energy + point_corrections(charges, cell, self.width)
+        if not bool(pbc.all()):
+            check_vacuum(positions, cell, pbc, self.cutoff)
+            dipole = (charges * (positions @ slab_normal(cell, pbc)[0])).sum(dtype=torch.float64)
+            energy = energy + 0.5 * slab_dipole_factor(cell).double() * dipole * dipole
+        return energy

@@ -1,0 +1,88 @@
+"""Ewald sums: the part of periodic Coulomb energies that is summed over waves.
+
+Charges are split into Gaussians of width sigma, whose field is a short sum of waves, and the rest, which is a short sum
+over neighbors. P. P. Ewald, Ann. Phys. 1921, 369, 253, doi:10.1002/andp.19213690304.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def decay(accuracy: float) -> float:
+    """Standard deviations of a Gaussian after which a sum may end; what is left out is below ``accuracy`` then."""
+    return math.sqrt(-2 * math.log(accuracy / 4))
+
+
+def screened(distances: Float[Tensor, " pairs"], width: float | Float[Tensor, " pairs"]) -> Float[Tensor, " pairs"]:
+    """Gaussian unit charges, ``erf(r / (sqrt(2) width)) / r`` [1/Angstrom]; width^2 is the sum of both variances."""
+    return torch.erf(distances / (math.sqrt(2) * width)) / distances
+
+
+def wave_vectors(cell: Float[Tensor, "3 3"], reach: float) -> Float[Tensor, "waves 3"]:
+    """Reciprocal lattice vectors shorter than ``reach`` [1/Angstrom], one of each pair k and -k, without zero."""
+    with torch.no_grad():
+        longest = (reach / (2 * math.pi) * torch.linalg.vector_norm(cell, dim=1)).tolist()
+        ranges = [torch.arange(-int(n), int(n) + 1, device=cell.device, dtype=cell.dtype) for n in longest]
+        indices = torch.cartesian_prod(*ranges)
+        indices = indices[len(indices) // 2 + 1 :]  # the list is symmetric around zero, its middle
+        inside = torch.linalg.vector_norm(indices @ _reciprocal(cell), dim=1) < reach
+    return indices[inside] @ _reciprocal(cell)
+
+
+def _reciprocal(cell: Tensor) -> Tensor:
+    return 2 * math.pi * torch.linalg.inv(cell).T
+
+
+def wave_weights(waves: Float[Tensor, "waves 3"], cell: Float[Tensor, "3 3"], width: float) -> Float[Tensor, " waves"]:
+    """``8 pi exp(-width^2 k^2 / 2) / (k^2 V)`` [1/Angstrom], the weight of k and -k together."""
+    squared = (waves * waves).sum(1)
+    return 8 * math.pi * torch.exp(-0.5 * width**2 * squared) / (squared * torch.linalg.det(cell).abs())
+
+
+def wave_energy(
+    positions: Float[Tensor, "atoms 3"],
+    charges: Float[Tensor, " atoms"],
+    cell: Float[Tensor, "3 3"],
+    width: float,
+    accuracy: float,
+) -> Float[Tensor, ""]:
+    """Energy of Gaussian charges of joint width ``width`` and their images, by one sum over waves.
+
+        (1 / 2V) sum_k 4 pi / k^2 exp(-width^2 k^2 / 2) |sum_i q_i exp(i k r_i)|^2
+
+    It contains the energy of each Gaussian with itself. The work grows as atoms times volume.
+
+    Returns:
+        Energy [e^2/Angstrom], float64.
+    """
+    waves = wave_vectors(cell, decay(accuracy) / width)
+    phases = waves @ positions.T
+    amplitudes = (torch.cos(phases) @ charges) ** 2 + (torch.sin(phases) @ charges) ** 2
+    return 0.5 * (wave_weights(waves, cell, width).double() @ amplitudes.double())
+
+
+def wave_matrix(
+    positions: Float[Tensor, "atoms 3"], cell: Float[Tensor, "3 3"], width: float, accuracy: float
+) -> Float[Tensor, "atoms atoms"]:
+    """Interactions of unit charges of which :func:`wave_energy` is half the quadratic form [1/Angstrom]."""
+    waves = wave_vectors(cell, decay(accuracy) / width)
+    phases = waves @ positions.T
+    weights = wave_weights(waves, cell, width)[:, None]
+    cosines, sines = torch.cos(phases), torch.sin(phases)
+    return cosines.T @ (weights * cosines) + sines.T @ (weights * sines)
+
+
+def point_corrections(charges: Float[Tensor, " atoms"], cell: Float[Tensor, "3 3"], width: float) -> Float[Tensor, ""]:
+    """What point charges add to a sum over waves of Gaussians [e^2/Angstrom].
+
+    Minus each Gaussian's energy with itself, and minus the mean potential of Gaussians less points, with which a
+    uniform background neutralises a charged cell: ``-sum_i q_i^2 / (sqrt(2 pi) width) - pi width^2 Q^2 / V``.
+    """
+    own = charges.double().square().sum() / (math.sqrt(2 * math.pi) * width)
+    total = charges.double().sum()
+    return -own - math.pi * width**2 * total * total / torch.linalg.det(cell.double()).abs()
