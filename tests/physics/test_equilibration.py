@@ -1,0 +1,207 @@
+"""Equilibrated charges against solutions by hand, plain linear algebra and sums of Gaussian charges."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.data import covalent_radii
+from pydantic import ValidationError
+from scipy.special import erf
+
+from atnn import units
+from atnn.errors import DataError
+from atnn.model import group_elements
+from atnn.physics import Equilibration, EquilibrationSpecification, equilibration
+from atnn.structures import Structures
+from physics.electrostatic_systems import energy, mixed, neutral, oblique, polar_slab
+from systems import crystal, ethanol
+
+NUMBERS = (1, 6, 8, 11, 14, 17)
+
+
+def solver(**specification):
+    return Equilibration(EquilibrationSpecification(**specification), NUMBERS)
+
+
+def parameters(numbers, seed=0):
+    """Electronegativity and hardness of every atom."""
+    rng = np.random.default_rng(seed)
+    return 4 + rng.normal(size=len(numbers)), 8 + 3 * rng.random(len(numbers))
+
+
+def equilibrate(atoms, chi, hardness, dtype=torch.float64, **specification):
+    structures = atoms if isinstance(atoms, Structures) else Structures.from_ase(atoms)
+    structures = structures.to(dtype=dtype)
+    elements = group_elements(torch.bucketize(structures.numbers, torch.tensor(NUMBERS)), len(NUMBERS), dtype)
+    chi, hardness = (torch.as_tensor(x, dtype=dtype) for x in (chi, hardness))
+    return solver(**specification)(structures, elements, chi, hardness)
+
+
+def matrix(atoms, **specification):
+    """Coulomb matrix of the Gaussian charges of one structure [1/Angstrom]."""
+    module, s = solver(**specification), Structures.from_ase(atoms)
+    return module.interactions(s, module.widths[torch.bucketize(s.numbers, torch.tensor(NUMBERS))]).numpy()
+
+
+def charged(atoms, charge):
+    atoms = atoms.copy()
+    atoms.info["charge"] = charge
+    return atoms
+
+
+@pytest.mark.parametrize("total", [0.0, -1.0])
+def test_a_diatomic_has_the_charges_solved_by_hand(total):
+    """Equal potentials: chi_1 + a_1 q_1 + b q_2 = chi_2 + a_2 q_2 + b q_1 with q_1 + q_2 = Q."""
+    distance, chi, hardness = 1.3, (5.3, 8.7), (9.0, 13.0)
+    atoms = charged(Atoms("CO", positions=[[0, 0, 0], [0, 0, distance]]), total)
+    radii = covalent_radii[6], covalent_radii[8]
+    own = [j + units.coulomb / (math.sqrt(math.pi) * r) for j, r in zip(hardness, radii, strict=True)]
+    between = units.coulomb * math.erf(distance / math.sqrt(2 * (radii[0] ** 2 + radii[1] ** 2))) / distance
+    expected = (chi[1] - chi[0] + total * (own[1] - between)) / (own[0] + own[1] - 2 * between)
+    found = equilibrate(atoms, chi, hardness)
+    assert found.charges.tolist() == pytest.approx([expected, total - expected], rel=1e-12)
+    q = (expected, total - expected)
+    work = sum(x * c + 0.5 * a * c * c for x, a, c in zip(chi, own, q, strict=True)) + between * q[0] * q[1]
+    assert found.energy.item() == pytest.approx(work, rel=1e-12)
+
+
+@pytest.mark.parametrize("width", [0.7, 1.0])
+def test_a_molecule_has_the_charges_of_plain_linear_algebra(width):
+    atoms = charged(ethanol(), 1.0)
+    chi, hardness = parameters(atoms.numbers)
+    sigma, n = width * covalent_radii[atoms.numbers], len(atoms)
+    distances = atoms.get_all_distances() + np.eye(n)
+    coulomb = erf(distances / np.sqrt(2 * (sigma[:, None] ** 2 + sigma**2))) / distances
+    np.fill_diagonal(coulomb, 1 / (np.sqrt(np.pi) * sigma))
+    a = units.coulomb * coulomb + np.diag(hardness)
+    # Without a multiplier: the unconstrained minimum, moved along the response to a common potential.
+    free, response = np.linalg.solve(a, -chi), np.linalg.solve(a, np.ones(n))
+    expected = free + response * (1.0 - free.sum()) / response.sum()
+    found = equilibrate(atoms, chi, hardness, width=width)
+    np.testing.assert_allclose(found.charges, expected, rtol=1e-10)
+    assert found.energy.item() == pytest.approx(chi @ expected + 0.5 * expected @ a @ expected, rel=1e-12)
+
+
+def gaussian_lattice(atoms, sigma, reach=14.0):
+    """Coulomb matrix of Gaussian charges in a uniform background, summed over waves alone [1/Angstrom]."""
+    reciprocal = 2 * np.pi * np.linalg.inv(atoms.cell[:]).T
+    limits = [int(reach * np.linalg.norm(a) / (2 * np.pi)) for a in atoms.cell[:]]
+    grid = np.stack(np.meshgrid(*[np.arange(-n, n + 1) for n in limits], indexing="ij"), -1).reshape(-1, 3)
+    waves = grid[(grid != 0).any(1)] @ reciprocal
+    squared = (waves**2).sum(1)[:, None]
+    amplitudes = np.exp(-0.5 * squared * sigma**2 + 1j * waves @ atoms.positions.T)
+    return 4 * np.pi / atoms.get_volume() * np.real(amplitudes.T @ (amplitudes.conj() / squared))
+
+
+@pytest.mark.parametrize("width", [0.6, 1.4])
+def test_the_matrix_of_a_crystal_is_that_of_a_lattice_of_gaussian_charges(width):
+    for atoms in (crystal(), oblique()[0]):
+        expected = gaussian_lattice(atoms, width * covalent_radii[atoms.numbers])
+        np.testing.assert_allclose(matrix(atoms, width=width, accuracy=1e-9), expected, rtol=0, atol=1e-8)
+
+
+def test_the_matrix_does_not_depend_on_how_its_sum_is_split(monkeypatch):
+    expected = matrix(crystal(), accuracy=1e-10)
+    monkeypatch.setattr(equilibration, "NARROWEST", 2.1)
+    np.testing.assert_allclose(matrix(crystal(), accuracy=1e-10), expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("system", [oblique, polar_slab])
+def test_charges_far_narrower_than_their_distance_interact_as_points(system):
+    atoms, charges = system()
+    sigma = 0.1 * covalent_radii[atoms.numbers]
+    found = 0.5 * charges @ matrix(atoms, width=0.1) @ charges - 0.5 * (charges**2 / (np.sqrt(np.pi) * sigma)).sum()
+    assert units.coulomb * found == pytest.approx(energy(atoms, charges, damping=0.0).item(), abs=1e-4)
+
+
+def test_charges_minimise_the_energy():
+    atoms = crystal()
+    chi, hardness = parameters(atoms.numbers)
+    a = units.coulomb * matrix(atoms) + np.diag(hardness)
+    found = equilibrate(atoms, chi, hardness)
+    q = found.charges.numpy()
+    np.testing.assert_allclose(np.ptp(chi + a @ q), 0.0, atol=1e-10)  # one potential on all atoms
+    for seed in range(5):
+        other = q + 0.1 * neutral(len(q), seed)
+        assert chi @ other + 0.5 * other @ a @ other > found.energy.item() + 1e-3
+
+
+def with_parameters():
+    return [(atoms, *parameters(atoms.numbers, seed)) for seed, (atoms, _) in enumerate(mixed())]
+
+
+def test_molecules_crystals_and_slabs_in_a_batch_are_as_alone_and_conserve_charge():
+    cases = [(charged(atoms, float(not atoms.pbc.any())), *rest) for atoms, *rest in with_parameters()]
+    atoms, chi, hardness = zip(*cases, strict=True)
+    batch = equilibrate(atoms, np.concatenate(chi), np.concatenate(hardness))
+    alone = [equilibrate(*case) for case in cases]
+    torch.testing.assert_close(batch.charges, torch.cat([one.charges for one in alone]), rtol=0, atol=1e-12)
+    torch.testing.assert_close(batch.energy, torch.cat([one.energy for one in alone]), rtol=0, atol=1e-11)
+    sums = [one.charges.sum().item() for one in alone]
+    assert sums == pytest.approx([a.info["charge"] for a in atoms], abs=1e-13)
+
+
+def test_the_order_of_atoms_does_not_matter():
+    for atoms, chi, hardness in with_parameters():
+        order = np.random.default_rng(0).permutation(len(atoms))
+        permuted = equilibrate(atoms[order], chi[order], hardness[order]).charges
+        torch.testing.assert_close(permuted, equilibrate(atoms, chi, hardness).charges[order], rtol=0, atol=1e-10)
+
+
+def test_a_supercell_has_the_charges_of_its_cells():
+    chi, hardness = parameters(crystal().numbers)
+    large = equilibrate(crystal().repeat((2, 3, 2)), np.tile(chi, 12), np.tile(hardness, 12))
+    expected = equilibrate(crystal(), chi, hardness)
+    torch.testing.assert_close(large.charges, expected.charges.repeat(12), rtol=0, atol=1e-6)
+    assert large.energy.item() == pytest.approx(12 * expected.energy.item(), rel=1e-6)
+
+
+def test_single_precision_is_near_double():
+    for case in with_parameters():
+        double, single = equilibrate(*case), equilibrate(*case, dtype=torch.float32)
+        assert single.charges.dtype == torch.float32 and single.energy.dtype == torch.float64
+        torch.testing.assert_close(single.charges.double(), double.charges, rtol=0, atol=2e-6)
+        torch.testing.assert_close(single.energy, double.energy, rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("periodic", [False, True])
+def test_charges_have_exact_first_and_second_derivatives_by_all_that_enters(periodic):
+    atoms = Atoms("NaClO", positions=[[0, 0, 0], [2.3, 0.2, 0], [0.3, 1.9, 0.4]], cell=np.diag([5.0, 4.6, 4.3]))
+    atoms.pbc = periodic
+    s, (chi, hardness) = Structures.from_ase(atoms), parameters(atoms.numbers)
+
+    def solve(positions, cell, chi, hardness):
+        return tuple(equilibrate(s.replace(positions=positions, cell=cell), chi, hardness, accuracy=1e-5))
+
+    arguments = (s.positions, s.cell, torch.as_tensor(chi), torch.as_tensor(hardness))
+    arguments = tuple(x.requires_grad_(True) for x in arguments)
+    assert torch.autograd.gradcheck(solve, arguments)
+    assert torch.autograd.gradgradcheck(solve, arguments, atol=1e-4)
+
+
+def test_the_energy_does_not_respond_to_the_charges_to_first_order():
+    """Its derivative by the electronegativity of an atom is therefore that atom's charge."""
+    chi, hardness = parameters(crystal().numbers)
+    chi = torch.as_tensor(chi).requires_grad_(True)
+    found = equilibrate(crystal(), chi, hardness)
+    (slope,) = torch.autograd.grad(found.energy.sum(), chi)
+    torch.testing.assert_close(slope, found.charges.detach())
+
+
+def test_charged_cells_need_a_stated_background_and_slabs_vacuum():
+    chi, hardness = parameters(crystal().numbers)
+    with pytest.raises(DataError, match="infinite without a background"):
+        equilibrate(charged(crystal(), 1.0), chi, hardness)
+    found = equilibrate(charged(crystal(), 1.0), chi, hardness, background="uniform")
+    assert found.charges.sum().item() == pytest.approx(1.0, abs=1e-13)
+    slab, _ = polar_slab(vacuum=5.0)
+    with pytest.raises(DataError, match="Angstrom of vacuum"):
+        equilibrate(slab, *parameters(slab.numbers))
+
+
+@pytest.mark.parametrize("wrong", [{"width": 0.0}, {"accuracy": 1.0}, {"background": "some"}, {"widths": 1.0}])
+def test_specifications_that_cannot_work_are_refused(wrong):
+    with pytest.raises(ValidationError):
+        EquilibrationSpecification(**wrong)
