@@ -1,0 +1,208 @@
+"""Published numbers behind the dispersion energies: elements, reference atoms, functionals.
+
+Read from two files that scripts/tabulate_dispersion.py wrote from the packages of the methods' authors (Apache
+licence 2.0, dispersion-LICENSE.txt). Atomic units in the files, ours in what the functions return.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+from ase.data import chemical_symbols
+from jaxtyping import Float, Int
+from safetensors import safe_open
+from torch import Tensor
+from torch.nn.functional import pad
+
+from atnn import units
+from atnn.errors import SpecificationError
+
+REFERENCES = Path(__file__).with_name("dispersion_references.safetensors")
+FUNCTIONALS = Path(__file__).with_name("dispersion_functionals.json")
+C6_UNIT = 1e-4  # hartree bohr^6; the published coefficients of D3 have four decimals
+PRECISION = 1e-8  # relative, to which C6 coefficients are kept
+LANES = 8  # columns of the vectors come in multiples: sums over pairs are several times faster than with odd ones
+
+Method = Literal["d3", "d4"]
+
+
+class Damping(NamedTuple):
+    """Parameters of rational damping, fitted to a functional.
+
+    Attributes:
+        s6, s8: Scales of the two terms.
+        a1: Scale of the critical radius.
+        a2: Offset of the critical radius [Angstrom].
+    """
+
+    s6: float
+    s8: float
+    a1: float
+    a2: float
+
+
+class ElementData(NamedTuple):
+    """What the methods know of each element, float64.
+
+    Attributes:
+        radii: Covalent radii of Pyykko and Atsumi, enlarged by 4/3 [Angstrom].
+        ratios: Square root of C8 / 3 C6 of like atoms, from expectation values of r^4 and r^2 [Angstrom].
+        electronegativities: Pauling's.
+        hardnesses: Chemical hardness [hartree].
+        nuclear: Nuclear charge without the electrons of the pseudopotential [e].
+    """
+
+    radii: Float[Tensor, " elements"]
+    ratios: Float[Tensor, " elements"]
+    electronegativities: Float[Tensor, " elements"]
+    hardnesses: Float[Tensor, " elements"]
+    nuclear: Float[Tensor, " elements"]
+
+
+class ReferenceAtoms(NamedTuple):
+    """Atoms of reference molecules, between which the C6 coefficients are interpolated; float64.
+
+    Attributes:
+        absent: 0 where the reference is of the element, minus infinity elsewhere.
+        coordination: Coordination number of each reference.
+        vectors: ``c6[a, b] = sum_k vectors[a, k] signs[k] vectors[b, k]`` [eV Angstrom^6].
+        signs: 1 or -1, 0 for empty columns.
+        charges: Partial charge of each reference [e]; D4 only.
+        shells: 1 for a reference weighted by the sum of three Gaussians instead of one, 0 otherwise; D4 only.
+    """
+
+    absent: Float[Tensor, "elements references"]
+    coordination: Float[Tensor, " references"]
+    vectors: Float[Tensor, "references k"]
+    signs: Float[Tensor, " k"]
+    charges: Float[Tensor, " references"] | None = None
+    shells: Float[Tensor, " references"] | None = None
+
+
+def known_functionals(method: Method) -> tuple[str, ...]:
+    """Names of the functionals that a method has parameters for."""
+    return tuple(_functionals()[method])
+
+
+def canonical_functional(method: Method, functional: str) -> str:
+    """The table's name of a functional, for any spelling: case, hyphens and underscores do not matter.
+
+    Raises:
+        SpecificationError: The method has no parameters for it.
+
+    >>> canonical_functional("d3", "r2-SCAN"), canonical_functional("d3", "BP86")
+    ('r2scan', 'bp')
+    """
+    table = _functionals()
+    names = {_plain(name): name for name in table[method]}
+    aliases = {_plain(alias): name for alias, name in table["aliases"].items() if name in table[method]}
+    found = (aliases | names).get(_plain(functional))
+    if found is not None:
+        return found
+    near = difflib.get_close_matches(_plain(functional), names, n=1)
+    hint = f"did you mean {names[near[0]]}? " if near else ""
+    raise SpecificationError(
+        f"{method.upper()} has no damping parameters for the functional {functional!r}",
+        remedy=f"{hint}known: {', '.join(names.values())}",
+    )
+
+
+def damping_parameters(method: Method, functional: str) -> Damping:
+    """Parameters of a functional for rational (Becke-Johnson) damping.
+
+    Raises:
+        SpecificationError: The method has no parameters for it.
+    """
+    s6, s8, a1, a2 = _functionals()[method][canonical_functional(method, functional)]
+    return Damping(s6, s8, a1, a2 * units.bohr)
+
+
+@functools.cache
+def _functionals() -> dict[str, Any]:
+    return json.loads(FUNCTIONALS.read_text(encoding="utf-8"))
+
+
+def _plain(name: str) -> str:
+    spelled = name.casefold().replace("²", "2").replace("ω", "w")
+    return "".join(letter for letter in spelled if letter not in "-_/ ")
+
+
+def element_data(numbers: Sequence[int]) -> ElementData:
+    """Data of the elements with the given atomic numbers."""
+    names = ("covalent_radii", "expectation_ratios", "electronegativities", "hardnesses", "effective_charges")
+    radii, ratios, *others = (values[list(numbers)] for values in _read(*names))
+    return ElementData(radii, ratios * units.bohr, *others)
+
+
+def d3_references(numbers: Sequence[int]) -> ReferenceAtoms:
+    """References of D3 for the elements with the given atomic numbers.
+
+    Raises:
+        SpecificationError: An element that D3 has no references for.
+    """
+    elements, coordination, triangle = _read("d3.elements", "d3.coordination", "d3.c6")
+    chosen, absent = _of_elements("d3", elements, numbers)
+    first, second = torch.meshgrid(chosen, chosen, indexing="ij")
+    low, high = torch.minimum(first, second), torch.maximum(first, second)
+    c6 = triangle[high * (high + 1) // 2 + low].double() * C6_UNIT
+    return ReferenceAtoms(absent, coordination[chosen], *_factors(c6))
+
+
+def d4_references(numbers: Sequence[int]) -> ReferenceAtoms:
+    """References of D4 for the elements with the given atomic numbers.
+
+    Their coefficients are Casimir and Polder's ``C6 = 3/pi integral alpha_a(i w) alpha_b(i w) dw`` [hartree bohr^6].
+
+    Raises:
+        SpecificationError: An element that D4 has no references for.
+    """
+    elements, coordination, charges, gaussians = _read("d4.elements", "d4.coordination", "d4.charges", "d4.gaussians")
+    polarizabilities, integration = _read("d4.polarizabilities", "d4.integration")
+    chosen, absent = _of_elements("d4", elements, numbers)
+    alpha = polarizabilities[chosen]
+    c6 = 3 / math.pi * (alpha * integration) @ alpha.T
+    shells = (gaussians[chosen] == 3).double()
+    return ReferenceAtoms(absent, coordination[chosen], *_factors(c6), charges[chosen], shells)
+
+
+def _read(*names: str) -> list[Tensor]:
+    with safe_open(REFERENCES, framework="pt") as file:
+        return [file.get_tensor(name) for name in names]
+
+
+def _of_elements(
+    method: Method, elements: Int[Tensor, " all"], numbers: Sequence[int]
+) -> tuple[Int[Tensor, " references"], Float[Tensor, "elements references"]]:
+    """Rows of the references of the elements, and 0 or minus infinity for each element and reference."""
+    own = elements[None, :] == torch.tensor(list(numbers))[:, None]
+    missing = [chemical_symbols[z] for z, found in zip(numbers, own.any(1).tolist(), strict=True) if not found]
+    if missing:
+        raise SpecificationError(
+            f"{method.upper()} has no reference atoms of {', '.join(missing)}",
+            remedy=f"leave the term out; it knows the elements from H to {chemical_symbols[int(elements.max())]}",
+        )
+    chosen = own.any(0).nonzero()[:, 0]
+    return chosen, torch.where(own[:, chosen], 0.0, -math.inf).double()
+
+
+def _factors(
+    c6: Float[Tensor, "references references"],
+) -> tuple[Float[Tensor, "references k"], Float[Tensor, " k"]]:
+    """Vectors whose products, with signs, are the C6 coefficients [from hartree bohr^6 to eV Angstrom^6].
+
+    Scaled to ones on the diagonal, the matrix loses at most the largest omitted eigenvalue of any coefficient. Few are
+    large, as the coefficients of all atoms come from similar integrals; negative ones come from rounded decimals.
+    """
+    scale = c6.diagonal().sqrt()
+    eigenvalues, eigenvectors = torch.linalg.eigh(c6 / torch.outer(scale, scale))
+    kept = eigenvalues.abs() > PRECISION
+    vectors = eigenvectors[:, kept] * eigenvalues[kept].abs().sqrt() * scale[:, None]
+    free = (0, -vectors.shape[1] % LANES)
+    return pad(vectors * math.sqrt(units.hartree * units.bohr**6), free), pad(eigenvalues[kept].sign(), free)
