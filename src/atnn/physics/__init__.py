@@ -1,11 +1,16 @@
 """Energies that physics gives, as terms any representation can use."""
 
+from atnn.physics.dispersion import D3, D4, D3Specification, D4Specification
 from atnn.physics.electrostatics import Electrostatics, ElectrostaticsSpecification
 from atnn.physics.equilibration import Equilibration, EquilibrationSpecification
 from atnn.physics.zbl import ZBL, ZBLSpecification
 
 __all__ = [
+    "D3",
+    "D4",
     "ZBL",
+    "D3Specification",
+    "D4Specification",
     "Electrostatics",
     "ElectrostaticsSpecification",
     "Equilibration",

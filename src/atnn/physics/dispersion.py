@@ -1,0 +1,260 @@
+"""London dispersion between pairs of atoms: DFT-D3 with rational damping, and DFT-D4 with charges.
+
+Both interpolate the C6 coefficients of a pair between those of reference molecules, by the coordination numbers of its
+atoms, D4 also by their charges. Of the published methods this is the two-body part; the three-body term of Axilrod,
+Teller and Muto (s9) is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+
+from atnn.errors import SpecificationError
+from atnn.functions import polynomial
+from atnn.kernels import spread, sum_centers
+from atnn.physics.dispersion_tables import (
+    Damping,
+    Method,
+    canonical_functional,
+    d3_references,
+    d4_references,
+    damping_parameters,
+    element_data,
+)
+from atnn.specification import Specification
+from atnn.structures import Edges, Elements, Structures
+
+SWITCH = 0.8  # part of the cutoff from which the pair energies are led to zero
+D3_STEEPNESS, D3_WIDTH = 16.0, 4.0  # of the counting function; of the Gaussians that weight references
+D4_STEEPNESS, D4_WIDTH = 7.5, 6.0
+UNBOUND = -6.0  # argument of erf up to which it is -1 in double precision; its derivative would underflow slowly
+D4_BOND = (4.10451, 19.08857, 2 * 11.28174**2)  # how much a bond counts, by the difference of electronegativities
+D4_CHARGE = (3.0, 2.0)  # height and steepness of the function of the charge
+SMALLEST_CHARGE = 0.01  # e, of a nucleus and what is left of its electrons; the function is constant there
+
+
+def _known_functional(method: Method, functional: str) -> str:
+    try:
+        return canonical_functional(method, functional)
+    except SpecificationError as error:
+        raise ValueError(str(error)) from None  # for pydantic to name the key
+
+
+class D3Specification(Specification):
+    """DFT-D3 dispersion with rational damping.
+
+    Pair energies are led to zero over the last fifth of the cutoff. What lies beyond is lost, per atom
+    ``2 pi rho C6 / 3 r^3``: about 1 meV in water at the default.
+    """
+
+    name: Literal["d3"] = "d3"
+    functional: str = Field(description="density functional of the labels or of the rest of the energy")
+    cutoff: float = Field(10.0, gt=0, description="distance beyond which pairs do not count [Angstrom]")
+
+    @field_validator("functional")
+    @classmethod
+    def _known(cls, functional: str) -> str:
+        return _known_functional("d3", functional)
+
+
+class D4Specification(Specification):
+    """DFT-D4 dispersion with rational damping; the cutoff is that of :class:`D3Specification`."""
+
+    name: Literal["d4"] = "d4"
+    functional: str = Field(description="density functional of the labels or of the rest of the energy")
+    cutoff: float = Field(10.0, gt=0, description="distance beyond which pairs do not count [Angstrom]")
+
+    @field_validator("functional")
+    @classmethod
+    def _known(cls, functional: str) -> str:
+        return _known_functional("d4", functional)
+
+
+class DampedPairs(nn.Module):
+    """Distance dependence of the energy of a pair, damped where the atoms overlap and zero at the cutoff.
+
+    ``g(r) = f(r) [s6 / (r^6 + R^6) + s8 c / (r^8 + R^8)]`` with ``c = C8 / C6 = 3 q_i q_j`` and the critical radius
+    ``R = a1 sqrt(c) + a2``. The switch f is one up to four fifths of the cutoff.
+
+    Source: S. Grimme, S. Ehrlich, L. Goerigk, J. Comput. Chem. 32, 1456 (2011), doi:10.1002/jcc.21759.
+
+    Args:
+        damping: Parameters of the functional.
+        cutoff: [Angstrom].
+        ratios: q of each element [Angstrom].
+    """
+
+    table: Tensor
+
+    def __init__(self, damping: Damping, cutoff: float, ratios: Float[Tensor, " elements"]):
+        super().__init__()
+        self.cutoff, self.s6 = cutoff, damping.s6
+        c = 3 * torch.outer(ratios, ratios).flatten()
+        radius = damping.a1 * c.sqrt() + damping.a2
+        self.register_buffer("table", torch.stack([radius**6, radius**8, damping.s8 * c]), persistent=False)
+
+    def switch(self, lengths: Float[Tensor, " pairs"]) -> Float[Tensor, " pairs"]:
+        """f [pairs], with two continuous derivatives."""
+        start = SWITCH * self.cutoff
+        return polynomial(((lengths - start) / (self.cutoff - start)).clamp(min=0.0), order=3)
+
+    def forward(
+        self, lengths: Float[Tensor, " pairs"], kinds: Int[Tensor, " pairs"], switch: Float[Tensor, " pairs"]
+    ) -> Float[Tensor, " pairs"]:
+        """g [1/Angstrom^6] of pairs with their ``switch``."""
+        sixth, eighth, scale = (row.index_select(0, kinds) for row in self.table.to(lengths.dtype))
+        square = lengths * lengths
+        power = square * square * square
+        return switch * (self.s6 / (power + sixth) + scale / (power * square + eighth))
+
+
+class D3(nn.Module):
+    """``E = -1/2 sum_ij C6_ij g(r_ij)`` with C6 by coordination numbers.
+
+        n_i    = sum_j f(r_ij) / (1 + exp(-16 ((R_i + R_j) / r_ij - 1)))
+        w_ia   = exp(-4 (n_i - n_a)^2) / sum_b exp(-4 (n_i - n_b)^2)
+        C6_ij  = sum_ab w_ia w_jb C6_ab
+
+    over the reference atoms a, b of the two elements; g and f as in :class:`DampedPairs`, R covalent radii. The
+    published numbers n have no switch f.
+
+    Source: S. Grimme, J. Antony, S. Ehrlich, H. Krieg, J. Chem. Phys. 132, 154104 (2010), doi:10.1063/1.3382344.
+
+    Args:
+        specification: Functional and cutoff.
+        numbers: Atomic numbers of the model's elements.
+
+    Raises:
+        SpecificationError: An element without reference atoms.
+    """
+
+    contacts: Tensor
+    absent: Tensor
+    coordination: Tensor
+    vectors: Tensor
+    signs: Tensor
+
+    def __init__(self, specification: D3Specification, numbers: Sequence[int]):
+        super().__init__()
+        self.specification, self.cutoff = specification, specification.cutoff
+        references, data = d3_references(numbers), element_data(numbers)
+        self.damped = DampedPairs(damping_parameters("d3", specification.functional), self.cutoff, data.ratios)
+        self.register_buffer("contacts", (data.radii[:, None] + data.radii).flatten(), persistent=False)
+        for name in ("absent", "coordination", "vectors", "signs"):
+            self.register_buffer(name, getattr(references, name), persistent=False)
+
+    def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Float[Tensor, " structures"]:
+        """Energies [structures] in eV, float64."""
+        kinds, switch = pair_kinds(edges, elements, len(self.absent)), self.damped.switch(edges.lengths)
+        contacts = self.contacts.to(switch.dtype).index_select(0, kinds)
+        counts = switch * torch.sigmoid(D3_STEEPNESS * (contacts / edges.lengths - 1))
+        distance = sum_centers(counts[:, None], edges.i, edges.offsets) - self.coordination.to(switch.dtype)
+        logarithms = self.absent.to(switch.dtype).index_select(0, elements.row) - D3_WIDTH * distance**2
+        vectors = torch.softmax(logarithms, dim=1) @ self.vectors.to(switch.dtype)
+        return energies(structures, edges, vectors, self.signs, self.damped(edges.lengths, kinds, switch))
+
+
+class D4(nn.Module):
+    """``E = -1/2 sum_ij C6_ij g(r_ij)`` with C6 by coordination numbers and given partial charges.
+
+        n_i    = sum_j f(r_ij) d_ij (1 + erf(7.5 (1 - r_ij / (R_i + R_j)))) / 2
+        d_ij   = k4 exp(-(|x_i - x_j| + k5)^2 / k6)
+        w_ia   ~ sum_s exp(-6 s (n_i - n_a)^2),   sum_a w_ia = 1
+        z_ia   = exp(3 (1 - exp(2 h_i (1 - (Z_i + q_a) / (Z_i + q_i)))))
+        C6_ij  = sum_ab z_ia w_ia z_jb w_jb C6_ab
+
+    over the reference atoms a, b of the two elements, with s = 1, or 1, 2, 3 where references share a coordination
+    number; g and f as in :class:`DampedPairs`, R covalent radii, x electronegativities, h hardnesses, Z effective
+    nuclear charges. The published numbers n have no switch f. Charges may come from anywhere; the parameters were
+    fitted with those of the EEQ model, and along with the three-body term.
+
+    Source: E. Caldeweyher et al., J. Chem. Phys. 150, 154122 (2019), doi:10.1063/1.5090222.
+
+    Args:
+        specification: Functional and cutoff.
+        numbers: Atomic numbers of the model's elements.
+
+    Raises:
+        SpecificationError: An element without reference atoms.
+    """
+
+    bonds: Tensor
+    atoms: Tensor
+    absent: Tensor
+    coordination: Tensor
+    vectors: Tensor
+    signs: Tensor
+    charges: Tensor
+    shells: Tensor
+
+    def __init__(self, specification: D4Specification, numbers: Sequence[int]):
+        super().__init__()
+        self.specification, self.cutoff = specification, specification.cutoff
+        references, data = d4_references(numbers), element_data(numbers)
+        self.damped = DampedPairs(damping_parameters("d4", specification.functional), self.cutoff, data.ratios)
+        radii = (data.radii[:, None] + data.radii).flatten()
+        polarity = (data.electronegativities[:, None] - data.electronegativities).abs().flatten()
+        strength = D4_BOND[0] * torch.exp(-((polarity + D4_BOND[1]) ** 2) / D4_BOND[2])
+        self.register_buffer("bonds", torch.stack([D4_STEEPNESS / radii, 0.5 * strength]), persistent=False)
+        self.register_buffer("atoms", torch.stack([data.nuclear, data.hardnesses], dim=1), persistent=False)
+        for name in ("absent", "coordination", "vectors", "signs", "charges", "shells"):
+            self.register_buffer(name, getattr(references, name), persistent=False)
+
+    def forward(
+        self, structures: Structures, edges: Edges, elements: Elements, charges: Float[Tensor, " atoms"]
+    ) -> Float[Tensor, " structures"]:
+        """Energies [structures] in eV, float64, differentiable also by the partial ``charges`` [e]."""
+        kinds, switch = pair_kinds(edges, elements, len(self.absent)), self.damped.switch(edges.lengths)
+        slope, half = (row.index_select(0, kinds) for row in self.bonds.to(switch.dtype))
+        counts = switch * half * (1 + torch.erf((D4_STEEPNESS - slope * edges.lengths).clamp(min=UNBOUND)))
+        numbers = sum_centers(counts[:, None], edges.i, edges.offsets)
+        weights = self.weights(numbers, elements) * self.scales(charges.to(switch.dtype), elements)
+        vectors = weights @ self.vectors.to(switch.dtype)
+        return energies(structures, edges, vectors, self.signs, self.damped(edges.lengths, kinds, switch))
+
+    def weights(self, numbers: Float[Tensor, "atoms 1"], elements: Elements) -> Float[Tensor, "atoms references"]:
+        """w, normalised for each atom, from coordination numbers."""
+        exponents = D4_WIDTH * (numbers - self.coordination.to(numbers.dtype)) ** 2
+        more = self.shells.to(numbers.dtype) * (torch.exp(-exponents) + torch.exp(-2 * exponents))
+        logarithms = self.absent.to(numbers.dtype).index_select(0, elements.row) - exponents + torch.log1p(more)
+        return torch.softmax(logarithms, dim=1)
+
+    def scales(self, charges: Float[Tensor, " atoms"], elements: Elements) -> Float[Tensor, "atoms references"]:
+        """z, the change of the polarizability with the charge."""
+        nuclear, hardness = self.atoms.to(charges.dtype).index_select(0, elements.row).split(1, dim=1)
+        left = (nuclear + charges[:, None]).clamp(min=SMALLEST_CHARGE)
+        height, steepness = D4_CHARGE
+        growth = torch.exp(steepness * hardness * (1 - (nuclear + self.charges.to(charges.dtype)) / left))
+        return torch.exp(height * (1 - growth))
+
+
+def pair_kinds(edges: Edges, elements: Elements, count: int) -> Int[Tensor, " pairs"]:
+    """Row of each pair in a table of all pairs of ``count`` elements."""
+    return elements.row.index_select(0, edges.i) * count + elements.row.index_select(0, edges.j)
+
+
+def energies(
+    structures: Structures,
+    edges: Edges,
+    vectors: Float[Tensor, "atoms k"],
+    signs: Float[Tensor, " k"],
+    factors: Float[Tensor, " pairs"],
+) -> Float[Tensor, " structures"]:
+    """``E = -1/2 sum_ij C6_ij g_ij`` [eV], float64, with ``C6_ij = sum_k v_ik signs_k v_jk`` never formed per pair.
+
+    Args:
+        structures: For the structure of each atom.
+        edges: Pairs.
+        vectors: v of each atom, in parts whose products are in eV Angstrom^6.
+        signs: 1 or -1.
+        factors: g [1/Angstrom^6].
+    """
+    atoms = -0.5 * (vectors * signs.to(vectors.dtype) * spread(factors, vectors, edges)).sum(1)
+    total = atoms.new_zeros(structures.cell.shape[0], dtype=torch.float64)
+    return total.index_add(0, structures.batch, atoms.double())
