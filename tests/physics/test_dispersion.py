@@ -28,7 +28,7 @@ EVERYTHING = 1e6  # Angstrom; a cutoff whose switch starts beyond all pairs of a
 TERMS = {"d3": (D3, D3Specification), "d4": (D4, D4Specification)}
 PROGRAMS = {"d3": (dftd3, dftd3.RationalDampingParam), "d4": (dftd4, dftd4.DampingParam)}
 # Elements whose free atom is another in the programs than in the tables: half the polarizability in dftd4 4.3.1,
-# against its own database of references, and 2 % of the C6 of mendelevium in dftd3 1.7.0.
+# against its own database of references, and 3.6 % of the C6 of mendelevium in dftd3 1.7.0.
 OTHER_REFERENCES = {"d3": {101}, "d4": {92, 95, 98}}
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from atnn.functions import PerElement, Species
+from atnn.functions import ElementNetwork, PerElement, Species
 from atnn.training import TrainingConfig
 from atnn.training.optimizer import Muon, build_optimizers, orthogonal
 
@@ -69,16 +69,17 @@ class Mixed(nn.Module):
         self.stack = nn.Parameter(torch.randn(2, 3, 3))
         self.table = PerElement(Species((1, 8)), torch.randn(2, 6))
         self.scale = nn.Parameter(torch.tensor(1.0))
+        self.network = ElementNetwork(Species((1, 8)), 5, (4,), 1)
 
 
-def test_matrices_take_orthogonal_steps_and_tables_of_elements_and_biases_do_not():
+def test_matrices_take_orthogonal_steps_and_biases_and_what_belongs_to_elements_do_not():
     model = Mixed()
     muon, adam = build_optimizers(TrainingConfig(), model)
     assert {id(p) for p in muon.param_groups[0]["params"]} == {id(model.linear.weight), id(model.stack)}
-    rest = {id(model.linear.bias), id(model.table.table), id(model.scale)}
-    assert {id(p) for p in adam.param_groups[0]["params"]} == rest
+    rest = [model.linear.bias, *model.table.parameters(), model.scale, *model.network.parameters()]
+    assert {id(p) for p in adam.param_groups[0]["params"]} == {id(p) for p in rest}
     (adam,) = build_optimizers(TrainingConfig(optimizer="adam"), model)
-    assert len(adam.param_groups[0]["params"]) == 5
+    assert len(adam.param_groups[0]["params"]) == len(list(model.parameters()))
 
 
 def test_orthogonal_steps_solve_an_ill_conditioned_problem_that_adam_does_not():

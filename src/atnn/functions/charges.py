@@ -26,5 +26,5 @@ def conserved(
     """
     # In float64: the excess is a small difference of sums over many atoms.
     excess = charge.double().index_add(0, batch, raw.double(), alpha=-1)
-    shift = excess / torch.bincount(batch, minlength=len(charge)).clamp(min=1)
-    return (raw + shift[batch]).to(raw.dtype)
+    count = torch.zeros_like(excess).index_add(0, batch, torch.ones_like(raw, dtype=torch.float64))
+    return (raw + (excess / count.clamp(min=1))[batch]).to(raw.dtype)

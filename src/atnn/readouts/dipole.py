@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from atnn.functions import ElementNetwork, Species
+from atnn.functions.charges import conserved
 from atnn.structures import Edges, Elements, Features, Structures
 
 
@@ -41,18 +41,12 @@ class DipoleReadout(nn.Module):
     ) -> dict[str, Tensor]:
         """``dipole`` [structures, 3] in e Angstrom and ``charges`` [atoms] in e."""
         atomic = self.network(features.nodes[0].squeeze(1), elements)
-        charges = conserved(atomic[:, 0], structures)
+        total_charge = structures.charge
+        if total_charge is None:
+            total_charge = structures.cell.new_zeros(structures.cell.shape[0])
+        charges = conserved(atomic[:, 0], total_charge, structures.batch)
         isolated = ~structures.pbc.any(1)[structures.batch]
         dipoles = (features.nodes[1] * atomic[:, None, 1:]).sum(2)
         dipoles = dipoles + torch.where(isolated, charges, 0.0)[:, None] * structures.positions
         total = dipoles.new_zeros((structures.cell.shape[0], 3)).index_add(0, structures.batch, dipoles)
         return {"dipole": total, "charges": charges}
-
-
-def conserved(raw: Float[Tensor, " atoms"], structures: Structures) -> Float[Tensor, " atoms"]:
-    """Charges shifted evenly so that each structure's sum is its total charge (zero when not stated)."""
-    zeros = raw.new_zeros(structures.cell.shape[0])
-    total = zeros.index_add(0, structures.batch, raw)
-    count = zeros.index_add(0, structures.batch, torch.ones_like(raw))
-    wanted = zeros if structures.charge is None else structures.charge.to(raw.dtype)
-    return raw + ((wanted - total) / count)[structures.batch]

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from atnn.functions import PerElement, Species
 from atnn.kernels import gather_neighbors, messages, moments
 from atnn.representations.pair_functions import PairFunctions, PairUnits
-from atnn.representations.tensors import ElementScale, Mixing, Nodes, Product, overlap
+from atnn.representations.tensors import ElementScale, Mixing, Nodes, Product, bounded, overlap
 from atnn.so3 import spherical_harmonics
 from atnn.specification import Specification
 from atnn.structures import Edges, Elements, Features, Structures
@@ -120,6 +120,7 @@ class Round(nn.Module):
 
     def raised(self, sums: Nodes, elements: Elements) -> Nodes:
         """Sum of the mixed powers of a tensor."""
+        sums = bounded(sums)
         total, *factors = self.sums.split(sums)
         left = factors[-1:]
         for product, power, right in zip(self.products, self.powers, factors, strict=False):

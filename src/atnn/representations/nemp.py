@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from atnn.functions import Species
 from atnn.kernels import contract_angular, messages, opposite, sum_centers
 from atnn.representations.pair_functions import PairFunctions, PairNetwork
-from atnn.representations.tensors import ElementScale, Mixing, Nodes, Product, by_degree, overlap, summed
+from atnn.representations.tensors import ElementScale, Mixing, Nodes, Product, bounded, by_degree, overlap, summed
 from atnn.so3 import spherical_harmonics
 from atnn.specification import Specification
 from atnn.structures import Edges, Elements, Features, Structures
@@ -134,8 +134,3 @@ class Round(nn.Module):
         there = opposite(here, edges.reverse)
         u, v = self.projections(radial).chunk(2, dim=1)
         return u * here + v * there
-
-
-def bounded(nodes: Nodes) -> Nodes:
-    """Tensors of a root mean square below one."""
-    return nodes * torch.rsqrt(1.0 + (nodes * nodes).mean((1, 2), keepdim=True))

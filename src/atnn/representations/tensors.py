@@ -104,6 +104,11 @@ def summed(
     return torch.cat(parts, dim=1)
 
 
+def bounded(nodes: Nodes) -> Nodes:
+    """Tensors of a root mean square below one."""
+    return nodes * torch.rsqrt(1.0 + (nodes * nodes).mean((1, 2), keepdim=True))
+
+
 def overlap(a: Nodes, b: Nodes, degree: int) -> Float[Tensor, "atoms invariants"]:
     """Invariants ``sum_m a^{lm,k} b^{lm,k} / sqrt(2 l + 1)`` of every degree and channel."""
     parts = by_degree(a * b, degree)

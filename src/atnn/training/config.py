@@ -110,7 +110,8 @@ class TrainingConfig(Specification):
     )
     loss: Literal["mse", "huber"] = Field(default="mse", description="squared, or linear beyond one spread")
     optimizer: Literal["muon", "adam"] = Field(
-        default="muon", description="orthogonal steps for weight matrices and Adam's for the rest, or Adam's for all"
+        default="muon",
+        description="orthogonal steps for matrices of the representation, Adam's for the rest; or Adam's",
     )
     weight_decay: float = Field(default=0.0, ge=0, description="decay of the weights, decoupled from the gradient")
     ema: float = Field(

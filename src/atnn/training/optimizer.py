@@ -1,4 +1,4 @@
-"""Optimizers: orthogonal steps for matrices, Adam's for all other parameters."""
+"""Optimizers: orthogonal steps for the matrices of a representation, Adam's for all other parameters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from atnn.functions import PerElement
+from atnn.functions import ElementNetwork, PerElement
 from atnn.training.config import TrainingConfig
 
 MOMENTUM = 0.95
@@ -77,10 +77,11 @@ def orthogonal(matrices: Tensor) -> Tensor:
 
 def build_optimizers(config: TrainingConfig, model: nn.Module) -> list[Optimizer]:
     """The optimizers of a run; each parameter belongs to one of them."""
-    tables = {p for module in model.modules() if isinstance(module, PerElement) for p in module.parameters()}
-    matrices = [p for p in model.parameters() if p.dim() > 1 and p not in tables]
-    if config.optimizer == "adam":
-        matrices = []
+    # Tables of the elements are no matrices. Networks of the atoms see few atoms of a rare element in a batch, and
+    # steps as large in directions that hardly vary there as in others make them fail outside the training data.
+    kinds = (nn.Module,) if config.optimizer == "adam" else (ElementNetwork, PerElement)
+    by_adam = {p for module in model.modules() if isinstance(module, kinds) for p in module.parameters()}
+    matrices = [p for p in model.parameters() if p.dim() > 1 and p not in by_adam]
     taken = set(matrices)
     others = [p for p in model.parameters() if p not in taken]
     rates = config.learning_rate, config.weight_decay
