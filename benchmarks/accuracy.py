@@ -92,7 +92,9 @@ def configuration(data: str, model: str, seed: int, output: Path, epochs: int) -
         "training": {
             "epochs": epochs,
             "batch_size": chosen["batch_size"],
-            "learning_rate": 5e-3,
+            "learning_rate": 4e-3,
+            "loss": "huber",
+            "clip": 0.5,
             "weights": {"energy": [0.003, 0.03], "forces": 1},
             "compile": True,
             "validate_every": max(1, epochs // 20),

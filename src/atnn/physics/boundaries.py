@@ -10,17 +10,23 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from atnn.errors import DataError
-from atnn.structures import MINIMAL_VOLUME, Structures
+from atnn.structures import MINIMAL_VOLUME
 
 Background = Literal["none", "uniform"]
 NEUTRAL = 1e-3  # e; below this a cell counts as neutral: sums of float32 charges are not exactly zero
 
 
-def check_boundaries(structures: Structures, total: Float[Tensor, " structures"], background: Background) -> None:
+def check_boundaries(
+    cell: Float[Tensor, "structures 3 3"],
+    pbc: Bool[Tensor, "structures 3"],
+    total: Float[Tensor, " structures"],
+    background: Background,
+) -> None:
     """Refuse structures whose electrostatic energy is not defined.
 
     Args:
-        structures: The batch.
+        cell: Lattice vectors [Angstrom].
+        pbc: Periodic directions.
         total: Sum of the charges of each structure [e].
         background: Whether a uniform background may neutralise charged cells.
 
@@ -28,9 +34,9 @@ def check_boundaries(structures: Structures, total: Float[Tensor, " structures"]
         DataError: Periodicity along one direction; a charged cell without a background, or that of a slab; a slab
             whose cell has no third vector.
     """
-    directions = structures.pbc.sum(1)
+    directions = pbc.sum(1)
     charged = total.detach().abs() > NEUTRAL
-    flat = structures.cell.detach().det().abs() < MINIMAL_VOLUME
+    flat = cell.detach().det().abs() < MINIMAL_VOLUME
     _refuse(
         directions == 1,
         "electrostatics of a structure that is periodic along one direction",

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from atnn.neighbors.pairs import lengths
-from atnn.structures import Structures
 
 SOFTENING = 1.0  # Angstrom^2, under the root of the short-range form
 # Fractions of the switching interval at which the switch is exactly one and zero in float64.
@@ -31,24 +30,28 @@ def damped(distances: Float[Tensor, " pairs"], damping: float) -> Float[Tensor, 
     return switch * torch.rsqrt(distances * distances + SOFTENING) + (1 - switch) / distances
 
 
-def molecular_pairs(structures: Structures) -> tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"]]:
-    """Both atoms of every pair within each structure that is not periodic, each pair once."""
-    atoms = torch.arange(len(structures.batch), device=structures.batch.device)
-    ends = torch.cumsum(structures.counts, 0)[structures.batch]
-    isolated = ~structures.pbc.any(1)[structures.batch]
-    partners = torch.where(isolated, ends - 1 - atoms, 0)
+def molecular_pairs(
+    batch: Int[Tensor, " atoms"], molecules: Bool[Tensor, " structures"]
+) -> tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"]]:
+    """Both atoms of every pair within each of the structures marked, each pair once."""
+    atoms = torch.arange(len(batch), device=batch.device)
+    ends = torch.cumsum(torch.bincount(batch, minlength=len(molecules)), 0)[batch]
+    partners = torch.where(molecules[batch], ends - 1 - atoms, 0)
     first = torch.repeat_interleave(atoms, partners)
     rank = torch.arange(len(first), device=first.device) - (torch.cumsum(partners, 0) - partners)[first]
     return first, first + 1 + rank
 
 
 def molecular_energies(
-    structures: Structures, charges: Float[Tensor, " atoms"], damping: float
+    positions: Float[Tensor, "atoms 3"],
+    charges: Float[Tensor, " atoms"],
+    batch: Int[Tensor, " atoms"],
+    molecules: Bool[Tensor, " structures"],
+    damping: float,
 ) -> Float[Tensor, " structures"]:
-    """Sum over all pairs ``q_i q_j`` times :func:`damped` [e^2/Angstrom], float64; zero for periodic structures."""
-    first, second = molecular_pairs(structures)
-    positions = structures.positions
+    """Sum over all pairs ``q_i q_j`` times :func:`damped` [e^2/Angstrom], float64; zero for the other structures."""
+    first, second = molecular_pairs(batch, molecules)
     distances = lengths(positions.index_select(0, second) - positions.index_select(0, first))
     products = charges.index_select(0, first) * charges.index_select(0, second)
-    total = charges.new_zeros(len(structures), dtype=torch.float64)
-    return total.index_add(0, structures.batch[first], (products * damped(distances, damping)).double())
+    total = charges.new_zeros(len(molecules), dtype=torch.float64)
+    return total.index_add(0, batch[first], (products * damped(distances, damping)).double())

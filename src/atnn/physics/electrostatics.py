@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from atnn import units
 from atnn.kernels import gather_neighbors, sum_centers
+from atnn.kernels.opaque import FUNCTIONS, opaque
 from atnn.physics.boundaries import Background, check_boundaries, check_vacuum, slab_dipole_factor, slab_normal
 from atnn.physics.coulomb import damped, molecular_energies
 from atnn.physics.ewald import decay, point_corrections, screened, wave_energy
@@ -66,6 +68,11 @@ class Electrostatics(nn.Module):
         self.specification = specification
         self.cutoff = specification.cutoff
         self.width = specification.cutoff / decay(specification.accuracy)
+        largest = {"auto": float(LARGEST_EWALD), "ewald": math.inf, "mesh": 0.0}[specification.method]
+        background = float(specification.background == "uniform")
+        self.settings = Settings(
+            specification.damping, self.cutoff, self.width, specification.accuracy, largest, background
+        )
 
     def forward(
         self, structures: Structures, edges: Edges, elements: Elements, charges: Float[Tensor, " atoms"]
@@ -82,15 +89,9 @@ class Electrostatics(nn.Module):
             DataError: Charges and boundary conditions without a defined energy, see :func:`check_boundaries`.
         """
         charges = charges.to(structures.positions.dtype)
-        total = charges.new_zeros(len(structures), dtype=torch.float64).index_add(0, structures.batch, charges.double())
-        check_boundaries(structures, total, self.specification.background)
-        periodic = structures.pbc.any(1)
-        energies = torch.zeros_like(total)
-        if not bool(periodic.all()):
-            energies = energies + molecular_energies(structures, charges, self.specification.damping)
-        if bool(periodic.any()):
-            energies = energies + self._near(structures, edges, charges) + self._far(structures, charges)
-        return units.coulomb * energies
+        variables = (structures.positions, structures.cell, charges)
+        far = opaque("electrostatics", variables, (structures.batch, structures.pbc), self.settings)
+        return units.coulomb * (self._near(structures, edges, charges) + far)
 
     def _near(self, structures: Structures, edges: Edges, charges: Tensor) -> Tensor:
         """Pairs within the cutoff of periodic structures, less what the waves say about them [e^2/Angstrom]."""
@@ -101,25 +102,54 @@ class Electrostatics(nn.Module):
         total = potential.new_zeros(len(structures), dtype=torch.float64)
         return total.index_add(0, structures.batch, 0.5 * (charges * potential).double())
 
-    def _far(self, structures: Structures, charges: Tensor) -> Tensor:
-        """Sums over waves and what belongs to them, structure by structure [e^2/Angstrom]."""
-        counts = structures.counts.tolist()
-        atoms = zip(structures.positions.split(counts), charges.split(counts), strict=True)
-        none = charges.new_zeros((), dtype=torch.float64)
-        energies = [
-            self._waves(*own, cell, pbc) if bool(pbc.any()) else none
-            for own, cell, pbc in zip(atoms, structures.cell, structures.pbc, strict=True)
-        ]
-        return torch.stack(energies)
 
-    def _waves(self, positions: Tensor, charges: Tensor, cell: Tensor, pbc: Tensor) -> Tensor:
-        spec = self.specification
-        few = len(positions) <= LARGEST_EWALD
-        waves = wave_energy if spec.method == "ewald" or (spec.method == "auto" and few) else mesh_energy
-        energy = waves(positions, charges, cell, self.width, spec.accuracy)
-        energy = energy + point_corrections(charges, cell, self.width)
-        if not bool(pbc.all()):
-            check_vacuum(positions, cell, pbc, self.cutoff)
-            dipole = (charges * (positions @ slab_normal(cell, pbc)[0])).sum(dtype=torch.float64)
-            energy = energy + 0.5 * slab_dipole_factor(cell).double() * dipole * dipole
-        return energy
+class Settings(NamedTuple):
+    """The numbers that :func:`far_energies` takes."""
+
+    damping: float
+    cutoff: float
+    width: float
+    accuracy: float
+    largest_ewald: float
+    background: float
+
+
+def far_energies(
+    variables: tuple[Tensor, Tensor, Tensor], constants: tuple[Tensor, Tensor], settings: Sequence[float]
+) -> Float[Tensor, " structures"]:
+    """All pairs of molecules; of periodic structures the waves and what belongs to them [e^2/Angstrom], float64.
+
+    Args:
+        variables: Positions [atoms, 3], cells [structures, 3, 3] and charges [atoms].
+        constants: Structure of each atom, and periodicity [structures, 3].
+        settings: :class:`Settings`.
+
+    Raises:
+        DataError: Charges and boundary conditions without a defined energy, see :func:`check_boundaries`.
+    """
+    (positions, cell, charges), (batch, pbc), chosen = variables, constants, Settings(*settings)
+    total = charges.new_zeros(len(pbc), dtype=torch.float64).index_add(0, batch, charges.double())
+    check_boundaries(cell, pbc, total, "uniform" if chosen.background else "none")
+    energies = molecular_energies(positions, charges, batch, ~pbc.any(1), chosen.damping)
+    counts = torch.bincount(batch, minlength=len(pbc)).tolist()
+    atoms = zip(positions.split(counts), charges.split(counts), strict=True)
+    none = energies.new_zeros(())
+    periodic = [
+        _waves(*own, box, axes, chosen) if bool(axes.any()) else none
+        for own, box, axes in zip(atoms, cell, pbc, strict=True)
+    ]
+    return energies + torch.stack(periodic) if periodic else energies
+
+
+def _waves(positions: Tensor, charges: Tensor, cell: Tensor, pbc: Tensor, settings: Settings) -> Tensor:
+    waves = wave_energy if len(positions) <= settings.largest_ewald else mesh_energy
+    energy = waves(positions, charges, cell, settings.width, settings.accuracy)
+    energy = energy + point_corrections(charges, cell, settings.width)
+    if not bool(pbc.all()):
+        check_vacuum(positions, cell, pbc, settings.cutoff)
+        dipole = (charges * (positions @ slab_normal(cell, pbc)[0])).sum(dtype=torch.float64)
+        energy = energy + 0.5 * slab_dipole_factor(cell).double() * dipole * dipole
+    return energy
+
+
+FUNCTIONS["electrostatics"] = far_energies

@@ -94,7 +94,7 @@ class Equilibration(nn.Module):
         """
         exact = structures.to(dtype=torch.float64)
         total = exact.cell.new_zeros(len(structures)) if exact.charge is None else exact.charge
-        check_boundaries(exact, total, self.specification.background)
+        check_boundaries(exact.cell, exact.pbc, total, self.specification.background)
         widths = self.widths.to(torch.float64)[elements.row]
         counts = structures.counts.tolist()
         atoms = (x.double().split(counts) for x in (widths, electronegativity, hardness))
