@@ -7,6 +7,7 @@ from atnn.representations.gmp import GMP, GMPSpecification
 from atnn.representations.neat import NEAT, NEATSpecification
 from atnn.representations.nemp import NEMP, NEMPSpecification
 from atnn.representations.reann import REANN, REANNSpecification
+from atnn.representations.spookynet import SpookyNet, SpookyNetSpecification
 
 __all__ = [
     "ACSF",
@@ -23,4 +24,6 @@ __all__ = [
     "NEATSpecification",
     "NEMPSpecification",
     "REANNSpecification",
+    "SpookyNet",
+    "SpookyNetSpecification",
 ]

@@ -1,0 +1,179 @@
+"""SpookyNet: charge and spin spread over the atoms, local interactions of s, p and d functions, nonlocal attention.
+
+O. T. Unke et al., Nat. Commun. 2021, 12, 7273, doi:10.1038/s41467-021-27504-0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from atnn.errors import SpecificationError
+from atnn.functions import PerElement, Species
+from atnn.functions.attention import linear_attention, orthogonal_features
+from atnn.functions.bernstein import bump, exponential_bernstein
+from atnn.functions.residual import GAIN, SMALL, Residual, ResidualNetwork
+from atnn.functions.species import HEAVIEST
+from atnn.kernels import gather_neighbors, moments
+from atnn.representations.electrons import ElectronicEmbedding
+from atnn.so3 import solid_harmonics
+from atnn.specification import Specification
+from atnn.structures import Edges, Elements, Features, Structures
+
+DECAY = 0.9448630629  # gamma at the start, 1 / (2 a0) [1/Angstrom]
+
+
+class SpookyNetSpecification(Specification):
+    """What defines a SpookyNet representation; defaults are those of the publication."""
+
+    degree: ClassVar[int] = 1  # gives vectors
+
+    name: Literal["spookynet"] = "spookynet"
+    cutoff: float = Field(5.2917721, gt=0, description="cutoff radius [Angstrom]")
+    channels: int = Field(128, ge=2, le=512, description="features F of every atom")
+    rounds: int = Field(6, ge=1, le=16, description="interaction modules T")
+    radial: int = Field(16, ge=2, le=64, description="Bernstein polynomials K")
+    electronic: bool = Field(True, description="total charge and unpaired electrons enter")
+    attention: bool = Field(True, description="nonlocal interaction of all atoms of a structure")
+    random_features: int = Field(64, ge=16, le=1024, multiple_of=16, description="random features of the attention")
+
+
+class SpookyNet(nn.Module):
+    """Features of atoms, refined by modules of local and nonlocal interactions.
+
+        x_i <- e_{z_i} + e_i(Q) + e_i(S),   f_i = sum over modules of resmlp_out(x_i)
+        y = residual(x),   x <- residual(y + l(y) + n(y))
+        l = resmlp_l( c + <P p, P' p> + <D d, D' d> ),   n = attention( resmlp_q(y), resmlp_k(y), resmlp_v(y) )
+        c_i = resmlp_c(y_i) + n^{-1/2} sum_j G_s g(r_ij) resmlp_s(y_j)
+        p_i = n^{-1/2} sum_j G_p g(r_ij) Y_1(r_ij) resmlp_p(y_j),   d_i likewise with Y_2
+
+    e_z is a linear function of the occupation of the electron shells and, except where elements share their
+    parameters, a free row of each element; e(Q) and e(S) are those of :class:`ElectronicEmbedding`, g the exponential
+    Bernstein polynomials of one learned decay, times the cutoff function. Structures without a stated charge or spin
+    count as neutral singlets.
+
+    The attention has no distance dependence: energies of distant fragments do not add, and ``local`` says so. Unlike
+    in the published code it is that of the text, linear in the atoms, and taken within each structure. Sums over
+    neighbors are divided by the root of their mean number, and layers that are published to start from zero start
+    small and random.
+
+    Args:
+        specification: Sizes and cutoff.
+        species: The elements, and whether they share parameters.
+
+    Raises:
+        SpecificationError: An element heavier than radon, whose electron shells are not known.
+    """
+
+    neighbor_count: Tensor
+
+    def __init__(self, specification: SpookyNetSpecification, species: Species):
+        super().__init__()
+        spec = self.specification = specification
+        if max(species.numbers) > HEAVIEST:
+            raise SpecificationError(
+                f"electron shells are known up to Z = {HEAVIEST}, not for {max(species.numbers)}",
+                where="spookynet",
+                remedy="leave heavier elements out",
+            )
+        self.cutoff, self.channels = spec.cutoff, (spec.channels, spec.channels)
+        self.local = not spec.attention
+        self.conditions = frozenset({"charge", "spin"} if spec.electronic else ())
+        self.register_buffer("neighbor_count", torch.tensor(10.0))
+        start = torch.randn(len(species.numbers), spec.channels)
+        self.shells = PerElement(species._replace(shared=True), start)
+        self.rows = None if species.shared else PerElement(species, torch.zeros_like(start))
+        self.charge = ElectronicEmbedding(spec.channels, signed=True) if spec.electronic else None
+        self.spin = ElectronicEmbedding(spec.channels, signed=False) if spec.electronic else None
+        self.decay = nn.Parameter(torch.tensor(math.log(math.expm1(DECAY))))
+        self.rounds = nn.ModuleList(Interaction(spec) for _ in range(spec.rounds))
+
+    def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
+        """Sum of all modules' features; p functions of the last as vectors."""
+        angular = solid_harmonics(edges.vectors / edges.lengths[:, None], torch.ones_like(edges.lengths), 2)
+        envelope = bump(edges.lengths, self.cutoff) * torch.rsqrt(self.neighbor_count)
+        radial = exponential_bernstein(edges.lengths, softplus(self.decay), self.specification.radial)
+        radial = radial * envelope[:, None]
+        first = torch.arange(structures.cell.shape[0] + 1, device=structures.batch.device)
+        offsets = torch.searchsorted(structures.batch, first)
+        x, parts = self._embedded(structures, elements), []
+        for update in self.rounds:
+            x, part, vectors = update(angular, radial, x, structures.batch, offsets, edges)
+            parts.append(part)
+        return Features((torch.stack(parts).sum(0)[:, None], vectors))
+
+    def _embedded(self, structures: Structures, elements: Elements) -> Float[Tensor, "atoms channels"]:
+        """Start of the features: the element, the charge and the spin."""
+        table = self.shells() if self.rows is None else self.shells() + self.rows()
+        nuclear = x = table.index_select(0, elements.row)
+        for embedding, amount in ((self.charge, structures.charge), (self.spin, structures.spin)):
+            if embedding is not None and amount is not None:
+                x = x + embedding(nuclear, amount.to(x.dtype), structures.batch)
+        return x
+
+
+class Interaction(nn.Module):
+    """One module: residual blocks around a local and a nonlocal interaction.
+
+    Args:
+        spec: Sizes.
+    """
+
+    features: Tensor
+
+    def __init__(self, spec: SpookyNetSpecification):
+        super().__init__()
+        width = spec.channels
+        self.attention = spec.attention
+        self.before, self.after = Residual(width), Residual(width)
+        self.sources = ResidualNetwork(width, 4)  # of the atom itself, and of the neighbor's s, p and d functions
+        self.radial = nn.Parameter(2.0 * torch.randn(3, spec.radial, width))
+        self.products = nn.Parameter(torch.randn(2, width, 2 * width) / math.sqrt(width))
+        # At half size the features grow slowly from module to module.
+        self.combined, self.output = ResidualNetwork(width, gain=0.5 * GAIN), ResidualNetwork(width)
+        if spec.attention:
+            # Queries and keys start small, where few random features are as good as many.
+            self.attending = ResidualNetwork(width, 3, gain=SMALL)
+            self.register_buffer("features", orthogonal_features(width, spec.random_features))
+
+    def forward(
+        self,
+        angular: Sequence[Float[Tensor, "pairs _"]],
+        radial: Float[Tensor, "pairs functions"],
+        x: Float[Tensor, "atoms channels"],
+        batch: Int[Tensor, " atoms"],
+        offsets: Int[Tensor, " structures_plus_1"],
+        edges: Edges,
+    ) -> tuple[Float[Tensor, "atoms channels"], Float[Tensor, "atoms channels"], Float[Tensor, "atoms 3 channels"]]:
+        """New x, the module's share of the features, and p functions."""
+        y = self.before(x[None])
+        local, vectors = self._local(angular, radial, y, edges)
+        total = y[0] + local
+        if self.attention:
+            queries, keys, values = self.attending(y).unbind(0)
+            total = total + linear_attention(queries, keys, values, self.features, batch, offsets)
+        x = self.after(total[None])
+        return x[0], self.output(x)[0], vectors
+
+    def _local(self, angular, radial, y, edges: Edges):
+        own, *passed = self.sources(y).unbind(0)
+        s, p, d = (
+            moments(
+                a, (radial @ g) * gather_neighbors(z, edges.j, edges.reverse, edges.offsets), edges.i, edges.offsets
+            )
+            for a, g, z in zip(angular, self.radial, passed, strict=True)
+        )
+        total = own + s[:, 0]
+        for function, weight in zip((p, d), self.products, strict=True):
+            # As one matrix: PyTorch takes a tensor times a matrix as one small product per atom.
+            mixed = (function.reshape(-1, weight.shape[0]) @ weight).reshape(*function.shape[:2], -1)
+            first, second = mixed.chunk(2, dim=2)
+            total = total + (first * second).sum(1)
+        return self.combined(total[None])[0], p
