@@ -14,6 +14,7 @@ SHELLS = ("1s", "2s", "2p", "3s", "3p", "4s", "3d", "4p", "5s", "4d", "5p", "6s"
 CAPACITY = {"s": 2, "p": 6, "d": 10, "f": 14}
 NOBLE = (2, 10, 18, 36, 54, 86)
 HEAVIEST = 86
+LANTHANIDES = range(58, 72)  # some of their f electrons are counted to the core by many methods
 # Ground states that depart from the order of filling (NIST Atomic Spectra Database): electrons moved between shells.
 EXCEPTIONS = {
     24: {"4s": -1, "3d": 1}, 29: {"4s": -1, "3d": 1}, 41: {"5s": -1, "4d": 1}, 42: {"5s": -1, "4d": 1},

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from atnn.errors import LabellingError
+from atnn.functions.species import LANTHANIDES
 from atnn.structures import Structures
 
 Labels = dict[str, np.ndarray]
-LANTHANIDES = range(58, 72)  # tight-binding methods count some of their f electrons to the core
 
 
 @runtime_checkable

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import warnings
 
+import torch
+from ase.symbols import Symbols
+from jaxtyping import Bool
+from torch import Tensor
+
 from atnn.errors import AtnnWarning, DataError
+from atnn.functions.species import LANTHANIDES
 from atnn.model.model import Model
 from atnn.structures import Structures
 
 
-def check_structures(model: Model, structures: Structures, where: str = "") -> None:
+def check_structures(model: Model, structures: Structures, where: str = "", refuse: bool = False) -> None:
     """Check once, at the border, that the model can describe these structures.
 
     Args:
         model: The model.
         structures: What it is asked about.
         where: File or caller, for the message.
+        refuse: Charges and spins that the model ignores are errors, as they must be in predictions; training and
+            comparison with labels count them in a warning.
 
     Raises:
-        DataError: Elements that the model does not know, or an electric field that it would ignore.
+        DataError: Elements that the model does not know, or an electric field that it would ignore; with ``refuse``
+            charges and spins, too; numbers of electrons that contradict each other, if the model depends on them.
 
     Warns:
         AtnnWarning: Charges or spins that the model ignores, with their number.
@@ -33,16 +42,71 @@ def check_structures(model: Model, structures: Structures, where: str = "") -> N
             where=where,
             remedy="remove the field from the structures",
         )
-    uses_charge = "dipole" in model.readouts
-    if structures.charge is not None and not uses_charge:
-        _warn(int((structures.charge != 0).sum()), "a total charge", where)
-    if structures.charge is not None and uses_charge and "energy" in model.readouts:
-        _warn(int((structures.charge != 0).sum()), "a total charge, which enters the dipole but not the energy", where)
+    conditions: frozenset[str] = getattr(model.representation, "conditions", frozenset())
+    if conditions:
+        check_electrons(structures, where)
+    if structures.charge is not None and "charge" not in conditions:
+        _check_charge(model, int((structures.charge != 0).sum()), where, refuse)
+    if structures.spin is not None and "spin" not in conditions:
+        _ignored("spin", int((structures.spin != 0).sum()), "unpaired electrons", where, refuse)
+
+
+def check_electrons(structures: Structures, where: str = "") -> None:
+    """Check that every structure can have its charge and its unpaired electrons.
+
+    Parity is not asked for where no spin is stated, nor of lanthanides, some of whose f electrons methods with an
+    effective core leave out of both numbers.
+
+    Raises:
+        DataError: More positive charge than protons, a negative number of unpaired electrons, more of them than
+            electrons, or an odd one for an even number of electrons and the reverse; with the first such structure.
+    """
+    electrons = torch.zeros(len(structures), dtype=torch.float64, device=structures.numbers.device)
+    electrons = electrons.index_add(0, structures.batch, structures.numbers.double())
+    if structures.charge is not None:
+        electrons = electrons - structures.charge.double()
+    spin = torch.zeros_like(electrons) if structures.spin is None else structures.spin.double()
+    wrong = (spin < 0) | (spin > electrons)
     if structures.spin is not None:
-        _warn(int((structures.spin != 0).sum()), "unpaired electrons", where)
+        wrong = wrong | (((electrons - spin) % 2 - 1).abs() < 1 - 1e-4) & ~_has_lanthanides(structures)
+    if not bool(wrong.any()):
+        return
+    index = int(wrong.nonzero()[0])
+    formula = Symbols(structures.numbers[structures.batch == index].cpu().numpy()).get_chemical_formula()
+    place = f"structure {index} ({formula}), the first of {int(wrong.sum())}"
+    raise DataError(
+        f"{float(electrons[index]):g} electrons cannot have {float(spin[index]):g} unpaired ones",
+        where=f"{where}: {place}" if where else place,
+        remedy="correct `charge` or `spin`, the number of unpaired electrons",
+    )
+
+
+def _has_lanthanides(structures: Structures) -> Bool[Tensor, " structures"]:
+    present = (structures.numbers >= LANTHANIDES.start) & (structures.numbers < LANTHANIDES.stop)
+    count = torch.zeros(len(structures), dtype=torch.int64, device=present.device)
+    return count.index_add(0, structures.batch, present.long()) > 0
+
+
+def _check_charge(model: Model, count: int, where: str, refuse: bool) -> None:
+    given = {name for readout in model.readouts.values() for name in readout.outputs}  # type: ignore[union-attr]
+    used = {name for term in model.terms for name in getattr(term, "inputs", ())}
+    if "charges" not in given:
+        _ignored("charge", count, "a total charge", where, refuse)
+    elif "energy" in given and "charges" not in used:
+        _warn(count, "a total charge, which enters the partial charges but not the energy", where)
+
+
+def _ignored(name: str, count: int, what: str, where: str, refuse: bool) -> None:
+    if refuse and count:
+        raise DataError(
+            f"{count} structures carry {what}, which the model ignores",
+            where=where,
+            remedy=f"train a model that depends on the {name}, such as spookynet, or remove `{name}`",
+        )
+    _warn(count, what, where)
 
 
 def _warn(count: int, what: str, where: str) -> None:
     if count:
         prefix = f"{where}: " if where else ""
-        warnings.warn(f"{prefix}{count} structures carry {what}; the model ignores it", AtnnWarning, stacklevel=3)
+        warnings.warn(f"{prefix}{count} structures carry {what}; the model ignores it", AtnnWarning, stacklevel=4)
