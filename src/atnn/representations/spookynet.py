@@ -134,10 +134,11 @@ class Interaction(nn.Module):
         self.attention = spec.attention
         self.before, self.after = Residual(width), Residual(width)
         self.sources = ResidualNetwork(width, 4)  # of the atom itself, and of the neighbor's s, p and d functions
-        self.radial = nn.Parameter(2.0 * torch.randn(3, spec.radial, width))
+        # Few of the polynomials, which sum to one, are large at a distance: sums of order one need large factors.
+        self.radial = nn.Parameter(4.0 * torch.randn(3, spec.radial, width))
         self.products = nn.Parameter(torch.randn(2, width, 2 * width) / math.sqrt(width))
-        # At half size the features grow slowly from module to module.
-        self.combined, self.output = ResidualNetwork(width, gain=0.5 * GAIN), ResidualNetwork(width)
+        # A fifth of the usual size, so that features do not grow fast from module to module.
+        self.combined, self.output = ResidualNetwork(width, gain=0.2 * GAIN), ResidualNetwork(width)
         if spec.attention:
             # Queries and keys start small, where few random features are as good as many.
             self.attending = ResidualNetwork(width, 3, gain=SMALL)
