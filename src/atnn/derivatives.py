@@ -38,18 +38,23 @@ def leaves(structures: Structures, outputs: Iterable[str]) -> Leaves:
     return Leaves(positions, strain)
 
 
-def strained(structures: Structures, edges: Edges, strain: Float[Tensor, "structures 3 3"]) -> tuple[Structures, Edges]:
-    """Atoms, cells and pairs under a symmetric strain of each structure, ``r -> r (1 + strain)``.
-
-    Most energies are functions of the pairs alone; sums over waves and over all pairs need positions and cells.
-    """
-    symmetric = 0.5 * (strain + strain.transpose(1, 2))
+def strained(structures: Structures, strain: Float[Tensor, "structures 3 3"]) -> Structures:
+    """Atoms and cells under a symmetric strain of each structure, ``r -> r (1 + strain)``."""
+    symmetric = _symmetric(strain)
     by_atom = symmetric.index_select(0, structures.batch)
-    vectors = edges.vectors + torch.einsum("ex,exy->ey", edges.vectors, by_atom.index_select(0, edges.i))
     positions = structures.positions + torch.einsum("ax,axy->ay", structures.positions, by_atom)
-    cell = structures.cell + structures.cell @ symmetric
-    moved = structures.replace(positions=positions, cell=cell)
-    return moved, edges._replace(vectors=vectors, lengths=lengths(vectors))
+    return structures.replace(positions=positions, cell=structures.cell + structures.cell @ symmetric)
+
+
+def strained_edges(edges: Edges, structures: Structures, strain: Float[Tensor, "structures 3 3"]) -> Edges:
+    """Pairs under the strain of :func:`strained`."""
+    by_pair = _symmetric(strain).index_select(0, structures.batch.index_select(0, edges.i))
+    vectors = edges.vectors + torch.einsum("ex,exy->ey", edges.vectors, by_pair)
+    return edges._replace(vectors=vectors, lengths=lengths(vectors))
+
+
+def _symmetric(strain: Tensor) -> Tensor:
+    return 0.5 * (strain + strain.transpose(1, 2))
 
 
 def differentiate(

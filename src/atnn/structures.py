@@ -51,6 +51,11 @@ class Structures:
         return torch.bincount(self.batch, minlength=len(self))
 
     @property
+    def total_charge(self) -> Float[Tensor, " structures"]:
+        """Total charges [e], zero where none is stated."""
+        return self.cell.new_zeros(self.cell.shape[0]) if self.charge is None else self.charge
+
+    @property
     def volumes(self) -> Float[Tensor, " structures"]:
         """Cell volumes [Angstrom^3]."""
         return torch.linalg.det(self.cell).abs()

@@ -15,7 +15,10 @@ SMALL = {
     "neat": {"cutoff": 4.0, "channels": 3, "radial": 4},
     "nemp": {"cutoff": 4.0, "channels": 3, "rounds": 2, "radial": 4, "hidden": (8,)},
     "reann": {"cutoff": 4.0, "channels": 3, "rounds": 2, "hidden": (8, 8)},
+    "spookynet": {"cutoff": 4.0, "channels": 6, "rounds": 2, "radial": 6, "random_features": 16},
 }
+# Representations with a nonlocal part are asked for the additivity of distant fragments without it.
+LOCAL = {"spookynet": {"attention": False}}
 NAMES = sorted(REPRESENTATIONS)
 # Those with vectors, from which a dipole can be read.
 VECTORIAL = [name for name in NAMES if getattr(REPRESENTATIONS[name][0], "degree", 1) != 0]
@@ -46,6 +49,6 @@ def features(model, atoms):
     inputs = model.prepare(structures, neighbor_pairs(structures, model.cutoff))
     from atnn.neighbors.pairs import edges_of
 
-    pairs = edges_of(inputs.structures.positions, inputs.translations, inputs.neighbors)
+    pairs = edges_of(inputs.structures.positions, inputs.near.translations, inputs.near.neighbors)
     with torch.no_grad():
         return model.representation(inputs.structures, pairs, inputs.elements)

@@ -6,8 +6,11 @@ import torch
 from ase import Atoms
 from ase.data import covalent_radii
 
+from atnn.model import TERMS, ModelPotential, load_model, save_model
+from atnn.model.compiled import CompiledModel
+from atnn.neighbors import neighbor_pairs
 from atnn.structures import Structures
-from contracts.models import evaluate, small_model
+from contracts.models import NAMES, VECTORIAL, evaluate, small_model
 from systems import crystal, ethanol
 
 
@@ -64,3 +67,107 @@ def test_in_a_batch_as_alone():
     frames = [ethanol(), Atoms("CO", positions=[[0, 0, 0], [0, 0, 0.7]])]
     batch = repulsion(Structures.from_ase(frames))["energy"]
     torch.testing.assert_close(batch, torch.cat([repulsion(f)["energy"] for f in frames]), rtol=1e-9, atol=1e-9)
+
+
+ANYWHERE = {"name": "electrostatics", "cutoff": 5.0, "background": "uniform"}
+WIDE = {
+    "d3": {"name": "d3", "functional": "pbe", "cutoff": 7.0},
+    "d4": {"name": "d4", "functional": "pbe", "cutoff": 7.0},
+    "electrostatics": ANYWHERE,
+    "zbl": {"name": "zbl"},
+}
+
+
+def with_terms(name, terms=("zbl", "d3", "d4", "electrostatics"), **changes):
+    outputs = ("energy", "dipole") if name in VECTORIAL else ("energy", "charges")
+    return small_model(name, outputs=outputs, terms=tuple(WIDE[term] for term in terms), **changes)
+
+
+def test_every_registered_term_is_tested():
+    assert set(WIDE) == set(TERMS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_terms_on_every_representation_have_the_forces_and_the_stress_of_their_energy(name):
+    model, s = with_terms(name), Structures.from_ase([crystal(), crystal()])
+    found, step = evaluate(model, s, ("energy", "forces", "stress")), 1e-4
+    for atom, axis in ((0, 0), (2, 1)):
+        slopes = []
+        for width in (step, 2 * step):
+            energies = []
+            for sign in (1, -1):
+                positions = s.positions.clone()
+                positions[atom, axis] += sign * width
+                energies.append(evaluate(model, s.replace(positions=positions), ("energy",))["energy"][0].item())
+            slopes.append((energies[0] - energies[1]) / (2 * width))
+        assert found["forces"][atom, axis].item() == pytest.approx(-(4 * slopes[0] - slopes[1]) / 3, abs=2e-5)
+    energies = []
+    for sign in (1, -1):
+        strain = torch.eye(3, dtype=torch.float64)
+        strain[0, 1] += sign * step / 2
+        strain[1, 0] += sign * step / 2
+        moved = s.replace(positions=s.positions @ strain, cell=s.cell @ strain)
+        energies.append(evaluate(model, moved, ("energy",))["energy"][0].item())
+    slope = (energies[0] - energies[1]) / (2 * step) / float(s.volumes[0])
+    assert found["stress"][0, 0, 1].item() == pytest.approx(slope, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_terms_on_every_representation_in_a_batch_as_alone_and_from_a_file(name, tmp_path):
+    frames = [ethanol(), crystal(), Atoms("CO", positions=[[0, 0, 0], [0, 0, 1.2]])]
+    model = with_terms(name)
+    save_model(tmp_path / "model.atnn", model)
+    batch = evaluate(load_model(tmp_path / "model.atnn"), Structures.from_ase(frames))
+    alone = [evaluate(model, frame) for frame in frames]
+    for quantity in ("energy", "forces"):
+        torch.testing.assert_close(batch[quantity], torch.cat([one[quantity] for one in alone]), rtol=1e-9, atol=1e-8)
+
+
+def test_a_representation_sees_the_pairs_of_its_own_cutoff_and_a_term_farther_ones():
+    model = small_model("eann", outputs=("energy",), terms=(WIDE["d3"],))
+    s = Structures.from_ase(Atoms("CO", positions=[[0, 0, 0], [0, 0, 6.0]]))
+    inputs = model.prepare(s, neighbor_pairs(s, model.cutoff))
+    assert (len(inputs.near.neighbors.i), len(inputs.far.neighbors.i)) == (0, 2)
+    alone = evaluate(small_model("eann", outputs=("energy",)), s)
+    assert evaluate(model, s)["energy"].item() < alone["energy"].item() - 1e-5
+
+
+@pytest.mark.parametrize("skin", [0.0, 1.5])
+def test_pairs_of_the_skin_stay_in_both_lists(skin):
+    model = small_model("eann", outputs=("energy",), terms=(WIDE["d3"],))
+    potential = ModelPotential(model, skin=skin)
+    s = Structures.from_ase(ethanol())
+    potential(s, ("energy",))
+    moved = s.replace(positions=s.positions + 0.1 * torch.sin(7 * s.positions))
+    expected = evaluate(model, moved)
+    torch.testing.assert_close(potential(moved, ("energy", "forces"))["forces"], expected["forces"], rtol=0, atol=1e-10)
+    assert potential.builds == (2 if skin == 0 else 1)
+
+
+def test_terms_that_need_charges_are_refused_without():
+    with pytest.raises(ValueError, match="electrostatics needs charges: add charges or dipole"):
+        small_model("eann", outputs=("energy",), terms=(ANYWHERE,))
+
+
+def test_charges_twice_are_refused():
+    with pytest.raises(ValueError, match="give dipole or charges"):
+        small_model("eann", outputs=("energy", "dipole", "charges"))
+
+
+def test_compiled_terms_equal_eager_ones_for_molecules_and_crystals():
+    model = with_terms("eann", ("d4", "electrostatics"))
+    graph = CompiledModel(model)
+    for frames in ([ethanol()], [crystal(), ethanol()]):
+        s = Structures.from_ase(frames)
+        inputs = model.prepare(s, neighbor_pairs(s, model.cutoff))
+        found, expected = graph(inputs, ("energy", "forces")), evaluate(model, s)
+        for quantity in expected:
+            torch.testing.assert_close(found[quantity], expected[quantity], rtol=1e-9, atol=1e-9)
+
+
+def test_charges_sum_to_the_total_charge():
+    model = small_model("eann", outputs=("energy", "charges"))
+    s = Structures.from_ase([ethanol(), Atoms("OH", positions=[[0, 0, 0], [0, 0, 1.0]])])
+    s = s.replace(charge=torch.tensor([0.0, -1.0], dtype=torch.float64))
+    charges = evaluate(model, s, ("charges",))["charges"]
+    assert [charges[:9].sum().item(), charges[9:].sum().item()] == pytest.approx([0.0, -1.0], abs=1e-12)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 from ase.build import molecule
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,7 +45,7 @@ def test_every_atom_has_one_slot_in_a_block_of_its_element(values):
         ({"representation": {"name": "acsf"}, "outputs": ["energy", "dipole"]}, "degree 1 or more"),
         ({"elements": [1, 200]}, "not atomic numbers"),
         ({"elements": []}, "at least 1"),
-        ({"outputs": ["energy", "dipol"]}, "'energy' or 'dipole'"),
+        ({"outputs": ["energy", "dipol"]}, "'energy', 'dipole' or 'charges'"),
         ({"outputs": ["dipole"], "terms": [{"name": "zbl"}]}, "outputs must contain energy"),
         ({"representation": {"name": "reann", "degree": 0}, "outputs": ["energy", "dipole"]}, "degree 1 or more"),
         ({"layers": 3}, "unknown key `layers`"),
@@ -124,6 +125,49 @@ def test_ignored_unpaired_electrons_are_counted_in_a_warning():
     atoms.info["spin"] = 2
     with pytest.warns(AtnnWarning, match="1 structures carry unpaired electrons"):
         check_structures(small_model("eann"), Structures.from_ase(atoms))
+
+
+@pytest.mark.parametrize(
+    ("info", "message"),
+    [({"charge": 1}, "1 structures carry a total charge"), ({"spin": 2}, "1 structures carry unpaired electrons")],
+)
+def test_predictions_refuse_charges_and_spins_that_the_model_ignores(info, message):
+    potential = ModelPotential(small_model("eann", outputs=("energy",)))
+    atoms = [ethanol(), ethanol()]
+    atoms[1].info |= info
+    with pytest.raises(DataError, match=rf"{message}(.|\n)*spookynet"):
+        potential(Structures.from_ase(atoms), ("energy",))
+    atoms[1].info |= dict.fromkeys(info, 0)
+    assert torch.isfinite(potential(Structures.from_ase(atoms), ("energy",))["energy"]).all()
+
+
+@pytest.mark.parametrize(
+    ("symbols", "info", "message"),
+    [
+        ("CH4", {"spin": 1}, "10 electrons cannot have 1 unpaired ones"),
+        ("CH4", {"charge": 1, "spin": 0}, "9 electrons cannot have 0 unpaired ones"),
+        ("CH4", {"charge": 0.5, "spin": 0}, "9.5 electrons cannot have 0 unpaired ones"),
+        ("H", {"charge": 2}, "-1 electrons"),
+        ("H2", {"spin": 4}, "2 electrons cannot have 4"),
+        ("H2", {"spin": -2}, "2 electrons cannot have -2"),
+    ],
+)
+def test_electrons_that_contradict_each_other_are_refused_by_structure(symbols, info, message):
+    wrong = Atoms(symbols, positions=np.random.default_rng(0).normal(size=(len(Atoms(symbols)), 3)))
+    wrong.info |= info
+    structures = Structures.from_ase([ethanol(), wrong, wrong])
+    with pytest.raises(DataError, match=rf"ions.xyz: structure 1 \({symbols}\), the first of 2: {message}"):
+        check_structures(small_model("spookynet"), structures, where="ions.xyz")
+
+
+@pytest.mark.parametrize(
+    ("symbols", "info"),
+    [("CH2", {"spin": 2}), ("CH3", {"charge": 1, "spin": 0}), ("CH3", {"charge": 0}), ("H", {"charge": 1})],
+)
+def test_electrons_that_fit_and_spins_that_nobody_stated_pass(symbols, info):
+    atoms = Atoms(symbols, positions=np.random.default_rng(0).normal(size=(len(Atoms(symbols)), 3)))
+    atoms.info |= info
+    check_structures(small_model("spookynet"), Structures.from_ase(atoms), refuse=True)
 
 
 def test_an_electric_field_is_refused():

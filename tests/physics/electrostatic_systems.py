@@ -7,7 +7,7 @@ import torch
 from ase import Atoms
 from ase.build import bulk, fcc111
 
-from atnn.derivatives import differentiate, leaves, strained
+from atnn.derivatives import differentiate, leaves, strained, strained_edges
 from atnn.model import group_elements
 from atnn.neighbors import edges, neighbor_pairs
 from atnn.physics import Electrostatics, ElectrostaticsSpecification
@@ -20,9 +20,9 @@ def total(structures, charges, strain=None, skin=0.7, **specification):
     term = Electrostatics(ElectrostaticsSpecification(**specification), (1, 6, 8))
     pairs = edges(structures, neighbor_pairs(structures, term.cutoff + skin))
     if strain is not None:
-        structures, pairs = strained(structures, pairs, strain)
+        structures, pairs = strained(structures, strain), strained_edges(pairs, structures, strain)
     elements = group_elements(torch.zeros_like(structures.numbers), 1, structures.positions.dtype)
-    return term(structures, pairs, elements, charges)
+    return term(structures, pairs, elements, {"charges": charges})
 
 
 def evaluate(atoms, charges, outputs=("energy",), dtype=torch.float64, **specification):

@@ -53,8 +53,8 @@ def energy(method, atoms, charges=None, functional="pbe", cutoff=10.0, reach=Non
     structures = atoms if isinstance(atoms, Structures) else Structures.from_ase(atoms, dtype=dtype)
     known = structures.numbers if known is None else known
     pairs, elements = prepare(structures, known, reach or cutoff)
-    given = () if method == "d3" else (some_charges(structures) if charges is None else charges,)
-    return term(method, known, functional, cutoff)(structures, pairs, elements, *given)
+    given = {"charges": some_charges(structures) if charges is None else charges}
+    return term(method, known, functional, cutoff)(structures, pairs, elements, given)
 
 
 def forces_and_virial(method, atoms, cutoff=10.0, reach=None):
@@ -197,8 +197,7 @@ def test_first_and_second_derivatives_of_positions_and_charges(method):
 
     def function(positions, charges):
         moved = structures.replace(positions=positions)
-        given = () if method == "d3" else (charges,)
-        return module(moved, edges(moved, neighbors), elements, *given) + 0 * charges.sum()
+        return module(moved, edges(moved, neighbors), elements, {"charges": charges}) + 0 * charges.sum()
 
     arguments = (structures.positions.requires_grad_(), torch.tensor([-0.4, 0.3, 0.1]).double().requires_grad_())
     assert torch.autograd.gradcheck(function, arguments)

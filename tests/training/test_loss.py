@@ -185,3 +185,22 @@ def test_a_step_that_cannot_be_compiled_falls_back_and_says_so(monkeypatch, tmp_
 def test_concatenated_labels_of_different_kinds_are_masked():
     joined = concatenate([labelled(2, dipole=True), labelled(2)])
     assert joined.masks["dipole"].tolist() == [True, True, False, False]
+
+
+def test_batches_can_be_made_while_the_weights_are_replaced_by_stand_ins():
+    model = small()
+    expected = make_batch(model, labelled(4, dipole=True), NAMES)
+    stand_ins = {name: torch.empty_like(p, device="meta") for name, p in model.named_parameters()}
+    found = []
+
+    class Reading(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = model
+
+        def forward(self):
+            found.append(make_batch(model, labelled(4, dipole=True), NAMES))
+            return torch.zeros(())
+
+    torch.func.functional_call(Reading(), {f"model.{name}": value for name, value in stand_ins.items()}, ())
+    torch.testing.assert_close(found[0].inputs.reference, expected.inputs.reference)

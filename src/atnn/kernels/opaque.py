@@ -60,6 +60,19 @@ class _Gradient(torch.autograd.Function):
         return by_upstream, None, None, None, *by_variables
 
 
+# Where a compiled graph calls an operation, PyTorch has switched differentiation off for this thread; the functions
+# need it as it was when this module was read.
+_CLEAN = torch._C._dispatch_tls_local_include_set(), torch._C._dispatch_tls_local_exclude_set()
+
+
+def _undisturbed(function):
+    def call(*arguments):
+        with torch._C._ForceDispatchKeyGuard(*_CLEAN), torch.utils._python_dispatch._disable_current_modes():
+            return function(*arguments)
+
+    return call
+
+
 def _gradient(function, upstream, variables, constants, settings):
     _, pull = torch.func.vjp(lambda *v: function(v, constants, settings), *variables)
     return pull(upstream)
@@ -82,7 +95,7 @@ def _second(cotangents, upstream, variables, constants, name, settings):
 
 
 for _operation, _function in (("opaque", _value), ("opaque_gradient", _first), ("opaque_second", _second)):
-    torch.library.impl(f"atnn::{_operation}", ("cpu", "cuda"))(_function)
+    torch.library.impl(f"atnn::{_operation}", ("cpu", "cuda"))(_undisturbed(_function))
 
 
 @torch.library.register_fake("atnn::opaque")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-from atnn.model.inputs import Inputs
+from atnn.model.inputs import Inputs, Pairs
 from atnn.model.model import Model
 from atnn.model.tracing import compile_graph, trace
 from atnn.structures import Elements, Neighbors, Structures
@@ -52,27 +52,30 @@ def flatten(inputs: Inputs) -> tuple[list[Tensor], tuple[bool, ...]]:
     s = inputs.structures
     optional = (s.charge, s.spin, s.field)
     tensors = [s.positions, s.numbers, s.cell, s.pbc, s.batch, *(t for t in optional if t is not None)]
-    tensors += [*inputs.neighbors, inputs.translations, *inputs.elements, inputs.reference]
-    return tensors, tuple(t is not None for t in optional)
+    tensors += [*inputs.near.neighbors, inputs.near.translations]
+    if inputs.far is not None:
+        tensors += [*inputs.far.neighbors, inputs.far.translations]
+    tensors += [*inputs.elements, inputs.reference]
+    return tensors, (*(t is not None for t in optional), inputs.far is not None)
 
 
 def dimensions(given: tuple[bool, ...]) -> list[tuple[str | None, ...]]:
     """Names of the sizes of :func:`flatten`'s tensors that vary from call to call."""
     structures = [("atoms", None), ("atoms",), ("structures", None, None), ("structures", None), ("atoms",)]
     optional = [("structures",), ("structures",), ("structures", None)]
-    neighbors = [("pairs",), ("pairs",), ("pairs", None), ("pairs",), ("atoms+1",)]
+    near, far = ([(name,), (name,), (name, None), (name,), ("atoms+1",), (name, None)] for name in ("pairs", "far"))
     elements = [("atoms",), ("blocks", "rows"), ("blocks", "rows"), ("blocks",), ("atoms",)]
-    chosen = [names for names, there in zip(optional, given, strict=True) if there]
-    return [*structures, *chosen, *neighbors, ("pairs", None), *elements, ("structures",)]
+    chosen = [names for names, there in zip(optional, given, strict=False) if there]
+    return [*structures, *chosen, *near, *(far if given[-1] else []), *elements, ("structures",)]
 
 
 def unflatten(tensors: Sequence[Tensor], given: tuple[bool, ...]) -> Inputs:
     """Inverse of :func:`flatten`."""
     rest = iter(tensors)
     first = [next(rest) for _ in range(5)]
-    optional = [next(rest) if there else None for there in given]
-    structures = Structures(*first, *optional)
-    neighbors = Neighbors(*(next(rest) for _ in Neighbors._fields))
-    translations = next(rest)
+    structures = Structures(*first, *(next(rest) if there else None for there in given[:-1]))
+    near, far = (Pairs(Neighbors(*(next(rest) for _ in Neighbors._fields)), next(rest)) if there else None
+                 for there in (True, given[-1]))  # fmt: skip
+    assert near is not None
     elements = Elements(*(next(rest) for _ in Elements._fields))
-    return Inputs(structures, neighbors, translations, elements, next(rest))
+    return Inputs(structures, near, far, elements, next(rest))

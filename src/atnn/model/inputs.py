@@ -11,22 +11,40 @@ from torch import Tensor
 from atnn.structures import Elements, Neighbors, Structures
 
 
+class Pairs(NamedTuple):
+    """Neighbors whose geometry follows from positions alone.
+
+    Attributes:
+        neighbors: Who is a neighbor of whom.
+        translations: Cartesian shift of each pair's neighbor [Angstrom].
+    """
+
+    neighbors: Neighbors
+    translations: Float[Tensor, "pairs 3"]
+
+
 class Inputs(NamedTuple):
     """Arguments of :meth:`atnn.model.Model.compute`.
 
     Attributes:
         structures: Batch in the model's floating-point type.
-        neighbors: Pairs.
-        translations: Cartesian shift of each pair's neighbor [Angstrom].
+        near: Pairs within the cutoff of the representation.
+        far: Pairs within that of the physics terms, where some of them reach farther.
         elements: Atoms in blocks of one element.
         reference: Sum of the elements' reference energies of each structure [eV], float64.
     """
 
     structures: Structures
-    neighbors: Neighbors
-    translations: Float[Tensor, "pairs 3"]
+    near: Pairs
+    far: Pairs | None
     elements: Elements
     reference: Float[Tensor, " structures"]
+
+
+def pairs_of(structures: Structures, neighbors: Neighbors) -> Pairs:
+    """Pairs with the translations that belong to the cells."""
+    cells = structures.cell[structures.batch[neighbors.i]]
+    return Pairs(neighbors, torch.einsum("ec,ecx->ex", neighbors.shifts, cells))
 
 
 def group_elements(index: Int[Tensor, " atoms"], elements: int, dtype: torch.dtype = torch.float64) -> Elements:

@@ -9,12 +9,12 @@ import torch
 from ase.data import chemical_symbols
 from torch import Tensor, nn
 
-from atnn.derivatives import derived, differentiate, leaves, strained
+from atnn.derivatives import derived, differentiate, leaves, strained, strained_edges
 from atnn.errors import DataError, SpecificationError
 from atnn.functions import ElementNetwork, Species
-from atnn.model.inputs import Inputs, group_elements
+from atnn.model.inputs import Inputs, group_elements, pairs_of
 from atnn.model.registry import READOUTS, REPRESENTATIONS, TERMS, ModelSpecification
-from atnn.neighbors.pairs import edges_of
+from atnn.neighbors.pairs import edges_of, selected
 from atnn.readouts import EnergyReadout
 from atnn.structures import Edges, Neighbors, Structures
 
@@ -69,7 +69,8 @@ class Model(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return next(self.parameters()).device
+        # Of a buffer: while a training step is traced stand-ins replace the weights, and batches are read meanwhile.
+        return self.rows.device
 
     @property
     def outputs(self) -> frozenset[str]:
@@ -108,8 +109,13 @@ class Model(nn.Module):
         for network in networks:
             network.calibrating = False
 
-    def prepare(self, structures: Structures, neighbors: Neighbors) -> Inputs:
+    def prepare(self, structures: Structures, neighbors: Neighbors, skin: float = 0.0) -> Inputs:
         """Inputs of :meth:`compute`, in the model's type and on its device.
+
+        Args:
+            structures: The batch.
+            neighbors: All its pairs within :attr:`cutoff` and the skin.
+            skin: By how much pairs may come closer while these inputs are used [Angstrom].
 
         Raises:
             DataError: An element that the model does not know.
@@ -119,14 +125,15 @@ class Model(nn.Module):
         index = self.rows[structures.numbers]
         if bool((index < 0).any()):
             self._refuse(structures.numbers[index < 0])
-        cells = structures.cell[structures.batch[neighbors.i]]
-        translations = torch.einsum("ec,ecx->ex", neighbors.shifts, cells)
+        near, far = pairs_of(structures, neighbors), None
+        if self.cutoff > self.representation.cutoff:
+            close = edges_of(structures.positions, near.translations, neighbors).lengths
+            kept = close < self.representation.cutoff + skin
+            near, far = pairs_of(structures, selected(neighbors, kept)), near
         energies = torch.tensor(list(self.reference_energies.values()), dtype=torch.float64, device=self.device)
         reference = torch.zeros(len(structures), dtype=torch.float64, device=self.device)
         reference = reference.index_add(0, structures.batch, energies[index])
-        return Inputs(
-            structures, neighbors, translations, group_elements(index, len(self.elements), self.dtype), reference
-        )
+        return Inputs(structures, near, far, group_elements(index, len(self.elements), self.dtype), reference)
 
     def _refuse(self, numbers: Tensor) -> None:
         unknown = ", ".join(chemical_symbols[z] for z in numbers.unique().tolist())
@@ -137,15 +144,22 @@ class Model(nn.Module):
             remedy="train with data that contain them, or remove these structures",
         )
 
-    def predict(self, inputs: Inputs, edges: Edges) -> dict[str, Tensor]:
-        """Direct outputs of the readouts, terms and reference energies included."""
+    def predict(self, inputs: Inputs, edges: Edges, far: Edges) -> dict[str, Tensor]:
+        """Direct outputs of the readouts, terms and reference energies included.
+
+        Args:
+            inputs: With the structures as they are, strained where the energy is differentiated by the strain.
+            edges: Pairs of the representation.
+            far: Pairs of the terms that reach farther.
+        """
         structures, elements = inputs.structures, inputs.elements
         features = self.representation(structures, edges, elements)
         results: dict[str, Tensor] = {}
         for readout in self.readouts.values():
             results |= readout(structures, edges, elements, features)
         for term in self.terms:
-            results["energy"] = results["energy"] + term(structures, edges, elements)
+            pairs = edges if term.cutoff <= self.representation.cutoff else far
+            results["energy"] = results["energy"] + term(structures, pairs, elements, results)
         if "energy" in results:
             results["energy"] = results["energy"] + inputs.reference
         return results
@@ -155,10 +169,12 @@ class Model(nn.Module):
         variables = leaves(inputs.structures, outputs)
         positions = inputs.structures.positions if variables.positions is None else variables.positions
         structures = inputs.structures.replace(positions=positions)
-        edges, moved = edges_of(positions, inputs.translations, inputs.neighbors), structures
+        lists = [pairs for pairs in (inputs.near, inputs.far) if pairs is not None]
+        parts, moved = [edges_of(positions, p.translations, p.neighbors) for p in lists], structures
         if variables.strain is not None:
-            moved, edges = strained(structures, edges, variables.strain)
-        results = self.predict(inputs._replace(structures=moved), edges)
+            parts = [strained_edges(part, structures, variables.strain) for part in parts]
+            moved = strained(structures, variables.strain)
+        results = self.predict(inputs._replace(structures=moved), parts[0], parts[-1])
         results |= differentiate(results.get("energy"), variables, structures, outputs, create_graph)
         return {name: results[name] for name in outputs}
 

@@ -73,14 +73,15 @@ class ModelPotential:
         """The asked quantities, detached.
 
         Raises:
-            DataError: Unknown elements or an electric field that the model ignores.
+            DataError: Unknown elements, or a field, charges or spins that the model ignores.
             SpecificationError: An output that the model does not have.
         """
         self._check(structures, outputs)
         neighbors = self._list(structures)
         if self._static is None or self._static[0] is not neighbors:
-            # Everything but the positions is prepared once per pair list.
-            self._static = (neighbors, self.model.prepare(structures, neighbors))
+            # Everything but the positions is prepared once per pair list. Between now and the last use of the list
+            # each of two atoms may move by the skin: half of it away from where the list was built, and back.
+            self._static = (neighbors, self.model.prepare(structures, neighbors, 2 * self._list.skin))
         inputs = self._static[1]
         positions = structures.positions.to(self.model.device, self.model.dtype)
         inputs = inputs._replace(structures=inputs.structures.replace(positions=positions))
@@ -93,6 +94,6 @@ class ModelPotential:
         key = (structures.numbers, structures.charge, structures.spin, structures.field)
         if self._checked is not None and all(new is old for new, old in zip(key, self._checked, strict=True)):
             return
-        check_structures(self.model, structures)
+        check_structures(self.model, structures, refuse=True)
         self._static = None  # other elements or charges at the same positions leave the pair list as it is
         self._checked = key

@@ -8,8 +8,17 @@ from ase.data import chemical_symbols
 from pydantic import Field, field_validator, model_validator
 
 from atnn.functions.species import HEAVIEST
-from atnn.physics import ZBL, ZBLSpecification
-from atnn.readouts import DipoleReadout, EnergyReadout
+from atnn.physics import (
+    D3,
+    D4,
+    ZBL,
+    D3Specification,
+    D4Specification,
+    Electrostatics,
+    ElectrostaticsSpecification,
+    ZBLSpecification,
+)
+from atnn.readouts import ChargesReadout, DipoleReadout, EnergyReadout
 from atnn.representations import (
     ACSF,
     EANN,
@@ -25,6 +34,8 @@ from atnn.representations import (
     NEATSpecification,
     NEMPSpecification,
     REANNSpecification,
+    SpookyNet,
+    SpookyNetSpecification,
 )
 from atnn.specification import Specification
 
@@ -36,9 +47,19 @@ REPRESENTATIONS = {
     "neat": (NEATSpecification, NEAT),
     "nemp": (NEMPSpecification, NEMP),
     "reann": (REANNSpecification, REANN),
+    "spookynet": (SpookyNetSpecification, SpookyNet),
 }
-READOUTS: dict[str, type[EnergyReadout] | type[DipoleReadout]] = {"energy": EnergyReadout, "dipole": DipoleReadout}
-TERMS = {"zbl": (ZBLSpecification, ZBL)}
+READOUTS: dict[str, type[EnergyReadout] | type[DipoleReadout] | type[ChargesReadout]] = {
+    "energy": EnergyReadout,
+    "dipole": DipoleReadout,
+    "charges": ChargesReadout,
+}
+TERMS: dict[str, tuple[type[Specification], type[ZBL] | type[D3] | type[D4] | type[Electrostatics]]] = {
+    "zbl": (ZBLSpecification, ZBL),
+    "d3": (D3Specification, D3),
+    "d4": (D4Specification, D4),
+    "electrostatics": (ElectrostaticsSpecification, Electrostatics),
+}
 
 RepresentationSpecification = Annotated[
     ACSFSpecification
@@ -47,9 +68,15 @@ RepresentationSpecification = Annotated[
     | GMPSpecification
     | NEATSpecification
     | NEMPSpecification
-    | REANNSpecification,
+    | REANNSpecification
+    | SpookyNetSpecification,
     Field(discriminator="name"),
 ]
+
+TermSpecification = Annotated[
+    ZBLSpecification | D3Specification | D4Specification | ElectrostaticsSpecification, Field(discriminator="name")
+]
+Output = Literal["energy", "dipole", "charges"]
 
 
 class ModelSpecification(Specification):
@@ -57,8 +84,8 @@ class ModelSpecification(Specification):
 
     elements: tuple[int, ...] = Field(min_length=1, description="atomic numbers that the model knows")
     representation: RepresentationSpecification = Field(description="the representation and its sizes")
-    outputs: tuple[Literal["energy", "dipole"], ...] = Field(("energy",), min_length=1, description="what is learned")
-    terms: tuple[ZBLSpecification, ...] = Field((), description="physics terms added to the learned energy")
+    outputs: tuple[Output, ...] = Field(("energy",), min_length=1, description="what is learned")
+    terms: tuple[TermSpecification, ...] = Field((), description="physics terms added to the learned energy")
     networks: Literal["element", "shared"] = Field("element", description="a network per element, or one for all")
     hidden: tuple[int, ...] = Field((64, 64), min_length=1, description="readout layer widths in a residual block")
     blocks: int = Field(1, ge=1, le=8, description="residual blocks of the readouts")
@@ -79,4 +106,11 @@ class ModelSpecification(Specification):
             raise ValueError(f"networks: shared knows elements up to Z = {HEAVIEST}; give networks: element")
         if self.terms and "energy" not in self.outputs:
             raise ValueError("terms are energies: outputs must contain energy")
+        given = [name for output in self.outputs for name in READOUTS[output].outputs]
+        if len(given) > len(set(given)):
+            raise ValueError("charges come with the dipole: give dipole or charges in outputs, not both")
+        for term in self.terms:
+            missing = set(TERMS[term.name][1].inputs) - set(given)
+            if missing:
+                raise ValueError(f"{term.name} needs {', '.join(sorted(missing))}: add charges or dipole to outputs")
         return self

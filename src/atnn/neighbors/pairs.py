@@ -66,6 +66,15 @@ def _completed(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
     return completed
 
 
+def selected(neighbors: Neighbors, kept: Tensor) -> Neighbors:
+    """Those pairs for which ``kept`` [pairs] is true, or is true of the opposite direction."""
+    kept = kept | kept[neighbors.reverse]
+    place = torch.cumsum(kept, 0)
+    offsets = torch.cat([place.new_zeros(1), place])[neighbors.offsets]
+    i, j, shifts, reverse, _ = neighbors
+    return Neighbors(i[kept], j[kept], shifts[kept], place[reverse[kept]] - 1, offsets)
+
+
 def edges(structures: Structures, neighbors: Neighbors) -> Edges:
     """Vectors and lengths of the pairs, differentiable by positions and cell."""
     shift = neighbors.shifts.to(structures.positions.dtype)

@@ -7,7 +7,7 @@ Teller and Muto (s9) is left out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -134,6 +134,7 @@ class D3(nn.Module):
         SpecificationError: An element without reference atoms.
     """
 
+    inputs = ()
     contacts: Tensor
     absent: Tensor
     coordination: Tensor
@@ -149,7 +150,9 @@ class D3(nn.Module):
         for name in ("absent", "coordination", "vectors", "signs"):
             self.register_buffer(name, getattr(references, name), persistent=False)
 
-    def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Float[Tensor, " structures"]:
+    def forward(
+        self, structures: Structures, edges: Edges, elements: Elements, predicted: Mapping[str, Tensor]
+    ) -> Float[Tensor, " structures"]:
         """Energies [structures] in eV, float64."""
         kinds, switch = pair_kinds(edges, elements, len(self.absent)), self.damped.switch(edges.lengths)
         contacts = self.contacts.to(switch.dtype).index_select(0, kinds)
@@ -184,6 +187,7 @@ class D4(nn.Module):
         SpecificationError: An element without reference atoms.
     """
 
+    inputs = ("charges",)
     bonds: Tensor
     atoms: Tensor
     absent: Tensor
@@ -207,14 +211,14 @@ class D4(nn.Module):
             self.register_buffer(name, getattr(references, name), persistent=False)
 
     def forward(
-        self, structures: Structures, edges: Edges, elements: Elements, charges: Float[Tensor, " atoms"]
+        self, structures: Structures, edges: Edges, elements: Elements, predicted: Mapping[str, Tensor]
     ) -> Float[Tensor, " structures"]:
-        """Energies [structures] in eV, float64, differentiable also by the partial ``charges`` [e]."""
+        """Energies [structures] in eV, float64, differentiable also by the predicted ``charges`` [atoms] in e."""
         kinds, switch = pair_kinds(edges, elements, len(self.absent)), self.damped.switch(edges.lengths)
         slope, half = (row.index_select(0, kinds) for row in self.bonds.to(switch.dtype))
         counts = switch * half * (1 + torch.erf((D4_STEEPNESS - slope * edges.lengths).clamp(min=UNBOUND)))
         numbers = sum_centers(counts[:, None], edges.i, edges.offsets)
-        weights = self.weights(numbers, elements) * self.scales(charges.to(switch.dtype), elements)
+        weights = self.weights(numbers, elements) * self.scales(predicted["charges"].to(switch.dtype), elements)
         vectors = weights @ self.vectors.to(switch.dtype)
         return energies(structures, edges, vectors, self.signs, self.damped(edges.lengths, kinds, switch))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -63,6 +63,8 @@ class Electrostatics(nn.Module):
         numbers: Atomic numbers of the model's elements; charges say all, nothing depends on them.
     """
 
+    inputs = ("charges",)
+
     def __init__(self, specification: ElectrostaticsSpecification, numbers: Sequence[int]):
         super().__init__()
         self.specification = specification
@@ -75,7 +77,7 @@ class Electrostatics(nn.Module):
         )
 
     def forward(
-        self, structures: Structures, edges: Edges, elements: Elements, charges: Float[Tensor, " atoms"]
+        self, structures: Structures, edges: Edges, elements: Elements, predicted: Mapping[str, Tensor]
     ) -> Float[Tensor, " structures"]:
         """Energies [structures] in eV, float64.
 
@@ -83,12 +85,12 @@ class Electrostatics(nn.Module):
             structures: Positions and cells, strained like the edges where a stress is asked for.
             edges: Pairs within the cutoff; only those of periodic structures are used.
             elements: Not used.
-            charges: Of the atoms [e].
+            predicted: ``charges`` of the atoms [e].
 
         Raises:
             DataError: Charges and boundary conditions without a defined energy, see :func:`check_boundaries`.
         """
-        charges = charges.to(structures.positions.dtype)
+        charges = predicted["charges"].to(structures.positions.dtype)
         variables = (structures.positions, structures.cell, charges)
         far = opaque("electrostatics", variables, (structures.batch, structures.pbc), self.settings)
         return units.coulomb * (self._near(structures, edges, charges) + far)
@@ -99,7 +101,7 @@ class Electrostatics(nn.Module):
         pair = damped(edges.lengths, self.specification.damping) - screened(edges.lengths, self.width)
         neighbors = gather_neighbors(charges[:, None], edges.j, edges.reverse, edges.offsets)
         potential = sum_centers(neighbors * torch.where(used, pair, 0.0)[:, None], edges.i, edges.offsets)[:, 0]
-        total = potential.new_zeros(len(structures), dtype=torch.float64)
+        total = potential.new_zeros(structures.cell.shape[0], dtype=torch.float64)
         return total.index_add(0, structures.batch, 0.5 * (charges * potential).double())
 
 

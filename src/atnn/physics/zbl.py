@@ -5,7 +5,7 @@ J. F. Ziegler, J. P. Biersack, U. Littmark, The Stopping and Range of Ions in So
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -43,6 +43,7 @@ class ZBL(nn.Module):
         numbers: Atomic numbers of the model's elements.
     """
 
+    inputs = ()
     table: Tensor
 
     def __init__(self, specification: ZBLSpecification, numbers: Sequence[int]):
@@ -54,7 +55,9 @@ class ZBL(nn.Module):
         table = torch.stack([charges, charges**SCREENING_EXPONENT, specification.reach * radii], dim=1)
         self.register_buffer("table", table, persistent=False)
 
-    def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Float[Tensor, " structures"]:
+    def forward(
+        self, structures: Structures, edges: Edges, elements: Elements, predicted: Mapping[str, Tensor]
+    ) -> Float[Tensor, " structures"]:
         """Energies [structures] in eV, float64."""
         atoms = self.table.index_select(0, elements.row)
         zi, si, ri = gather_centers(atoms, edges.i, edges.offsets).unbind(1)

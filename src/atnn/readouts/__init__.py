@@ -1,6 +1,7 @@
 """From features to properties: each readout gives one or more quantities of the table."""
 
+from atnn.readouts.charges import ChargesReadout
 from atnn.readouts.dipole import DipoleReadout
 from atnn.readouts.energy import EnergyReadout
 
-__all__ = ["DipoleReadout", "EnergyReadout"]
+__all__ = ["ChargesReadout", "DipoleReadout", "EnergyReadout"]

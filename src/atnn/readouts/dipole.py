@@ -41,10 +41,7 @@ class DipoleReadout(nn.Module):
     ) -> dict[str, Tensor]:
         """``dipole`` [structures, 3] in e Angstrom and ``charges`` [atoms] in e."""
         atomic = self.network(features.nodes[0].squeeze(1), elements)
-        total_charge = structures.charge
-        if total_charge is None:
-            total_charge = structures.cell.new_zeros(structures.cell.shape[0])
-        charges = conserved(atomic[:, 0], total_charge, structures.batch)
+        charges = conserved(atomic[:, 0], structures.total_charge, structures.batch)
         isolated = ~structures.pbc.any(1)[structures.batch]
         dipoles = (features.nodes[1] * atomic[:, None, 1:]).sum(2)
         dipoles = dipoles + torch.where(isolated, charges, 0.0)[:, None] * structures.positions

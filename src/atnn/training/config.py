@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from atnn.errors import SpecificationError
 from atnn.model import PRESETS, REPRESENTATIONS
-from atnn.physics import ZBLSpecification
+from atnn.model.registry import Output, TermSpecification
 from atnn.quantities import QUANTITIES
 from atnn.specification import Specification, parse, read_yaml
 
@@ -46,10 +46,8 @@ class ModelConfig(Specification):
         default=None, description="a model by name, instead of representation and hidden"
     )
     representation: dict[str, Any] = Field(default={"name": "reann"}, description="name, or name and sizes")
-    outputs: tuple[Literal["energy", "dipole"], ...] = Field(
-        default=("energy",), min_length=1, description="what is learned"
-    )
-    terms: tuple[ZBLSpecification, ...] = Field(default=(), description="physics terms, e.g. - {name: zbl}")
+    outputs: tuple[Output, ...] = Field(default=("energy",), min_length=1, description="what is learned")
+    terms: tuple[TermSpecification, ...] = Field(default=(), description="physics terms, e.g. - {name: zbl}")
     networks: Literal["element", "shared"] = Field(
         default="element", description="a network per element, or one for all"
     )
