@@ -12,7 +12,7 @@ from atnn.errors import DataError
 from atnn.model import ModelPotential, load_model, save_model
 from atnn.neighbors import neighbor_pairs
 from atnn.structures import Structures
-from contracts.models import NAMES, SMALL, evaluate, features, small_model
+from contracts.models import LOCAL, NAMES, SMALL, evaluate, features, small_model
 from systems import crystal, ethanol, methane, single_atom, slab, two_fragments
 
 ROTATION = Rotation.from_rotvec([0.3, -1.1, 0.7]).as_matrix()
@@ -136,7 +136,12 @@ def test_dimers_are_finite_from_close_contact_to_beyond_the_cutoff(model, pair):
         assert torch.isfinite(found["energy"]).all() and torch.isfinite(found["forces"]).all()
 
 
-def test_far_fragments_add(model):
+@pytest.mark.parametrize("networks", ["element", "shared"])
+@pytest.mark.parametrize("name", NAMES)
+def test_far_fragments_add_where_a_representation_is_local(name, networks):
+    assert getattr(small_model(name).representation, "local", True) == (name not in LOCAL)
+    model = small_model(name, networks=networks, **LOCAL.get(name, {}))
+    assert getattr(model.representation, "local", True)
     whole = evaluate(model, two_fragments(30.0), ("energy", "forces"))
     parts = [evaluate(model, part, ("energy", "forces")) for part in (methane(), molecule("H2O"))]
     torch.testing.assert_close(whole["energy"], parts[0]["energy"] + parts[1]["energy"], rtol=0, atol=1e-9)

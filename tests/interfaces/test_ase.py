@@ -20,8 +20,8 @@ from atnn.structures import Structures
 from systems import ethanol, water_box
 
 
-def _model(outputs=("energy", "dipole"), dtype=torch.float64, name="reann") -> Model:
-    representation = {"name": name, "cutoff": 4.0}
+def _model(outputs=("energy", "dipole"), dtype=torch.float64, name="reann", **sizes) -> Model:
+    representation = {"name": name, "cutoff": 4.0, **sizes}
     mapping = {"elements": (1, 6, 8), "representation": representation, "outputs": outputs, "hidden": (16,)}
     model = Model(parse(ModelSpecification, mapping, where="test"), {1: -13.6, 8: -2041.0})
     model.set_neighbor_count(8.0)
@@ -123,10 +123,28 @@ def test_asking_for_more_at_one_geometry_keeps_the_pair_list(water):
     assert "stress" in water.calc.results and water.calc.potential.builds == 1
 
 
-def test_a_charge_that_the_energy_ignores_is_warned_about_once():
+def test_a_charge_that_the_model_ignores_is_refused():
     atoms = ethanol()
     atoms.info["charge"] = 1
     atoms.calc = Calculator(_model(outputs=("energy",)))
+    with pytest.raises(DataError, match=r"total charge(.|\n)*spookynet"):
+        atoms.get_forces()
+
+
+def test_charge_and_spin_are_read_from_info_and_asked_for_at_every_change():
+    atoms = ethanol()
+    atoms.calc = Calculator(_model(outputs=("energy",), name="spookynet", channels=8, rounds=1))
+    energies = []
+    for charge, spin in ((0, 0), (1, 1), (0, 2), (0, 0)):
+        atoms.info.update(charge=charge, spin=spin)
+        energies.append(atoms.get_potential_energy())
+    assert energies[0] == energies[3] and len({round(energy, 8) for energy in energies}) == 3
+
+
+def test_a_charge_that_only_the_dipole_sees_is_warned_about_once():
+    atoms = ethanol()
+    atoms.info["charge"] = 1
+    atoms.calc = Calculator(_model())
     with pytest.warns(AtnnWarning, match="total charge") as caught:
         atoms.get_forces()
         atoms.rattle(0.01)
