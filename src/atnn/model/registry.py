@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from ase.data import chemical_symbols
 from pydantic import Field, field_validator, model_validator
@@ -54,7 +54,7 @@ READOUTS: dict[str, type[EnergyReadout] | type[DipoleReadout] | type[ChargesRead
     "dipole": DipoleReadout,
     "charges": ChargesReadout,
 }
-TERMS: dict[str, tuple[type[Specification], type[ZBL] | type[D3] | type[D4] | type[Electrostatics]]] = {
+TERMS: dict[str, tuple[type[Specification], type[Any]]] = {
     "zbl": (ZBLSpecification, ZBL),
     "d3": (D3Specification, D3),
     "d4": (D4Specification, D4),
