@@ -13,9 +13,13 @@ from atnn.functions.species import configuration
 from atnn.model import ModelPotential
 from atnn.model.compiled import CompiledModel
 from atnn.neighbors import neighbor_pairs
+from atnn.representations import SpookyNetSpecification
 from atnn.structures import Structures
 from contracts.models import evaluate, features, small_model
 from systems import crystal, ethanol, methane, two_fragments
+
+SIZES = ("cutoff", "channels", "rounds", "radial", "random_features")
+DEFAULT = {name: SpookyNetSpecification.model_fields[name].default for name in SIZES}
 
 
 def state(charge=None, spin=None, atoms=None):
@@ -126,6 +130,13 @@ def test_the_embedding_starts_from_the_electrons_of_every_shell():
 def test_elements_without_known_shells_are_refused():
     with pytest.raises(SpecificationError, match="up to Z = 86"):
         small_model("spookynet", elements=(1, 92))
+
+
+@pytest.mark.parametrize("atoms", [molecule("H2O"), ethanol(), crystal()], ids=str)
+def test_features_of_the_default_size_start_of_order_one(atoms):
+    """Products in every module make features grow like a power of a power if they start too large."""
+    model = small_model("spookynet", **DEFAULT)
+    assert 0.3 < features(model, atoms).nodes[0].std() < 30
 
 
 # -- charge and spin ---------------------------------------------------------------------------------------------------

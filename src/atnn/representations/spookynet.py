@@ -19,7 +19,7 @@ from atnn.errors import SpecificationError
 from atnn.functions import PerElement, Species
 from atnn.functions.attention import linear_attention, orthogonal_features
 from atnn.functions.bernstein import bump, exponential_bernstein
-from atnn.functions.residual import GAIN, SMALL, Residual, ResidualNetwork
+from atnn.functions.residual import SMALL, Residual, ResidualNetwork
 from atnn.functions.species import HEAVIEST
 from atnn.kernels import gather_neighbors, moments
 from atnn.representations.electrons import ElectronicEmbedding
@@ -136,9 +136,9 @@ class Interaction(nn.Module):
         self.sources = ResidualNetwork(width, 4)  # of the atom itself, and of the neighbor's s, p and d functions
         # Few of the polynomials, which sum to one, are large at a distance: sums of order one need large factors.
         self.radial = nn.Parameter(4.0 * torch.randn(3, spec.radial, width))
-        self.products = nn.Parameter(torch.randn(2, width, 2 * width) / math.sqrt(width))
-        # A fifth of the usual size, so that features do not grow fast from module to module.
-        self.combined, self.output = ResidualNetwork(width, gain=0.2 * GAIN), ResidualNetwork(width)
+        # Products are quadratic in the features: what comes of them starts small, lest it explode over the modules.
+        self.products = nn.Parameter(torch.randn(2, width, 2 * width) * (0.3 / math.sqrt(width)))
+        self.combined, self.output = ResidualNetwork(width, gain=SMALL), ResidualNetwork(width)
         if spec.attention:
             # Queries and keys start small, where few random features are as good as many.
             self.attending = ResidualNetwork(width, 3, gain=SMALL)
