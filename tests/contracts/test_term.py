@@ -154,6 +154,7 @@ def test_charges_twice_are_refused():
         small_model("eann", outputs=("energy", "dipole", "charges"))
 
 
+@pytest.mark.compiled
 def test_compiled_terms_equal_eager_ones_for_molecules_and_crystals():
     model = with_terms("eann", ("d4", "electrostatics"))
     graph = CompiledModel(model)

@@ -117,7 +117,7 @@ class Settings(NamedTuple):
 
 
 def far_energies(
-    variables: tuple[Tensor, Tensor, Tensor], constants: tuple[Tensor, Tensor], settings: Sequence[float]
+    variables: Sequence[Tensor], constants: Sequence[Tensor], settings: Sequence[float]
 ) -> Float[Tensor, " structures"]:
     """All pairs of molecules; of periodic structures the waves and what belongs to them [e^2/Angstrom], float64.
 
