@@ -1,4 +1,4 @@
-"""All tables of RESULTS.md, one after the other: ``make bench`` (about 40 minutes; peers need peers/install.sh first).
+"""All tables of RESULTS.md, one after the other: ``make bench`` (hours; peers need peers/install.sh first).
 
 python benchmarks/run.py
 """
@@ -15,7 +15,9 @@ COMMANDS = (
     ("speed.py", "--peers"),
     ("training_speed.py",),
     ("store_speed.py",),
-    ("accuracy_3bpa.py", "--minutes", "9"),
+    ("scaling.py",),
+    ("accuracy.py", "--minutes", "1"),
+    ("accuracy_3bpa.py",),
 )
 
 if __name__ == "__main__":
