@@ -83,6 +83,7 @@ def configuration(representation: dict, seed: int, output: Path, epochs: int) ->
             epochs=epochs,
             batch_size=10,
             learning_rate=4e-3,
+            optimizer="adam",
             weights={"energy": (0.1, 1.0), "forces": 1.0},
             compile=True,
             validate_every=5,

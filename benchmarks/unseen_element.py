@@ -110,7 +110,12 @@ def configuration(representation: dict, left_out: str, output: Path, epochs: int
             representation=representation, networks="shared", elements=(atomic_numbers[left_out],), hidden=(64, 64)
         ),
         training=TrainingConfig(
-            epochs=epochs, batch_size=10, weights={"energy": (0.03, 0.3), "forces": 1.0}, compile=True, validate_every=5
+            epochs=epochs,
+            batch_size=10,
+            optimizer="adam",
+            weights={"energy": (0.03, 0.3), "forces": 1.0},
+            compile=True,
+            validate_every=5,
         ),
         output=str(output),
     )

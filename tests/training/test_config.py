@@ -37,7 +37,7 @@ def test_one_word_changes_the_representation_and_every_one_learns(tmp_path, name
     (tmp_path / "run.yaml").write_text(
         f"data: {{train: {tmp_path}/data.xyz, validation: 4}}\n"
         f"model: {{representation: {name}, networks: {networks}, hidden: [16]}}\n"
-        f"training: {{epochs: 30, batch_size: 4, warmup: 4, weights: {{energy: 0.1, forces: 1}}}}\n"
+        f"training: {{epochs: 20, batch_size: 4, warmup: 4, weights: {{energy: 0.1, forces: 1}}}}\n"
         f"output: {tmp_path}/run\n"
     )
     result = train(load_config(tmp_path / "run.yaml"))

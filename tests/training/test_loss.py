@@ -50,6 +50,23 @@ def test_gradients_of_a_loss_with_stress_and_virial_equal_finite_differences():
     check_gradients(step, make_batch(model, data, names))
 
 
+@pytest.mark.parametrize("crystals", [False, True])
+def test_gradients_through_charges_electrostatics_and_dispersion_equal_finite_differences(crystals):
+    data = crystals_and_molecules(4) if crystals else labelled(4)
+    charges = torch.linspace(-0.5, 0.5, len(data.structures.numbers), dtype=torch.float64)
+    labels = {name: data.labels[name] for name in ("energy", "forces")} | {"charges": charges}
+    data = data._replace(labels=labels, masks=dict.fromkeys(labels, data.masks["energy"]))
+    specification = ModelSpecification(
+        elements=(1, 6, 8, 29),
+        representation=TINY,
+        outputs=("energy", "charges"),
+        terms=({"name": "electrostatics", "cutoff": 5.0}, {"name": "d4", "functional": "pbe", "cutoff": 6.0}),
+        hidden=(8,),
+    )
+    step = Step(Model(specification, seed=1).double(), tuple(labels), [0.3, 0.7, 0.1], "mse", compiled=False)
+    check_gradients(step, make_batch(step.model, data, tuple(labels)))
+
+
 def check_gradients(step, batch):
     result, factors = weighted(step, batch, [1.0, 2.0, 0.5])
     h = 1e-5
@@ -141,7 +158,7 @@ def test_the_plateau_schedule_halves_after_its_patience_and_ends():
 
 @pytest.mark.compiled
 def test_the_compiled_step_equals_the_eager_one_for_every_batch():
-    model, data = small(terms=({"name": "zbl"},)), labelled(9, dipole=True)
+    model, data = small(terms=({"name": "zbl"}, {"name": "electrostatics"})), labelled(9, dipole=True)
     eager, compiled = (Step(model, NAMES, [0.3, 0.7, 0.2], "mse", compiled=c) for c in (False, True))
     for part in ([0, 1, 2, 3], [5], range(9)):
         batch = make_batch(model, select(data, list(part)), NAMES)

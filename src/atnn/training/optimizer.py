@@ -19,8 +19,7 @@ ROUNDS, COEFFICIENTS = 5, (3.4445, -4.7750, 2.0315)
 class Muon(Optimizer):
     """Steps along the nearest orthogonal matrix of the momentum, for stacks of matrices.
 
-    All singular directions of a weight matrix are learned at the same pace. Of models of atoms, which end where the
-    small directions begin to be learned, it makes far better ones than Adam (benchmarks/RESULTS.md).
+    All singular directions of a weight matrix are learned at the same pace.
 
     Source: K. Jordan et al., https://kellerjordan.github.io/posts/muon (2024). torch.optim.Muon takes single matrices
     only, in bfloat16, which is slow on processors.
@@ -55,7 +54,8 @@ class Muon(Optimizer):
             directions.append(gradient.lerp(momentum, MOMENTUM).reshape(-1, *parameter.shape[-2:]))
         steps = orthogonal(torch.cat(directions)).split([len(d) for d in directions])
         rows, columns = parameters[0].shape[-2:]
-        # Weights start with singular values near 1 whatever their size, so the same rate suits narrow and wide models.
+        # Weights [inputs, outputs] start with singular values up to 1 + sqrt(outputs / inputs), whatever their size, so
+        # that the same rate suits narrow and wide models.
         size = rate * max(1.0, columns / rows) ** 0.5
         for parameter, step in zip(parameters, steps, strict=True):
             parameter.mul_(1 - rate * decay).add_(step.reshape(parameter.shape), alpha=-size)
