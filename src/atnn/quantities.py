@@ -132,6 +132,19 @@ _TABLE = (
         display_unit="me",
         display_factor=1e3,
     ),
+    Quantity(
+        "atomic_dipoles",
+        per="atom",
+        shape=(3,),
+        unit="e*Angstrom",
+        dimension="dipole",
+        extensive=False,
+        rank=1,
+        parity=-1,
+        keys=("REF_atomic_dipoles", "dft_atomic_dipoles"),
+        display_unit="me*Angstrom",
+        display_factor=1e3,
+    ),
 )
 
 QUANTITIES: dict[str, Quantity] = {quantity.name: quantity for quantity in _TABLE}

@@ -81,5 +81,5 @@ def test_the_dipole_of_a_supercell_is_the_sum_of_its_cells(model):
 
 def test_a_model_may_learn_the_dipole_alone():
     model = small_model("eann", outputs=("dipole",))
-    assert model.outputs == {"dipole", "charges"}
+    assert model.outputs == {"dipole", "charges", "atomic_dipoles"}
     assert evaluate(model, ethanol(), ("dipole", "charges"))["dipole"].shape == (1, 3)

@@ -64,6 +64,7 @@ ASE_UNITS = {
     "virial": "eV",
     "dipole": "e*Angstrom",
     "charges": "e",
+    "atomic_dipoles": "e*Angstrom",
     "electric_field": "V/Angstrom",
 }
 

@@ -89,7 +89,7 @@ def _has_lanthanides(structures: Structures) -> Bool[Tensor, " structures"]:
 
 def _check_charge(model: Model, count: int, where: str, refuse: bool) -> None:
     given = {name for readout in model.readouts.values() for name in readout.outputs}  # type: ignore[union-attr]
-    used = {name for term in model.terms for name in term.inputs}  # type: ignore[union-attr]
+    used = {name for term in model.specification.terms for name in term.inputs}
     if "charges" not in given:
         _ignored("charge", count, "a total charge", where, refuse)
     elif "energy" in given and "charges" not in used:

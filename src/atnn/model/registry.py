@@ -110,7 +110,10 @@ class ModelSpecification(Specification):
         if len(given) > len(set(given)):
             raise ValueError("charges come with the dipole: give dipole or charges in outputs, not both")
         for term in self.terms:
-            missing = set(TERMS[term.name][1].inputs) - set(given)
+            missing = set(term.inputs) - set(given)
             if missing:
-                raise ValueError(f"{term.name} needs {', '.join(sorted(missing))}: add charges or dipole to outputs")
+                sources = [output for output, readout in READOUTS.items() if missing <= set(readout.outputs)]
+                raise ValueError(
+                    f"{term.name} needs {', '.join(sorted(missing))}: add {' or '.join(sorted(sources))} to outputs"
+                )
         return self

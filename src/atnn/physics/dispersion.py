@@ -8,7 +8,7 @@ Teller and Muto (s9) is left out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -53,6 +53,7 @@ class D3Specification(Specification):
     ``2 pi rho C6 / 3 r^3``: about 1 meV in water at the default.
     """
 
+    inputs: ClassVar[tuple[str, ...]] = ()
     name: Literal["d3"] = "d3"
     functional: str = Field(description="density functional of the labels or of the rest of the energy")
     cutoff: float = Field(10.0, gt=0, description="distance beyond which pairs do not count [Angstrom]")
@@ -66,6 +67,7 @@ class D3Specification(Specification):
 class D4Specification(Specification):
     """DFT-D4 dispersion with rational damping; the cutoff is that of :class:`D3Specification`."""
 
+    inputs: ClassVar[tuple[str, ...]] = ("charges",)
     name: Literal["d4"] = "d4"
     functional: str = Field(description="density functional of the labels or of the rest of the energy")
     cutoff: float = Field(10.0, gt=0, description="distance beyond which pairs do not count [Angstrom]")
@@ -134,7 +136,6 @@ class D3(nn.Module):
         SpecificationError: An element without reference atoms.
     """
 
-    inputs = ()
     contacts: Tensor
     absent: Tensor
     coordination: Tensor
@@ -187,7 +188,6 @@ class D4(nn.Module):
         SpecificationError: An element without reference atoms.
     """
 
-    inputs = ("charges",)
     bonds: Tensor
     atoms: Tensor
     absent: Tensor

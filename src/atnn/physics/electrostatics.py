@@ -39,6 +39,12 @@ class ElectrostaticsSpecification(Specification):
         "auto", description="waves one by one, through a mesh, or whichever is faster for the number of atoms"
     )
     background: Background = Field("none", description="what neutralises charged cells; none: they are refused")
+    dipoles: bool = Field(False, description="atomic dipoles interact, too; they come with the output `dipole`")
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What readouts must give."""
+        return ("charges", "atomic_dipoles") if self.dipoles else ("charges",)
 
     @model_validator(mode="after")
     def _damping_within_cutoff(self) -> ElectrostaticsSpecification:
@@ -62,8 +68,6 @@ class Electrostatics(nn.Module):
         specification: Cutoff, damping and accuracy.
         numbers: Atomic numbers of the model's elements; charges say all, nothing depends on them.
     """
-
-    inputs = ("charges",)
 
     def __init__(self, specification: ElectrostaticsSpecification, numbers: Sequence[int]):
         super().__init__()

@@ -6,7 +6,7 @@ J. F. Ziegler, J. P. Biersack, U. Littmark, The Stopping and Range of Ions in So
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from ase.data import covalent_radii
@@ -27,6 +27,7 @@ SCREENING_EXPONENT, SCREENING_LENGTH = 0.23, 0.46850  # Angstrom
 class ZBLSpecification(Specification):
     """Universal screened repulsion, switched off where bonds begin."""
 
+    inputs: ClassVar[tuple[str, ...]] = ()
     name: Literal["zbl"] = "zbl"
     reach: float = Field(1.0, gt=0, le=2, description="range in units of the sum of the two covalent radii")
 
@@ -43,7 +44,6 @@ class ZBL(nn.Module):
         numbers: Atomic numbers of the model's elements.
     """
 
-    inputs = ()
     table: Tensor
 
     def __init__(self, specification: ZBLSpecification, numbers: Sequence[int]):

@@ -13,7 +13,7 @@ from atnn.structures import Edges, Elements, Features, Structures
 
 
 class DipoleReadout(nn.Module):
-    """Dipole of each structure and the charges behind it.
+    """Dipole of each structure, and the charges and atomic dipoles behind it.
 
         mu = sum_i q_i r_i + sum_i sum_k u_k(invariants_i) v_i^k
 
@@ -30,7 +30,7 @@ class DipoleReadout(nn.Module):
         blocks: Residual blocks.
     """
 
-    outputs = ("dipole", "charges")
+    outputs = ("dipole", "charges", "atomic_dipoles")
 
     def __init__(self, channels: Sequence[int], species: Species, hidden: Sequence[int], blocks: int):
         super().__init__()
@@ -39,11 +39,11 @@ class DipoleReadout(nn.Module):
     def forward(
         self, structures: Structures, edges: Edges, elements: Elements, features: Features
     ) -> dict[str, Tensor]:
-        """``dipole`` [structures, 3] in e Angstrom and ``charges`` [atoms] in e."""
+        """``dipole`` [structures, 3] and ``atomic_dipoles`` [atoms, 3] in e Angstrom, ``charges`` [atoms] in e."""
         atomic = self.network(features.nodes[0].squeeze(1), elements)
         charges = conserved(atomic[:, 0], structures.total_charge, structures.batch)
         isolated = ~structures.pbc.any(1)[structures.batch]
         dipoles = (features.nodes[1] * atomic[:, None, 1:]).sum(2)
-        dipoles = dipoles + torch.where(isolated, charges, 0.0)[:, None] * structures.positions
-        total = dipoles.new_zeros((structures.cell.shape[0], 3)).index_add(0, structures.batch, dipoles)
-        return {"dipole": total, "charges": charges}
+        moments = dipoles + torch.where(isolated, charges, 0.0)[:, None] * structures.positions
+        total = moments.new_zeros((structures.cell.shape[0], 3)).index_add(0, structures.batch, moments)
+        return {"dipole": total, "charges": charges, "atomic_dipoles": dipoles}
