@@ -79,6 +79,14 @@ def test_the_dipole_of_a_supercell_is_the_sum_of_its_cells(model):
     torch.testing.assert_close(2 * a, b, rtol=1e-8, atol=1e-9)
 
 
+def test_charges_and_atomic_dipoles_make_the_dipole_of_a_molecule_and_atomic_dipoles_that_of_a_cell(model):
+    for atoms, part in ((ethanol(), 1.0), (water_box(2), 0.0)):
+        found = evaluate(model, atoms, ("dipole", "charges", "atomic_dipoles"))
+        moments = part * found["charges"][:, None] * torch.as_tensor(atoms.positions) + found["atomic_dipoles"]
+        torch.testing.assert_close(moments.sum(0), found["dipole"][0], rtol=0, atol=1e-12)
+        assert found["atomic_dipoles"].abs().max() > 1e-4
+
+
 def test_a_model_may_learn_the_dipole_alone():
     model = small_model("eann", outputs=("dipole",))
     assert model.outputs == {"dipole", "charges", "atomic_dipoles"}

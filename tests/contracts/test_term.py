@@ -79,8 +79,10 @@ WIDE = {
 
 
 def with_terms(name, terms=("zbl", "d3", "d4", "electrostatics"), **changes):
+    """With dipoles where there are."""
     outputs = ("energy", "dipole") if name in VECTORIAL else ("energy", "charges")
-    return small_model(name, outputs=outputs, terms=tuple(WIDE[term] for term in terms), **changes)
+    wide = WIDE | {"electrostatics": ANYWHERE | {"dipoles": name in VECTORIAL}}
+    return small_model(name, outputs=outputs, terms=tuple(wide[term] for term in terms), **changes)
 
 
 def test_every_registered_term_is_tested():
@@ -149,6 +151,11 @@ def test_terms_that_need_charges_are_refused_without():
         small_model("eann", outputs=("energy",), terms=(ANYWHERE,))
 
 
+def test_atomic_dipoles_are_refused_without_the_output_that_has_them():
+    with pytest.raises(ValueError, match="electrostatics needs atomic_dipoles: add dipole to outputs"):
+        small_model("eann", outputs=("energy", "charges"), terms=(ANYWHERE | {"dipoles": True},))
+
+
 def test_charges_twice_are_refused():
     with pytest.raises(ValueError, match="give dipole or charges"):
         small_model("eann", outputs=("energy", "dipole", "charges"))
@@ -156,7 +163,7 @@ def test_charges_twice_are_refused():
 
 @pytest.mark.compiled
 def test_compiled_terms_equal_eager_ones_for_molecules_and_crystals():
-    model = with_terms("eann", ("d4", "electrostatics"))
+    model = small_model("eann", terms=(WIDE["d4"], ANYWHERE, ANYWHERE | {"dipoles": True}))
     graph = CompiledModel(model)
     for frames in ([ethanol()], [crystal(), ethanol()]):
         s = Structures.from_ase(frames)

@@ -15,24 +15,26 @@ from atnn.structures import Structures
 from systems import crystal, ethanol, water_box
 
 
-def total(structures, charges, strain=None, skin=0.7, **specification):
+def total(structures, charges, strain=None, skin=0.7, dipoles=None, **specification):
     """Energies of the term, with pairs as a neighbor list with a skin gives them."""
-    term = Electrostatics(ElectrostaticsSpecification(**specification), (1, 6, 8))
+    given = dipoles is not None
+    term = Electrostatics(ElectrostaticsSpecification(dipoles=given, **specification), (1, 6, 8))
     pairs = edges(structures, neighbor_pairs(structures, term.cutoff + skin))
     if strain is not None:
         structures, pairs = strained(structures, strain), strained_edges(pairs, structures, strain)
     elements = group_elements(torch.zeros_like(structures.numbers), 1, structures.positions.dtype)
-    return term(structures, pairs, elements, {"charges": charges})
+    return term(structures, pairs, elements, {"charges": charges} | ({"atomic_dipoles": dipoles} if given else {}))
 
 
-def evaluate(atoms, charges, outputs=("energy",), dtype=torch.float64, **specification):
+def evaluate(atoms, charges, outputs=("energy",), dtype=torch.float64, dipoles=None, **specification):
     """The outputs of the term alone, along the way that a model takes."""
     structures = atoms if isinstance(atoms, Structures) else Structures.from_ase(atoms)
     structures = structures.to(dtype=dtype)
     variables = leaves(structures, outputs)
     if variables.positions is not None:
         structures = structures.replace(positions=variables.positions)
-    found = total(structures, torch.as_tensor(charges, dtype=dtype), variables.strain, **specification)
+    moments = None if dipoles is None else torch.as_tensor(dipoles, dtype=dtype)
+    found = total(structures, torch.as_tensor(charges, dtype=dtype), variables.strain, dipoles=moments, **specification)
     return {"energy": found.detach()} | differentiate(found, variables, structures, outputs)
 
 

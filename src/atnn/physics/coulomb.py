@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from atnn.neighbors.pairs import lengths
+from atnn.physics.dipoles import CLOSEST, Radial, inverse_root, joined, mixed, potentials
 
 SOFTENING = 1.0  # Angstrom^2, under the root of the short-range form
 # Fractions of the switching interval at which the switch is exactly one and zero in float64.
@@ -30,6 +31,28 @@ def damped(distances: Float[Tensor, " pairs"], damping: float) -> Float[Tensor, 
     return switch * torch.rsqrt(distances * distances + SOFTENING) + (1 - switch) / distances
 
 
+def damped_derivatives(distances: Float[Tensor, " pairs"], damping: float) -> Radial:
+    """:func:`damped` [1/Angstrom], and ``v_1 = v' / r``, ``v_2 = v_1' / r`` of it [1/Angstrom^3, 1/Angstrom^5]."""
+    distances = distances.clamp(min=CLOSEST)
+    squared = distances * distances
+    bare = inverse_root(squared)
+    if damping == 0:
+        return bare
+    return mixed(_switch_derivatives(distances, damping), inverse_root(squared + SOFTENING), bare)
+
+
+def _switch_derivatives(distances: Tensor, damping: float) -> Radial:
+    x = (2 * distances / damping - 0.5).clamp(STEP_BEGIN, STEP_END)
+    y = 1 - x
+    argument = 1 / x - 1 / y
+    slope, curvature = -1 / (x * x) - 1 / (y * y), 2 / (x * x * x) - 2 / (y * y * y)
+    switch, rest = torch.sigmoid(argument), torch.sigmoid(-argument)
+    by_x, by_r = switch * rest, 2 / damping
+    first = by_x * slope * by_r / distances
+    second = by_x * ((rest - switch) * slope * slope + curvature) * by_r**2
+    return switch, first, (second - first) / (distances * distances)
+
+
 def molecular_pairs(
     batch: Int[Tensor, " atoms"], molecules: Bool[Tensor, " structures"]
 ) -> tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"]]:
@@ -48,10 +71,21 @@ def molecular_energies(
     batch: Int[Tensor, " atoms"],
     molecules: Bool[Tensor, " structures"],
     damping: float,
+    dipoles: Float[Tensor, "atoms 3"] | None = None,
 ) -> Float[Tensor, " structures"]:
-    """Sum over all pairs ``q_i q_j`` times :func:`damped` [e^2/Angstrom], float64; zero for the other structures."""
+    """Sum over all pairs ``q_i q_j`` times :func:`damped` [e^2/Angstrom], float64; zero for the other structures.
+
+    With dipoles of the atoms [e Angstrom], ``q_i`` becomes ``q_i + mu_i . grad_i``.
+    """
     first, second = molecular_pairs(batch, molecules)
-    distances = lengths(positions.index_select(0, second) - positions.index_select(0, first))
-    products = charges.index_select(0, first) * charges.index_select(0, second)
+    vectors = positions.index_select(0, second) - positions.index_select(0, first)
+    distances = lengths(vectors)
+    if dipoles is None:
+        products = charges.index_select(0, first) * charges.index_select(0, second)
+        energies = products * damped(distances, damping)
+    else:
+        moments = joined(charges, dipoles)
+        fields = potentials(vectors, damped_derivatives(distances, damping), moments.index_select(0, second))
+        energies = (moments.index_select(0, first) * fields).sum(1)
     total = charges.new_zeros(len(molecules), dtype=torch.float64)
-    return total.index_add(0, batch[first], (products * damped(distances, damping)).double())
+    return total.index_add(0, batch[first], energies.double())

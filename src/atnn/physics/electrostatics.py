@@ -1,4 +1,4 @@
-"""Electrostatic energy of atomic charges, in molecules and crystals alike."""
+"""Electrostatic energy of atomic charges and dipoles, in molecules and crystals alike."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from atnn import units
 from atnn.kernels import gather_neighbors, sum_centers
 from atnn.kernels.opaque import FUNCTIONS, opaque
 from atnn.physics.boundaries import Background, check_boundaries, check_vacuum, slab_dipole_factor, slab_normal
-from atnn.physics.coulomb import damped, molecular_energies
-from atnn.physics.ewald import decay, point_corrections, screened, wave_energy
+from atnn.physics.coulomb import damped, damped_derivatives, molecular_energies
+from atnn.physics.dipoles import joined, potentials
+from atnn.physics.ewald import decay, point_corrections, screened, screened_derivatives, wave_energy
 from atnn.physics.mesh import mesh_energy
 from atnn.specification import Specification
 from atnn.structures import Edges, Elements, Structures
@@ -25,7 +26,7 @@ LARGEST_EWALD = 100  # atoms up to which plain sums over waves are the faster on
 
 
 class ElectrostaticsSpecification(Specification):
-    """Coulomb's law between atomic charges, damped where atoms overlap."""
+    """Coulomb's law between atomic charges, and dipoles where asked for, damped where atoms overlap."""
 
     name: Literal["electrostatics"] = "electrostatics"
     cutoff: float = Field(
@@ -64,8 +65,11 @@ class Electrostatics(nn.Module):
     themselves; sigma follows from cutoff and accuracy. A conductor surrounds the crystal. Slabs (periodic in two
     directions) get the correction of Yeh and Berkowitz.
 
+    With atomic dipoles mu_i, ``q_i + mu_i . grad_i`` stands for q_i everywhere: charges and dipoles, and dipoles among
+    themselves, interact by derivatives of the same damped v. What making a dipole costs is left to the network.
+
     Args:
-        specification: Cutoff, damping and accuracy.
+        specification: Cutoff, damping and accuracy, and whether there are dipoles.
         numbers: Atomic numbers of the model's elements; charges say all, nothing depends on them.
     """
 
@@ -89,24 +93,41 @@ class Electrostatics(nn.Module):
             structures: Positions and cells, strained like the edges where a stress is asked for.
             edges: Pairs within the cutoff; only those of periodic structures are used.
             elements: Not used.
-            predicted: ``charges`` of the atoms [e].
+            predicted: ``charges`` of the atoms [e] and, where specified, ``atomic_dipoles`` [e Angstrom].
 
         Raises:
             DataError: Charges and boundary conditions without a defined energy, see :func:`check_boundaries`.
         """
-        charges = predicted["charges"].to(structures.positions.dtype)
-        variables = (structures.positions, structures.cell, charges)
+        sources = [predicted[name].to(structures.positions.dtype) for name in self.specification.inputs]
+        variables = (structures.positions, structures.cell, *sources)
         far = opaque("electrostatics", variables, (structures.batch, structures.pbc), self.settings)
-        return units.coulomb * (self._near(structures, edges, charges) + far)
+        near = self._near_dipoles if self.specification.dipoles else self._near_charges
+        return units.coulomb * (near(structures, edges, *sources) + far)
 
-    def _near(self, structures: Structures, edges: Edges, charges: Tensor) -> Tensor:
+    def _near_charges(self, structures: Structures, edges: Edges, charges: Tensor) -> Tensor:
         """Pairs within the cutoff of periodic structures, less what the waves say about them [e^2/Angstrom]."""
-        used = structures.pbc.any(1)[structures.batch[edges.i]] & (edges.lengths < self.cutoff)
         pair = damped(edges.lengths, self.specification.damping) - screened(edges.lengths, self.width)
         neighbors = gather_neighbors(charges[:, None], edges.j, edges.reverse, edges.offsets)
-        potential = sum_centers(neighbors * torch.where(used, pair, 0.0)[:, None], edges.i, edges.offsets)[:, 0]
+        pairs = neighbors * torch.where(self._used(structures, edges), pair, 0.0)[:, None]
+        potential = sum_centers(pairs, edges.i, edges.offsets)[:, 0]
         total = potential.new_zeros(structures.cell.shape[0], dtype=torch.float64)
         return total.index_add(0, structures.batch, 0.5 * (charges * potential).double())
+
+    def _near_dipoles(self, structures: Structures, edges: Edges, charges: Tensor, dipoles: Tensor) -> Tensor:
+        """The same of charges and dipoles."""
+        exact = damped_derivatives(edges.lengths, self.specification.damping)
+        waves = screened_derivatives(edges.lengths, self.width)
+        value, first, second = (whole - smooth for whole, smooth in zip(exact, waves, strict=True))
+        moments = joined(charges, dipoles)
+        neighbors = gather_neighbors(moments, edges.j, edges.reverse, edges.offsets)
+        pairs = potentials(edges.vectors, (value, first, second), neighbors)
+        pairs = torch.where(self._used(structures, edges)[:, None], pairs, 0.0)
+        products = (moments * sum_centers(pairs, edges.i, edges.offsets)).sum(1)
+        total = products.new_zeros(structures.cell.shape[0], dtype=torch.float64)
+        return total.index_add(0, structures.batch, 0.5 * products.double())
+
+    def _used(self, structures: Structures, edges: Edges) -> Tensor:
+        return structures.pbc.any(1)[structures.batch[edges.i]] & (edges.lengths < self.cutoff)
 
 
 class Settings(NamedTuple):
@@ -126,34 +147,38 @@ def far_energies(
     """All pairs of molecules; of periodic structures the waves and what belongs to them [e^2/Angstrom], float64.
 
     Args:
-        variables: Positions [atoms, 3], cells [structures, 3, 3] and charges [atoms].
+        variables: Positions [atoms, 3], cells [structures, 3, 3], charges [atoms]; dipoles [atoms, 3], if any.
         constants: Structure of each atom, and periodicity [structures, 3].
         settings: :class:`Settings`.
 
     Raises:
         DataError: Charges and boundary conditions without a defined energy, see :func:`check_boundaries`.
     """
-    (positions, cell, charges), (batch, pbc), chosen = variables, constants, Settings(*settings)
+    (positions, cell, charges, *dipoles), (batch, pbc), chosen = variables, constants, Settings(*settings)
     total = charges.new_zeros(len(pbc), dtype=torch.float64).index_add(0, batch, charges.double())
     check_boundaries(cell, pbc, total, "uniform" if chosen.background else "none")
-    energies = molecular_energies(positions, charges, batch, ~pbc.any(1), chosen.damping)
+    energies = molecular_energies(positions, charges, batch, ~pbc.any(1), chosen.damping, *dipoles)
     counts = torch.bincount(batch, minlength=len(pbc)).tolist()
-    atoms = zip(positions.split(counts), charges.split(counts), strict=True)
+    atoms = zip(*(part.split(counts) for part in (positions, charges, *dipoles)), strict=True)
     none = energies.new_zeros(())
     periodic = [
-        _waves(*own, box, axes, chosen) if bool(axes.any()) else none
+        _waves(box, axes, chosen, *own) if bool(axes.any()) else none
         for own, box, axes in zip(atoms, cell, pbc, strict=True)
     ]
     return energies + torch.stack(periodic) if periodic else energies
 
 
-def _waves(positions: Tensor, charges: Tensor, cell: Tensor, pbc: Tensor, settings: Settings) -> Tensor:
+def _waves(
+    cell: Tensor, pbc: Tensor, settings: Settings, positions: Tensor, charges: Tensor, dipoles: Tensor | None = None
+) -> Tensor:
     waves = wave_energy if len(positions) <= settings.largest_ewald else mesh_energy
-    energy = waves(positions, charges, cell, settings.width, settings.accuracy)
-    energy = energy + point_corrections(charges, cell, settings.width)
+    energy = waves(positions, charges, cell, settings.width, settings.accuracy, dipoles)
+    energy = energy + point_corrections(charges, cell, settings.width, dipoles)
     if not bool(pbc.all()):
         check_vacuum(positions, cell, pbc, settings.cutoff)
-        dipole = (charges * (positions @ slab_normal(cell, pbc)[0])).sum(dtype=torch.float64)
+        moments = charges[:, None] * positions
+        moments = moments if dipoles is None else moments + dipoles
+        dipole = (moments @ slab_normal(cell, pbc)[0]).sum(dtype=torch.float64)
         energy = energy + 0.5 * slab_dipole_factor(cell).double() * dipole * dipole
     return energy
 

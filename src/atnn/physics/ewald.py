@@ -1,7 +1,7 @@
 """Ewald sums: the part of periodic Coulomb energies that is summed over waves.
 
-Charges are split into Gaussians of width sigma, whose field is a short sum of waves, and the rest, which is a short sum
-over neighbors. P. P. Ewald, Ann. Phys. 1921, 369, 253, doi:10.1002/andp.19213690304.
+Charges and dipoles are split into Gaussians of width sigma, whose field is a short sum of waves, and the rest, which is
+a short sum over neighbors. P. P. Ewald, Ann. Phys. 1921, 369, 253, doi:10.1002/andp.19213690304.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from atnn.physics.dipoles import CLOSEST, Radial
+
 
 def decay(accuracy: float) -> float:
     """Standard deviations of a Gaussian after which a sum may end; what is left out is below ``accuracy`` then."""
@@ -21,6 +23,16 @@ def decay(accuracy: float) -> float:
 def screened(distances: Float[Tensor, " pairs"], width: float | Float[Tensor, " pairs"]) -> Float[Tensor, " pairs"]:
     """Gaussian unit charges, ``erf(r / (sqrt(2) width)) / r`` [1/Angstrom]; width^2 is the sum of both variances."""
     return torch.erf(distances / (math.sqrt(2) * width)) / distances
+
+
+def screened_derivatives(distances: Float[Tensor, " pairs"], width: float) -> Radial:
+    """:func:`screened` [1/Angstrom], and ``v_1 = v' / r``, ``v_2 = v_1' / r`` of it [1/Angstrom^3, 1/Angstrom^5]."""
+    distances = distances.clamp(min=CLOSEST)
+    inverse = 1 / (distances * distances)
+    value = screened(distances, width)
+    gaussian = math.sqrt(2 / math.pi) / width * torch.exp(-0.5 / width**2 * distances * distances)
+    first = (gaussian - value) * inverse
+    return value, first, -(3 * first + gaussian / width**2) * inverse
 
 
 def wave_vectors(cell: Float[Tensor, "3 3"], reach: float) -> Float[Tensor, "waves 3"]:
@@ -50,19 +62,26 @@ def wave_energy(
     cell: Float[Tensor, "3 3"],
     width: float,
     accuracy: float,
+    dipoles: Float[Tensor, "atoms 3"] | None = None,
 ) -> Float[Tensor, ""]:
     """Energy of Gaussian charges of joint width ``width`` and their images, by one sum over waves.
 
         (1 / 2V) sum_k 4 pi / k^2 exp(-width^2 k^2 / 2) |sum_i q_i exp(i k r_i)|^2
 
-    It contains the energy of each Gaussian with itself. The work grows as atoms times volume.
+    It contains the energy of each Gaussian with itself. The work grows as atoms times volume. With dipoles
+    [e Angstrom], ``q_i`` becomes ``q_i + i k mu_i``.
 
     Returns:
         Energy [e^2/Angstrom], float64.
     """
     waves = wave_vectors(cell, decay(accuracy) / width)
     phases = waves @ positions.T
-    amplitudes = (torch.cos(phases) @ charges) ** 2 + (torch.sin(phases) @ charges) ** 2
+    cosines, sines = torch.cos(phases), torch.sin(phases)
+    real, imaginary = cosines @ charges, sines @ charges
+    if dipoles is not None:
+        real = real - (waves * (sines @ dipoles)).sum(1)
+        imaginary = imaginary + (waves * (cosines @ dipoles)).sum(1)
+    amplitudes = real**2 + imaginary**2
     return 0.5 * (wave_weights(waves, cell, width).double() @ amplitudes.double())
 
 
@@ -77,12 +96,20 @@ def wave_matrix(
     return cosines.T @ (weights * cosines) + sines.T @ (weights * sines)
 
 
-def point_corrections(charges: Float[Tensor, " atoms"], cell: Float[Tensor, "3 3"], width: float) -> Float[Tensor, ""]:
+def point_corrections(
+    charges: Float[Tensor, " atoms"],
+    cell: Float[Tensor, "3 3"],
+    width: float,
+    dipoles: Float[Tensor, "atoms 3"] | None = None,
+) -> Float[Tensor, ""]:
     """What point charges add to a sum over waves of Gaussians [e^2/Angstrom].
 
     Minus each Gaussian's energy with itself, and minus the mean potential of Gaussians less points, with which a
-    uniform background neutralises a charged cell: ``-sum_i q_i^2 / (sqrt(2 pi) width) - pi width^2 Q^2 / V``.
+    uniform background neutralises a charged cell: ``-sum_i q_i^2 / (sqrt(2 pi) width) - pi width^2 Q^2 / V``. Dipoles
+    [e Angstrom] subtract ``sum_i mu_i^2 / (3 sqrt(2 pi) width^3)``.
     """
     own = charges.double().square().sum() / (math.sqrt(2 * math.pi) * width)
+    if dipoles is not None:
+        own = own + dipoles.double().square().sum() / (3 * math.sqrt(2 * math.pi) * width**3)
     total = charges.double().sum()
     return -own - math.pi * width**2 * total * total / torch.linalg.det(cell.double()).abs()

@@ -20,8 +20,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 ORDER = 7  # of the splines: energies have five continuous derivatives
-# Measured on water and rocksalt: the relative error of forces is below MESH_ERROR (spacing / width)^ORDER.
-MESH_ERROR = 1e-3
+# Measured on water and rocksalt: the relative error of forces is below MESH_ERROR (spacing / width)^ORDER, and with
+# dipoles, which need one more derivative of the splines, below DIPOLE_ERROR (spacing / width)^(ORDER - 1).
+MESH_ERROR, DIPOLE_ERROR = 1e-3, 2e-3
 COARSEST = 0.8  # mesh spacing in units of the width, beyond which that law fails
 
 
@@ -31,12 +32,14 @@ def mesh_energy(
     cell: Float[Tensor, "3 3"],
     width: float,
     accuracy: float,
+    dipoles: Float[Tensor, "atoms 3"] | None = None,
 ) -> Float[Tensor, ""]:
     """:func:`atnn.physics.ewald.wave_energy` through a mesh [e^2/Angstrom], float64."""
-    spacing = width * min(COARSEST, (accuracy / MESH_ERROR) ** (1 / ORDER))
+    error, order = (MESH_ERROR, ORDER) if dipoles is None else (DIPOLE_ERROR, ORDER - 1)
+    spacing = width * min(COARSEST, (accuracy / error) ** (1 / order))
     lengths = torch.linalg.vector_norm(cell.detach(), dim=1).tolist()
     shape = [mesh_points(length / spacing) for length in lengths]
-    transform = torch.fft.rfftn(spread(positions, charges, cell, shape))
+    transform = torch.fft.rfftn(spread(positions, charges, cell, shape, dipoles))
     powers = transform.real.square() + transform.imag.square()
     return 0.5 * (mesh_weights(cell, shape, width) * powers).sum(dtype=torch.float64)
 
@@ -60,11 +63,11 @@ def _largest_factor(number: int) -> int:
     return max(number, 5)
 
 
-def splines(fractions: Float[Tensor, "atoms 3"]) -> Float[Tensor, "atoms 3 order"]:
+def splines(fractions: Float[Tensor, "atoms 3"], last: int = ORDER) -> Float[Tensor, "atoms 3 order"]:
     """Cardinal B-splines ``M(x), M(x + 1), ...`` that reach over a point at ``0 <= x < 1``; they sum to one."""
     values = [fractions, 1 - fractions]
     none = torch.zeros_like(fractions)
-    for order in range(3, ORDER + 1):
+    for order in range(3, last + 1):
         lower = [none, *values, none]
         values = [
             ((fractions + k) * lower[k + 1] + (order - k - fractions) * lower[k]) / (order - 1) for k in range(order)
@@ -72,22 +75,39 @@ def splines(fractions: Float[Tensor, "atoms 3"]) -> Float[Tensor, "atoms 3 order
     return torch.stack(values, dim=-1)
 
 
+def slopes(fractions: Float[Tensor, "atoms 3"]) -> Float[Tensor, "atoms 3 order"]:
+    """Derivatives of the :func:`splines`: differences of those one order lower."""
+    return torch.diff(torch.nn.functional.pad(splines(fractions, ORDER - 1), (1, 1)))
+
+
 def spread(
     positions: Float[Tensor, "atoms 3"],
     charges: Float[Tensor, " atoms"],
     cell: Float[Tensor, "3 3"],
     shape: Sequence[int],
+    dipoles: Float[Tensor, "atoms 3"] | None = None,
 ) -> Float[Tensor, "nx ny nz"]:
-    """Charges on the points of a periodic mesh, each spread over ``ORDER`` points along each lattice vector."""
+    """Charges on the points of a periodic mesh, each spread over ``ORDER`` points along each lattice vector.
+
+    Dipoles [e Angstrom] add the derivative of what unit charges spread, ``mu_i . grad_i``.
+    """
     points = torch.tensor(shape, device=cell.device)
-    places = positions @ torch.linalg.inv(cell) * points
+    inverse = torch.linalg.inv(cell) * points
+    places = positions @ inverse
     below = torch.floor(places.detach())
     weights = splines(places - below)
     index = (below.long()[:, :, None] - torch.arange(ORDER, device=cell.device)) % points[:, None]
     rows = (index[:, 0, :, None] * shape[1] + index[:, 1, None, :]) * shape[2]
     flat = rows[..., None] + index[:, 2, None, None, :]
-    values = (charges[:, None] * weights[:, 0])[:, :, None] * weights[:, 1, None, :]
-    values = values[..., None] * weights[:, 2, None, None, :]
+    plane = (charges[:, None] * weights[:, 0])[:, :, None] * weights[:, 1, None, :]
+    if dipoles is None:
+        values = plane[..., None] * weights[:, 2, None, None, :]
+    else:
+        steps = (dipoles @ inverse)[:, :, None] * slopes(places - below)
+        plane = plane + steps[:, 0, :, None] * weights[:, 1, None, :] + weights[:, 0, :, None] * steps[:, 1, None, :]
+        upright = weights[:, 0, :, None] * weights[:, 1, None, :]
+        planes = torch.stack([plane, upright], 3).flatten(1, 2)
+        values = torch.bmm(planes, torch.stack([weights[:, 2], steps[:, 2]], 1))
     return charges.new_zeros(math.prod(shape)).index_add(0, flat.flatten(), values.flatten()).reshape(*shape)
 
 

@@ -1,0 +1,61 @@
+"""Charges and dipoles at points: what one sees of another through any potential of the distance.
+
+Derivatives of a potential v(r) by positions follow from ``v``, ``v_1 = v' / r`` and ``v_2 = v_1' / r``: with R from one
+point to the other, ``grad v = v_1 R`` and ``grad grad v = v_1 + v_2 R R``.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Radial = tuple[Float[Tensor, " pairs"], Float[Tensor, " pairs"], Float[Tensor, " pairs"]]
+
+CLOSEST = 0.05  # Angstrom; nearer than any two atoms, and far enough for r^-5 and differences of such in float32
+
+
+def joined(charges: Float[Tensor, " atoms"], dipoles: Float[Tensor, "atoms 3"]) -> Float[Tensor, "atoms 4"]:
+    """Charge [e] and dipole [e Angstrom] of each atom side by side."""
+    return torch.cat([charges[:, None], dipoles], 1)
+
+
+def potentials(
+    vectors: Float[Tensor, "pairs 3"], radial: Radial, moments: Float[Tensor, "pairs 4"]
+) -> Float[Tensor, "pairs 4"]:
+    """Potential at the center of each pair and its gradient there, by the charge and the dipole of the neighbor.
+
+        phi = v q + v_1 (mu . R),  grad phi = -(v_1 q + v_2 (mu . R)) R - v_1 mu
+
+    The energy of a center with charge Q and dipole M is ``Q phi + M . grad phi``.
+
+    Args:
+        vectors: R, from centers to neighbors [Angstrom].
+        radial: v [1/Angstrom], v_1 and v_2 of the pairs.
+        moments: Charges and dipoles of the neighbors, see :func:`joined`.
+
+    Returns:
+        phi [e/Angstrom] and its gradient [e/Angstrom^2].
+    """
+    value, first, second = (part[:, None] for part in radial)
+    charges, dipoles = moments[:, :1], moments[:, 1:]
+    along = (dipoles * vectors).sum(1, keepdim=True)
+    gradient = -(first * charges + second * along) * vectors - first * dipoles
+    return torch.cat([value * charges + first * along, gradient], 1)
+
+
+def inverse_root(squared: Float[Tensor, " pairs"]) -> Radial:
+    """``u^(-1/2)`` with v_1 and v_2, where u is r^2 or differs from it by a constant."""
+    value = torch.rsqrt(squared)
+    inverse = value * value
+    return value, -value * inverse, 3 * value * inverse * inverse
+
+
+def mixed(switch: Radial, inner: Radial, outer: Radial) -> Radial:
+    """``s f + (1 - s) g`` of a switch s and two potentials f and g, by the product rule."""
+    change = [f - g for f, g in zip(inner, outer, strict=True)]
+    return (
+        outer[0] + switch[0] * change[0],
+        outer[1] + switch[1] * change[0] + switch[0] * change[1],
+        outer[2] + switch[2] * change[0] + 2 * switch[1] * change[1] + switch[0] * change[2],
+    )
