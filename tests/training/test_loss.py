@@ -14,9 +14,14 @@ from training.runs import TINY, config, crystals_and_molecules, labelled
 NAMES = ("energy", "forces", "dipole")
 
 
-def small(terms=()):
+def small(terms=(), source="network"):
     specification = ModelSpecification(
-        elements=(1, 6, 8), representation=TINY, outputs=("energy", "dipole"), terms=terms, hidden=(8,)
+        elements=(1, 6, 8),
+        representation=TINY,
+        outputs=("energy", "dipole"),
+        charges={"name": source},
+        terms=terms,
+        hidden=(8,),
     )
     return Model(specification, {1: -3.0, 6: -5.0, 8: -7.0}, seed=1).double()
 
@@ -50,8 +55,8 @@ def test_gradients_of_a_loss_with_stress_and_virial_equal_finite_differences():
     check_gradients(step, make_batch(model, data, names))
 
 
-@pytest.mark.parametrize("crystals", [False, True])
-def test_gradients_through_charges_electrostatics_and_dispersion_equal_finite_differences(crystals):
+@pytest.mark.parametrize(("crystals", "source"), [(False, "network"), (True, "network"), (True, "equilibration")])
+def test_gradients_through_charges_electrostatics_and_dispersion_equal_finite_differences(crystals, source):
     data = crystals_and_molecules(4) if crystals else labelled(4)
     charges = torch.linspace(-0.5, 0.5, len(data.structures.numbers), dtype=torch.float64)
     labels = {name: data.labels[name] for name in ("energy", "forces")} | {"charges": charges}
@@ -60,6 +65,7 @@ def test_gradients_through_charges_electrostatics_and_dispersion_equal_finite_di
         elements=(1, 6, 8, 29),
         representation=TINY,
         outputs=("energy", "charges"),
+        charges={"name": source},
         terms=({"name": "electrostatics", "cutoff": 5.0}, {"name": "d4", "functional": "pbe", "cutoff": 6.0}),
         hidden=(8,),
     )
@@ -158,7 +164,8 @@ def test_the_plateau_schedule_halves_after_its_patience_and_ends():
 
 @pytest.mark.compiled
 def test_the_compiled_step_equals_the_eager_one_for_every_batch():
-    model, data = small(terms=({"name": "zbl"}, {"name": "electrostatics"})), labelled(9, dipole=True)
+    model = small(({"name": "zbl"}, {"name": "electrostatics"}), "equilibration")
+    data = labelled(9, dipole=True)
     eager, compiled = (Step(model, NAMES, [0.3, 0.7, 0.2], "mse", compiled=c) for c in (False, True))
     for part in ([0, 1, 2, 3], [5], range(9)):
         batch = make_batch(model, select(data, list(part)), NAMES)

@@ -6,6 +6,7 @@ Sums over all pairs or over waves choose their number of terms by the positions,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -31,6 +32,16 @@ def opaque(
         settings: Numbers.
     """
     return _Value.apply(name, tuple(settings), tuple(constants), *variables)
+
+
+def apart(function: Callable[..., Any], *tensors: Tensor) -> Any:
+    """What a function of the tensors' values gives, within one of :data:`FUNCTIONS`.
+
+    While these are differentiated, their tensors are those of torch.func, which have no memory to show to NumPy.
+    """
+    values = [(tensor.tolist(), tensor.dtype, tensor.device) for tensor in tensors]
+    with torch._C._DisableFuncTorch():
+        return function(*(torch.tensor(value, dtype=dtype, device=device) for value, dtype, device in values))
 
 
 class _Value(torch.autograd.Function):

@@ -13,7 +13,7 @@ from atnn.derivatives import derived, differentiate, leaves, strained, strained_
 from atnn.errors import DataError, SpecificationError
 from atnn.functions import ElementNetwork, Species
 from atnn.model.inputs import Inputs, group_elements, pairs_of
-from atnn.model.registry import READOUTS, REPRESENTATIONS, TERMS, ModelSpecification
+from atnn.model.registry import CHARGES, READOUTS, REPRESENTATIONS, TERMS, ModelSpecification
 from atnn.neighbors.pairs import edges_of, selected
 from atnn.readouts import EnergyReadout
 from atnn.structures import Edges, Neighbors, Structures
@@ -42,14 +42,14 @@ class Model(nn.Module):
         self.provenance: dict[str, Any] = {}
         name, count = specification.representation.name, len(self.elements)
         species = Species(self.elements, specification.networks == "shared")
+        given = specification.outputs
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.representation = REPRESENTATIONS[name][1](specification.representation, species)
             channels = self.representation.channels
             self.readouts = nn.ModuleDict(
-                {o: READOUTS[o](channels, species, specification.hidden, specification.blocks)
-                 for o in specification.outputs}
-            )  # fmt: skip
+                {output: _readout(output, specification, species, channels) for output in specification.outputs}
+            )
         self.terms = nn.ModuleList(TERMS[term.name][1](term, self.elements) for term in specification.terms)
         rows = torch.full((len(chemical_symbols),), -1)
         rows[list(self.elements)] = torch.arange(count)
@@ -214,6 +214,14 @@ class Model(nn.Module):
                 "stress of a structure that is not periodic in three dimensions",
                 remedy="ask for the virial, which needs no volume",
             )
+
+
+def _readout(output: str, specification: ModelSpecification, species: Species, channels: Sequence[int]) -> nn.Module:
+    build: type[Any] = READOUTS[output]
+    sizes = (channels, species, specification.hidden, specification.blocks)
+    if "charges" not in build.outputs:
+        return build(*sizes)
+    return build(*sizes, CHARGES[specification.charges.name][1](specification.charges, species))
 
 
 def _needs_gradient(outputs: Sequence[str]) -> bool:

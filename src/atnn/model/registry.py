@@ -16,9 +16,11 @@ from atnn.physics import (
     D4Specification,
     Electrostatics,
     ElectrostaticsSpecification,
+    Equilibration,
+    EquilibrationSpecification,
     ZBLSpecification,
 )
-from atnn.readouts import ChargesReadout, DipoleReadout, EnergyReadout
+from atnn.readouts import ChargesReadout, DipoleReadout, EnergyReadout, NetworkCharges, NetworkChargesSpecification
 from atnn.representations import (
     ACSF,
     EANN,
@@ -54,6 +56,10 @@ READOUTS: dict[str, type[EnergyReadout] | type[DipoleReadout] | type[ChargesRead
     "dipole": DipoleReadout,
     "charges": ChargesReadout,
 }
+CHARGES: dict[str, tuple[type[Specification], type[Any]]] = {
+    "network": (NetworkChargesSpecification, NetworkCharges),
+    "equilibration": (EquilibrationSpecification, Equilibration),
+}
 TERMS: dict[str, tuple[type[Specification], type[Any]]] = {
     "zbl": (ZBLSpecification, ZBL),
     "d3": (D3Specification, D3),
@@ -76,6 +82,7 @@ RepresentationSpecification = Annotated[
 TermSpecification = Annotated[
     ZBLSpecification | D3Specification | D4Specification | ElectrostaticsSpecification, Field(discriminator="name")
 ]
+ChargesSpecification = Annotated[NetworkChargesSpecification | EquilibrationSpecification, Field(discriminator="name")]
 Output = Literal["energy", "dipole", "charges"]
 
 
@@ -85,6 +92,9 @@ class ModelSpecification(Specification):
     elements: tuple[int, ...] = Field(min_length=1, description="atomic numbers that the model knows")
     representation: RepresentationSpecification = Field(description="the representation and its sizes")
     outputs: tuple[Output, ...] = Field(("energy",), min_length=1, description="what is learned")
+    charges: ChargesSpecification = Field(
+        NetworkChargesSpecification(), description="where charges come from: network, or equilibration"
+    )
     terms: tuple[TermSpecification, ...] = Field((), description="physics terms added to the learned energy")
     networks: Literal["element", "shared"] = Field("element", description="a network per element, or one for all")
     hidden: tuple[int, ...] = Field((64, 64), min_length=1, description="readout layer widths in a residual block")
@@ -109,6 +119,8 @@ class ModelSpecification(Specification):
         given = [name for output in self.outputs for name in READOUTS[output].outputs]
         if len(given) > len(set(given)):
             raise ValueError("charges come with the dipole: give dipole or charges in outputs, not both")
+        if self.charges.name != "network" and "charges" not in given:
+            raise ValueError(f"{self.charges.name} gives charges: add charges or dipole to outputs")
         for term in self.terms:
             missing = set(term.inputs) - set(given)
             if missing:

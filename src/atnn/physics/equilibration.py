@@ -6,7 +6,9 @@ fourth-generation networks, T. W. Ko et al., Nat. Commun. 2021, 12, 398, doi:10.
 
 from __future__ import annotations
 
+import functools
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -15,16 +17,19 @@ from ase.data import covalent_radii
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 
-from atnn import units
-from atnn.functions.charges import conserved
-from atnn.neighbors.pairs import edges, lengths, neighbor_pairs
+from atnn.functions import PerElement, Species
+from atnn.kernels.opaque import FUNCTIONS, apart, opaque
+from atnn.neighbors.pairs import lengths, neighbor_pairs
 from atnn.physics.boundaries import Background, check_boundaries, check_vacuum, slab_dipole_factor, slab_normal
 from atnn.physics.ewald import decay, screened, wave_matrix
 from atnn.specification import Specification
 from atnn.structures import Elements, Structures
 
-NARROWEST = 1.0  # Angstrom, of the Gaussians summed over waves: narrower ones only cost more waves
+# Angstrom, of the Gaussians summed over waves: narrower ones cost more waves, wider ones more pairs.
+NARROWEST = 1.5
+HARDNESS = 0.5  # at the start, in units of k_e / Angstrom: 7 eV/e^2
 
 
 class EquilibrationSpecification(Specification):
@@ -36,116 +41,169 @@ class EquilibrationSpecification(Specification):
     background: Background = Field("none", description="what neutralises charged cells; none: they are refused")
 
 
-class Equilibrium(NamedTuple):
-    """Charges of lowest energy.
-
-    Attributes:
-        charges: Of the atoms [e].
-        energy: The minimum of each structure [eV], float64. Being one, it does not change to first order with the
-            charges: forces come from positions, electronegativities and hardnesses alone.
-    """
-
-    charges: Float[Tensor, " atoms"]
-    energy: Float[Tensor, " structures"]
-
-
 class Equilibration(nn.Module):
-    """Minimum of ``sum_i (chi_i q_i + J_i q_i^2 / 2) + k_e / 2 sum_ij q_i A_ij q_j`` at fixed total charge.
+    """Charges that minimise ``sum_i (chi_i q_i + J_i q_i^2 / 2) + k_e / 2 sum_ij q_i A_ij q_j`` at the total charge.
 
         A_ij = erf(r_ij / (sqrt(2) gamma_ij)) / r_ij,  gamma_ij^2 = sigma_i^2 + sigma_j^2
         A_ii = 1 / (sqrt(pi) sigma_i)
 
-    In periodic structures A is summed over all images (Ewald), in slabs with the correction of Yeh and Berkowitz. One
+    The electronegativities chi come from a network of the atoms, the hardnesses J are one positive number for each
+    element, learned too; both are counted in k_e / Angstrom (14.4 eV), so that networks give numbers of order one. The
+    widths sigma are covalent radii. The matrix of A, J and the constraint has one solution at any positions. In
+    periodic structures A is summed over all images (Ewald), in slabs with the correction of Yeh and Berkowitz. One
     linear system per structure, solved in float64 and differentiable by all that enters; the work grows as atoms cubed.
 
     Args:
         specification: Widths and accuracy.
-        numbers: Atomic numbers of the model's elements.
+        species: The elements.
     """
 
     widths: Tensor
 
-    def __init__(self, specification: EquilibrationSpecification, numbers: Sequence[int]):
+    def __init__(self, specification: EquilibrationSpecification, species: Species):
         super().__init__()
         self.specification = specification
-        widths = torch.tensor([specification.width * float(covalent_radii[z]) for z in numbers], dtype=torch.float64)
-        self.register_buffer("widths", widths, persistent=False)
-        # Waves stand for Gaussians no narrower than any pair of charges, so that what they miss ends at the reach.
-        self.smearing = max(NARROWEST, math.sqrt(2) * float(widths.max()))
-        self.reach = self.smearing * decay(specification.accuracy)
+        widths = [specification.width * float(covalent_radii[z]) for z in species.numbers]
+        self.register_buffer("widths", torch.tensor(widths, dtype=torch.float64), persistent=False)
+        start = math.log(math.expm1(HARDNESS))
+        self.hardness = PerElement(species, torch.full((len(widths), 1), start))
+        # Waves stand for Gaussians no narrower than any pair of charges, so that what they miss ends at their reach.
+        smearing = max(NARROWEST, math.sqrt(2) * max(widths))
+        self.settings = Settings(smearing, specification.accuracy, float(specification.background == "uniform"))
 
     def forward(
-        self,
-        structures: Structures,
-        elements: Elements,
-        electronegativity: Float[Tensor, " atoms"],
-        hardness: Float[Tensor, " atoms"],
-    ) -> Equilibrium:
-        """Charges and energies of lowest energy.
+        self, raw: Float[Tensor, " atoms"], structures: Structures, elements: Elements
+    ) -> Float[Tensor, " atoms"]:
+        """Charges of lowest energy [e].
 
         Args:
-            structures: Positions, cells and total charges (zero where not stated).
+            raw: Electronegativities [k_e / (e Angstrom)].
+            structures: Positions, cells and total charges.
             elements: Elements of the atoms.
-            electronegativity: chi [eV/e].
-            hardness: J [eV/e^2], not negative: the minimum must be one.
 
         Raises:
             DataError: A total charge that the boundary conditions do not allow, see :func:`check_boundaries`.
         """
-        exact = structures.to(dtype=torch.float64)
-        total = exact.cell.new_zeros(len(structures)) if exact.charge is None else exact.charge
-        check_boundaries(exact.cell, exact.pbc, total, self.specification.background)
-        widths = self.widths.to(torch.float64)[elements.row]
-        counts = structures.counts.tolist()
-        atoms = (x.double().split(counts) for x in (widths, electronegativity, hardness))
-        charges, energies = [], []
-        for index, (width, chi, j) in enumerate(zip(*atoms, strict=True)):
-            matrix = units.coulomb * self.interactions(exact.select([index]), width) + torch.diag(j)
-            own = _minimum(matrix, chi, total[index])
-            charges.append(own)
-            energies.append(own @ (chi + 0.5 * (matrix @ own)))
-        balanced = conserved(torch.cat(charges), total, structures.batch)
-        return Equilibrium(balanced.to(electronegativity.dtype), torch.stack(energies))
+        hardness = softplus(self.hardness()).squeeze(1).index_select(0, elements.row)
+        widths = self.widths.index_select(0, elements.row)
+        variables = (structures.positions, structures.cell, raw, hardness)
+        constants = (structures.total_charge, structures.pbc, widths, structures.batch)
+        return opaque("equilibration", variables, constants, self.settings).to(raw.dtype)
 
-    def interactions(self, structure: Structures, widths: Float[Tensor, " atoms"]) -> Float[Tensor, "atoms atoms"]:
-        """Coulomb matrix of unit Gaussian charges in one structure [1/Angstrom], images included."""
-        if bool(structure.pbc.any()):
-            return self._periodic(structure, widths)
-        first, second = torch.triu_indices(len(widths), len(widths), 1, device=widths.device)
-        distances = lengths(structure.positions[second] - structure.positions[first])
-        half = _scatter(screened(distances, _joint(widths[first], widths[second])), first, second, widths)
-        return half + half.T + torch.diag(1 / (math.sqrt(math.pi) * widths))
 
-    def _periodic(self, structure: Structures, widths: Tensor) -> Tensor:
-        """Gaussians of one smearing by waves, what the true widths change by pairs, a background where charged."""
-        positions, cell, pbc = structure.positions, structure.cell[0], structure.pbc[0]
-        pairs = edges(structure, neighbor_pairs(structure, self.reach))
-        joint = _joint(widths[pairs.i], widths[pairs.j])
-        change = screened(pairs.lengths, joint) - screened(pairs.lengths, self.smearing)
-        change = _scatter(change, pairs.i, pairs.j, widths)
-        own = 1 / (math.sqrt(math.pi) * widths) - math.sqrt(2 / math.pi) / self.smearing
-        mean = self.smearing**2 - widths[:, None] ** 2 - widths**2
-        matrix = wave_matrix(positions, cell, self.smearing, self.specification.accuracy)
-        matrix = matrix + change + torch.diag(own) - 2 * math.pi * mean / torch.linalg.det(cell).abs()
-        if not bool(pbc.all()):
-            check_vacuum(positions, cell, pbc, self.reach)
-            heights = positions @ slab_normal(cell, pbc)[0]
-            matrix = matrix + slab_dipole_factor(cell) * heights[:, None] * heights
-        return matrix
+class Settings(NamedTuple):
+    """The numbers that :func:`equilibrium_charges` takes."""
+
+    smearing: float
+    accuracy: float
+    background: float
+
+
+def equilibrium_charges(
+    variables: Sequence[Tensor], constants: Sequence[Tensor], settings: Sequence[float]
+) -> Float[Tensor, " atoms"]:
+    """Charges of lowest energy [e], float64.
+
+    Args:
+        variables: Positions [atoms, 3], cells [structures, 3, 3], electronegativities and hardnesses [atoms].
+        constants: Total charges [structures], periodicity [structures, 3], widths and structures of the atoms.
+        settings: :class:`Settings`.
+
+    Raises:
+        DataError: A total charge that the boundary conditions do not allow, see :func:`check_boundaries`.
+    """
+    positions, cell, electronegativity, hardness = (variable.double() for variable in variables)
+    (total, pbc, widths, batch), chosen = constants, Settings(*settings)
+    total, widths = total.double(), widths.double()
+    check_boundaries(cell, pbc, total, "uniform" if chosen.background else "none")
+    charges, places = [], []
+    for size, periodic, members in _alike(batch, pbc):
+        atoms = torch.searchsorted(batch, members)[:, None] + torch.arange(size, device=batch.device)
+        own = positions[atoms], widths[atoms]
+        if periodic:
+            each = zip(*own, cell[members], pbc[members], strict=True)
+            matrix = torch.stack([periodic_interactions(*structure, chosen) for structure in each])
+        else:
+            matrix = interactions(*own)
+        matrix = matrix + torch.diag_embed(hardness[atoms])
+        charges.append(_minimum(matrix, electronegativity[atoms], total[members]).flatten())
+        places.append(atoms.flatten())
+    return torch.cat(charges)[torch.argsort(torch.cat(places))]
+
+
+def _alike(batch: Tensor, pbc: Tensor) -> list[tuple[int, bool, Tensor]]:
+    """Structures that are treated at once: number of atoms, whether there are images, and which structures."""
+    groups = defaultdict(list)
+    counts = torch.bincount(batch, minlength=len(pbc)).tolist()
+    for index, key in enumerate(zip(counts, pbc.any(1).tolist(), strict=True)):
+        groups[key].append(index)
+    return [(*key, torch.tensor(members, device=batch.device)) for key, members in groups.items() if key[0]]
+
+
+def interactions(
+    positions: Float[Tensor, "structures atoms 3"], widths: Float[Tensor, "structures atoms"]
+) -> Float[Tensor, "structures atoms atoms"]:
+    """Coulomb matrices of unit Gaussian charges in molecules of one size [1/Angstrom]."""
+    count, size = widths.shape
+    first, second = torch.triu_indices(size, size, 1, device=widths.device)
+    distances = lengths((positions[:, first] - positions[:, second]).flatten(0, 1))
+    between = screened(distances, _joint(widths[:, first], widths[:, second]).flatten()).reshape(count, -1)
+    half = widths.new_zeros(count, size * size).index_add(1, first * size + second, between)
+    half = half.reshape(count, size, size)
+    return half + half.mT + torch.diag_embed(1 / (math.sqrt(math.pi) * widths))
+
+
+def periodic_interactions(
+    positions: Float[Tensor, "atoms 3"],
+    widths: Float[Tensor, " atoms"],
+    cell: Float[Tensor, "3 3"],
+    pbc: Tensor,
+    settings: Settings,
+) -> Float[Tensor, "atoms atoms"]:
+    """Coulomb matrix of unit Gaussian charges and all their images [1/Angstrom].
+
+    Gaussians of one smearing by waves, what the true widths change by pairs, a background where charged.
+    """
+    smearing, accuracy, _ = settings
+    reach = smearing * decay(accuracy)
+    i, j, distances = _pairs(positions, cell, pbc, reach)
+    change = screened(distances, _joint(widths[i], widths[j])) - screened(distances, smearing)
+    count = len(widths)
+    between = widths.new_zeros(count * count).index_add(0, i * count + j, change).reshape(count, count)
+    own = 1 / (math.sqrt(math.pi) * widths) - math.sqrt(2 / math.pi) / smearing
+    mean = smearing**2 - widths[:, None] ** 2 - widths**2
+    waves = wave_matrix(positions, cell, smearing, accuracy)
+    matrix = waves + between + between.T + torch.diag(own) - 2 * math.pi * mean / torch.linalg.det(cell).abs()
+    if not bool(pbc.all()):
+        check_vacuum(positions, cell, pbc, reach)
+        heights = positions @ slab_normal(cell, pbc)[0]
+        matrix = matrix + slab_dipole_factor(cell) * heights[:, None] * heights
+    return matrix
+
+
+def _pairs(positions: Tensor, cell: Tensor, pbc: Tensor, reach: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Both atoms of the pairs within the reach, each pair once, and their distances."""
+    i, j, shifts = apart(functools.partial(_neighbors, reach), positions, cell, pbc)
+    return i, j, lengths(positions[j] - positions[i] + shifts @ cell)
+
+
+def _neighbors(reach: float, positions: Tensor, cell: Tensor, pbc: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    numbers = torch.zeros(len(positions), dtype=torch.int64, device=positions.device)
+    pairs = neighbor_pairs(Structures(positions, numbers, cell[None], pbc[None], numbers), reach)
+    once = torch.arange(len(pairs.i), device=positions.device) < pairs.reverse
+    return pairs.i[once], pairs.j[once], pairs.shifts[once]
 
 
 def _joint(first: Tensor, second: Tensor) -> Tensor:
     return torch.sqrt(first * first + second * second)
 
 
-def _scatter(values: Tensor, rows: Tensor, columns: Tensor, widths: Tensor) -> Tensor:
-    """Square matrix over the atoms that has the values of all pairs, those of repeated pairs added."""
-    count = len(widths)
-    return widths.new_zeros(count * count).index_add(0, rows * count + columns, values).reshape(count, count)
-
-
 def _minimum(matrix: Tensor, electronegativity: Tensor, charge: Tensor) -> Tensor:
     """Charges q of least ``chi q + q A q / 2`` that sum to the charge; the Lagrange multiplier is the last unknown."""
-    ones = torch.ones_like(electronegativity)
-    bordered = torch.cat([torch.cat([matrix, ones[:, None]], 1), torch.cat([ones, ones.new_zeros(1)])[None]])
-    return torch.linalg.solve(bordered, torch.cat([-electronegativity, charge[None]]))[:-1]
+    ones = torch.ones_like(electronegativity)[:, :, None]
+    corner = torch.zeros_like(ones[:, :1])
+    bordered = torch.cat([torch.cat([matrix, ones], 2), torch.cat([ones.mT, corner], 2)], 1)
+    return torch.linalg.solve(bordered, torch.cat([-electronegativity, charge[:, None]], 1))[:, :-1]
+
+
+FUNCTIONS["equilibration"] = equilibrium_charges

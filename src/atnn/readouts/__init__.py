@@ -1,7 +1,7 @@
 """From features to properties: each readout gives one or more quantities of the table."""
 
-from atnn.readouts.charges import ChargesReadout
+from atnn.readouts.charges import ChargesReadout, NetworkCharges, NetworkChargesSpecification
 from atnn.readouts.dipole import DipoleReadout
 from atnn.readouts.energy import EnergyReadout
 
-__all__ = ["ChargesReadout", "DipoleReadout", "EnergyReadout"]
+__all__ = ["ChargesReadout", "DipoleReadout", "EnergyReadout", "NetworkCharges", "NetworkChargesSpecification"]

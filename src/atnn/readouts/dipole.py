@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from atnn.functions import ElementNetwork, Species
-from atnn.functions.charges import conserved
 from atnn.structures import Edges, Elements, Features, Structures
 
 
@@ -28,20 +27,24 @@ class DipoleReadout(nn.Module):
         species: The elements, and whether they share the network.
         hidden: Layer widths of one residual block.
         blocks: Residual blocks.
+        source: How charges that sum to the total charge come from one number of each atom.
     """
 
     outputs = ("dipole", "charges", "atomic_dipoles")
 
-    def __init__(self, channels: Sequence[int], species: Species, hidden: Sequence[int], blocks: int):
+    def __init__(
+        self, channels: Sequence[int], species: Species, hidden: Sequence[int], blocks: int, source: nn.Module
+    ):
         super().__init__()
         self.network = ElementNetwork(species, channels[0], hidden, 1 + channels[1], blocks, output_scale=0.1)
+        self.source = source
 
     def forward(
         self, structures: Structures, edges: Edges, elements: Elements, features: Features
     ) -> dict[str, Tensor]:
         """``dipole`` [structures, 3] and ``atomic_dipoles`` [atoms, 3] in e Angstrom, ``charges`` [atoms] in e."""
         atomic = self.network(features.nodes[0].squeeze(1), elements)
-        charges = conserved(atomic[:, 0], structures.total_charge, structures.batch)
+        charges = self.source(atomic[:, 0], structures, elements)
         isolated = ~structures.pbc.any(1)[structures.batch]
         dipoles = (features.nodes[1] * atomic[:, None, 1:]).sum(2)
         moments = dipoles + torch.where(isolated, charges, 0.0)[:, None] * structures.positions

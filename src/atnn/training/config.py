@@ -10,8 +10,9 @@ from pydantic import Field, field_validator, model_validator
 
 from atnn.errors import SpecificationError
 from atnn.model import PRESETS, REPRESENTATIONS
-from atnn.model.registry import Output, TermSpecification
+from atnn.model.registry import ChargesSpecification, Output, TermSpecification
 from atnn.quantities import QUANTITIES
+from atnn.readouts import NetworkChargesSpecification
 from atnn.specification import Specification, parse, read_yaml
 
 Part = float | int | str | tuple[str, ...]
@@ -47,6 +48,9 @@ class ModelConfig(Specification):
     )
     representation: dict[str, Any] = Field(default={"name": "reann"}, description="name, or name and sizes")
     outputs: tuple[Output, ...] = Field(default=("energy",), min_length=1, description="what is learned")
+    charges: ChargesSpecification = Field(
+        default=NetworkChargesSpecification(), description="where charges come from, e.g. {name: equilibration}"
+    )
     terms: tuple[TermSpecification, ...] = Field(default=(), description="physics terms, e.g. - {name: zbl}")
     networks: Literal["element", "shared"] = Field(
         default="element", description="a network per element, or one for all"
