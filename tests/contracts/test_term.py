@@ -69,12 +69,35 @@ def test_in_a_batch_as_alone():
     torch.testing.assert_close(batch, torch.cat([repulsion(f)["energy"] for f in frames]), rtol=1e-9, atol=1e-9)
 
 
+def test_a_learnable_zbl_starts_from_the_universal_one_learns_another_and_keeps_it_in_a_file(tmp_path):
+    s = Structures.from_ase([Atoms("CO", positions=[[0, 0, 0], [0, 0, d]]) for d in (0.1, 0.3, 0.5, 0.8, 1.1)])
+    model, fixed = (small_model("eann", terms=({"name": "zbl", "learnable": x},)) for x in (True, False))
+    start, universal = evaluate(model, s, ("energy",))["energy"], evaluate(fixed, s, ("energy",))["energy"]
+    torch.testing.assert_close(start, universal, rtol=1e-6, atol=0)
+    target = universal + 0.5 * torch.stack([repulsion(s.select([i]))["energy"][0] for i in range(5)])
+    (parameters,) = model.terms.parameters()
+    optimizer, pairs, losses = torch.optim.Adam([parameters], lr=0.03), neighbor_pairs(s, model.cutoff), []
+    for _ in range(100):
+        optimizer.zero_grad()
+        loss = torch.log(model(s, pairs, ("energy",), create_graph=True)["energy"] / target).square().sum()
+        loss.backward()
+        assert (parameters.grad != 0).all()
+        losses.append(loss.item())
+        optimizer.step()
+    assert losses[-1] < 0.2 * losses[0]
+    learned = model.terms[0].screening
+    torch.testing.assert_close(learned(torch.zeros(1, dtype=torch.float64)), torch.ones(1, dtype=torch.float64))
+    save_model(tmp_path / "model.atnn", model)
+    kept = evaluate(load_model(tmp_path / "model.atnn"), s)["energy"]
+    torch.testing.assert_close(kept, evaluate(model, s)["energy"], rtol=0, atol=0)
+
+
 ANYWHERE = {"name": "electrostatics", "cutoff": 5.0, "background": "uniform"}
 WIDE = {
     "d3": {"name": "d3", "functional": "pbe", "cutoff": 7.0},
     "d4": {"name": "d4", "functional": "pbe", "cutoff": 7.0},
     "electrostatics": ANYWHERE,
-    "zbl": {"name": "zbl"},
+    "zbl": {"name": "zbl", "learnable": True},
 }
 
 

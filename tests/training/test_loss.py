@@ -164,7 +164,7 @@ def test_the_plateau_schedule_halves_after_its_patience_and_ends():
 
 @pytest.mark.compiled
 def test_the_compiled_step_equals_the_eager_one_for_every_batch():
-    model = small(({"name": "zbl"}, {"name": "electrostatics"}), "equilibration")
+    model = small(({"name": "zbl", "learnable": True}, {"name": "electrostatics"}), "equilibration")
     data = labelled(9, dipole=True)
     eager, compiled = (Step(model, NAMES, [0.3, 0.7, 0.2], "mse", compiled=c) for c in (False, True))
     for part in ([0, 1, 2, 3], [5], range(9)):

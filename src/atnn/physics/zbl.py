@@ -6,13 +6,14 @@ J. F. Ziegler, J. P. Biersack, U. Littmark, The Stopping and Range of Ions in So
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from ase.data import covalent_radii
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn.functional import softplus
 
 from atnn import units
 from atnn.functions import polynomial
@@ -30,21 +31,26 @@ class ZBLSpecification(Specification):
     inputs: ClassVar[tuple[str, ...]] = ()
     name: Literal["zbl"] = "zbl"
     reach: float = Field(1.0, gt=0, le=2, description="range in units of the sum of the two covalent radii")
+    learnable: bool = Field(False, description="learn the screening, from the universal one on")
 
 
 class ZBL(nn.Module):
     """``E = 1/2 sum_ij k_e Z_i Z_j / r  phi(r / a_ij)  f(r / (reach (R_i + R_j)))``.
 
-    ``phi`` is the universal screening function, ``a_ij = 0.4685 / (Z_i^0.23 + Z_j^0.23)`` Angstrom, R are covalent
-    radii and f a polynomial envelope with two continuous derivatives. It keeps dynamics from collapsing
-    where no data are; inside the range of the data the network learns the difference.
+        phi(x) = sum_k c_k exp(-b_k x) / sum_k c_k,  a_ij = d / (Z_i^p + Z_j^p)
+
+    The universal screening has d = 0.4685 Angstrom, p = 0.23 and four exponentials; R are covalent radii and f a
+    polynomial envelope with two continuous derivatives. It keeps dynamics from collapsing where no data are; inside the
+    range of the data the network learns the difference. Learnable c, b, p and d stay positive (softplus), as in
+    SpookyNet (O. T. Unke et al., Nat. Commun. 2021, 12, 7273, doi:10.1038/s41467-021-27504-0).
 
     Args:
-        specification: Range of the term.
+        specification: Range of the term, and whether it learns.
         numbers: Atomic numbers of the model's elements.
     """
 
-    table: Tensor
+    nuclei: Tensor
+    universal: Tensor
 
     def __init__(self, specification: ZBLSpecification, numbers: Sequence[int]):
         super().__init__()
@@ -52,27 +58,48 @@ class ZBL(nn.Module):
         self.cutoff = 2 * specification.reach * float(max(covalent_radii[list(numbers)]))
         charges = torch.tensor([float(z) for z in numbers])
         radii = torch.tensor([float(covalent_radii[z]) for z in numbers])
-        table = torch.stack([charges, charges**SCREENING_EXPONENT, specification.reach * radii], dim=1)
-        self.register_buffer("table", table, persistent=False)
+        self.register_buffer("nuclei", torch.stack([charges, specification.reach * radii]), persistent=False)
+        weights, decays = zip(*SCREENING, strict=True)
+        values = torch.tensor([*weights, *decays, SCREENING_EXPONENT, SCREENING_LENGTH], dtype=torch.float64)
+        if specification.learnable:
+            self.raw = nn.Parameter(torch.log(torch.expm1(values)).to(charges.dtype))
+        else:
+            self.register_buffer("universal", values, persistent=False)
+
+    @property
+    def screening(self) -> Screening:
+        """The constants of the screening function."""
+        values = softplus(self.raw) if self.specification.learnable else self.universal
+        weights, decays, last = values.split([len(SCREENING), len(SCREENING), 2])
+        return Screening(weights / weights.sum(), decays, last[0], last[1])
 
     def forward(
         self, structures: Structures, edges: Edges, elements: Elements, predicted: Mapping[str, Tensor]
     ) -> Float[Tensor, " structures"]:
         """Energies [structures] in eV, float64."""
-        atoms = self.table.index_select(0, elements.row)
+        charges, radii = self.nuclei
+        screening = self.screening
+        table = torch.stack([charges, charges**screening.exponent / screening.length, radii], dim=1)
+        atoms = table.index_select(0, elements.row)
         zi, si, ri = gather_centers(atoms, edges.i, edges.offsets).unbind(1)
         zj, sj, rj = gather_neighbors(atoms, edges.j, edges.reverse, edges.offsets).unbind(1)
-        energy = pair_energy(edges.lengths, zi * zj, si + sj) * polynomial(edges.lengths / (ri + rj))
+        energy = units.coulomb * zi * zj / edges.lengths * screening(edges.lengths * (si + sj))
+        energy = energy * polynomial(edges.lengths / (ri + rj))
         total = energy.new_zeros(structures.cell.shape[0], dtype=torch.float64)
         return total.index_add(0, structures.batch[edges.i], 0.5 * energy.double())
 
 
-def pair_energy(
-    lengths: Float[Tensor, " pairs"], charges: Float[Tensor, " pairs"], screening: Float[Tensor, " pairs"]
-) -> Float[Tensor, " pairs"]:
-    """Screened Coulomb energy [eV] of nuclei with the product of ``charges``, without an envelope."""
-    x = lengths * screening / SCREENING_LENGTH
-    phi = torch.zeros_like(x)
-    for weight, decay in SCREENING:
-        phi = phi + weight * torch.exp(-decay * x)
-    return units.coulomb * charges * phi / lengths
+class Screening(NamedTuple):
+    """``phi(x) = sum_k weights_k exp(-decays_k x)`` with ``x = r (Z_i^exponent + Z_j^exponent) / length``."""
+
+    weights: Float[Tensor, " exponentials"]
+    decays: Float[Tensor, " exponentials"]
+    exponent: Float[Tensor, ""]
+    length: Float[Tensor, ""]
+
+    def __call__(self, x: Float[Tensor, " pairs"]) -> Float[Tensor, " pairs"]:
+        """The part of the nuclei's charge that is not screened, 1 at x = 0."""
+        phi = torch.zeros_like(x)
+        for weight, decay in zip(self.weights, self.decays, strict=True):
+            phi = phi + weight * torch.exp(-decay * x)
+        return phi
