@@ -24,13 +24,16 @@ NAMES = sorted(REPRESENTATIONS)
 VECTORIAL = [name for name in NAMES if getattr(REPRESENTATIONS[name][0], "degree", 1) != 0]
 
 
-def small_model(name, elements=(1, 6, 8, 14, 29), outputs=None, terms=(), seed=3, networks="element", **changes):
+def small_model(
+    name, elements=(1, 6, 8, 14, 29), outputs=None, terms=(), seed=3, networks="element", conditions=None, **changes
+):
     outputs = outputs or (("energy", "dipole") if name in VECTORIAL else ("energy",))
     specification = ModelSpecification(
         elements=elements,
         representation={"name": name, **SMALL[name], **changes},
         outputs=outputs,
         terms=terms,
+        conditions=conditions,
         networks=networks,
         hidden=(12, 12),
     )

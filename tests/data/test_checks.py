@@ -109,6 +109,18 @@ def test_force_outliers_are_counted():
     assert found.count == 1 and found.frames == (7,) and "86.6 eV/Angstrom" in found.text
 
 
+@pytest.mark.parametrize(("stated", "excess", "count"), [(1, 0.0, 0), (1, 0.009, 0), (1, -0.02, 3), (None, 0.0, 3)])
+def test_charges_that_do_not_sum_to_the_total_charge_are_counted(stated, excess, count):
+    structures = Structures.from_ase([Atoms("OH3", np.eye(4, 3)) for _ in range(4)])
+    structures = structures.replace(charge=None if stated is None else torch.full((4,), float(stated)).double())
+    charges = torch.tensor([-0.5, 0.5, 0.5, 0.5 + excess]).double().repeat(4)
+    data = Labelled(structures, {"charges": charges}, {"charges": torch.tensor([False, True, True, True])})
+    found = finding(data, "charges")
+    assert (0 if found is None else found.count) == count
+    if found is not None:
+        assert found.frames == (1, 2, 3) and f"up to {abs(excess) or 1.0:.3g} e" in found.text
+
+
 def test_forces_that_are_all_zero_are_suspicious(water_file):
     with pytest.warns(AtnnWarning, match="forces are exactly zero in every frame"):
         read(water_file("energy=1", columns=":forces:R:3", values="0 0 0"))

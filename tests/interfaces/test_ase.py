@@ -127,7 +127,7 @@ def test_a_charge_that_the_model_ignores_is_refused():
     atoms = ethanol()
     atoms.info["charge"] = 1
     atoms.calc = Calculator(_model(outputs=("energy",)))
-    with pytest.raises(DataError, match=r"total charge(.|\n)*spookynet"):
+    with pytest.raises(DataError, match=r"total charge(.|\n)*conditions: \[charge\]"):
         atoms.get_forces()
 
 

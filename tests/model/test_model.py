@@ -1,5 +1,7 @@
 """Models: specifications, inputs, checks at the border, precision."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -48,6 +50,7 @@ def test_every_atom_has_one_slot_in_a_block_of_its_element(values):
         ({"outputs": ["energy", "dipol"]}, "'energy', 'dipole' or 'charges'"),
         ({"outputs": ["dipole"], "terms": [{"name": "zbl"}]}, "outputs must contain energy"),
         ({"representation": {"name": "reann", "degree": 0}, "outputs": ["energy", "dipole"]}, "degree 1 or more"),
+        ({"conditions": ["charges"]}, "'charge' or 'spin'"),
         ({"layers": 3}, "unknown key `layers`"),
     ],
 )
@@ -132,13 +135,35 @@ def test_ignored_unpaired_electrons_are_counted_in_a_warning():
     [({"charge": 1}, "1 structures carry a total charge"), ({"spin": 2}, "1 structures carry unpaired electrons")],
 )
 def test_predictions_refuse_charges_and_spins_that_the_model_ignores(info, message):
-    potential = ModelPotential(small_model("eann", outputs=("energy",)))
     atoms = [ethanol(), ethanol()]
     atoms[1].info |= info
-    with pytest.raises(DataError, match=rf"{message}(.|\n)*spookynet"):
-        potential(Structures.from_ase(atoms), ("energy",))
+    (name,) = info
+    for conditions in (set(), {"charge", "spin"} - {name}):
+        potential = ModelPotential(small_model("eann", outputs=("energy",), conditions=sorted(conditions)))
+        with pytest.raises(DataError, match=rf"{message}(.|\n)*conditions: \[{name}\]"):
+            potential(Structures.from_ase(atoms), ("energy",))
+    potential(Structures.from_ase(ethanol()), ("energy",))
     atoms[1].info |= dict.fromkeys(info, 0)
     assert torch.isfinite(potential(Structures.from_ase(atoms), ("energy",))["energy"]).all()
+
+
+@pytest.mark.parametrize("info", [{"charge": 1, "spin": 1}, {"spin": 2}])
+def test_predictions_take_charges_and_spins_that_the_model_depends_on(info):
+    atoms = ethanol()
+    atoms.info |= info
+    potential = ModelPotential(small_model("eann", conditions=("charge", "spin")))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert torch.isfinite(potential(Structures.from_ase(atoms), ("energy", "charges"))["charges"]).all()
+
+
+def test_conditions_are_those_given_or_else_of_the_representation():
+    def conditions(name, given):
+        return small_model(name, conditions=given).conditions
+
+    assert conditions("reann", None) == conditions("spookynet", ()) == frozenset()
+    assert conditions("spookynet", None) == {"charge", "spin"}
+    assert conditions("reann", ("spin",)) == conditions("spookynet", ("spin",)) == {"spin"}
 
 
 @pytest.mark.parametrize(
@@ -147,7 +172,7 @@ def test_predictions_refuse_charges_and_spins_that_the_model_ignores(info, messa
         ("CH4", {"spin": 1}, "10 electrons cannot have 1 unpaired ones"),
         ("CH4", {"charge": 1, "spin": 0}, "9 electrons cannot have 0 unpaired ones"),
         ("CH4", {"charge": 0.5, "spin": 0}, "9.5 electrons cannot have 0 unpaired ones"),
-        ("H", {"charge": 2}, "-1 electrons"),
+        ("H", {"charge": 2}, "a charge of 2 e exceeds that of the nuclei, 1 e"),
         ("H2", {"spin": 4}, "2 electrons cannot have 4"),
         ("H2", {"spin": -2}, "2 electrons cannot have -2"),
     ],
@@ -156,8 +181,15 @@ def test_electrons_that_contradict_each_other_are_refused_by_structure(symbols, 
     wrong = Atoms(symbols, positions=np.random.default_rng(0).normal(size=(len(Atoms(symbols)), 3)))
     wrong.info |= info
     structures = Structures.from_ase([ethanol(), wrong, wrong])
-    with pytest.raises(DataError, match=rf"ions.xyz: structure 1 \({symbols}\), the first of 2: {message}"):
-        check_structures(small_model("spookynet"), structures, where="ions.xyz")
+    for name, conditions in (("spookynet", None), ("eann", ("charge",))):
+        with pytest.raises(DataError, match=rf"ions.xyz: structure 1 \({symbols}\), the first of 2: {message}"):
+            check_structures(small_model(name, conditions=conditions), structures, where="ions.xyz")
+
+
+def test_charges_that_no_partition_can_carry_are_refused_by_models_that_give_charges():
+    proton = Structures.from_ase(Atoms("H", positions=[[0, 0, 0]])).replace(charge=torch.tensor([1.5]).double())
+    with pytest.raises(DataError, match=r"a charge of 1\.5 e exceeds that of the nuclei, 1 e"):
+        check_structures(small_model("eann", outputs=("energy", "charges")), proton)
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,8 @@ def published(net, atoms, numbers, charge, spin):
     rows = torch.tensor([numbers.index(z) for z in atoms.numbers])
     shells = electron_shells(atoms.numbers.tolist()).float().double()  # as models keep them
     x = net.shells.table + shells @ net.shells.slopes + (net.rows.table[rows] if net.rows is not None else 0.0)
-    x = x + embedded(net.charge, charge, x) + embedded(net.spin, spin, x)
+    electrons = net.electrons.embeddings
+    x = x + embedded(electrons["charge"], charge, x) + embedded(electrons["spin"], spin, x)
     gamma, total = torch.log(1 + torch.exp(net.decay)), torch.zeros_like(x)
     for module in net.rounds:
         y = residual(module.before, 0, x)
@@ -174,8 +175,8 @@ def test_the_energy_is_continuous_in_the_charge(model):
 
 
 def test_without_charges_in_the_features_they_change_nothing():
-    model = small_model("spookynet", electronic=False)
-    assert model.representation.conditions == frozenset()
+    model = small_model("spookynet", conditions=())
+    assert model.conditions == frozenset()
     assert energy(model, state(1, 1)) == energy(model, ethanol())
 
 

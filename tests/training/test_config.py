@@ -19,6 +19,14 @@ def test_a_preset_stands_for_a_whole_model_and_survives_being_written_and_read(n
     assert parse(ModelSpecification, values, where="model").representation.name == config.representation["name"]
 
 
+def test_conditions_go_with_presets_and_with_representations_by_name():
+    for values in ({"preset": "fast"}, {"representation": "spookynet"}):
+        for given in (None, ("charge",), ()):
+            config = parse(ModelConfig, values | {"conditions": given}, where="model")
+            specification = parse(ModelSpecification, config.model_dump(exclude={"preset"}) | {"elements": (1,)})
+            assert specification.conditions == given
+
+
 def test_a_preset_and_a_representation_are_too_much():
     with pytest.raises(SpecificationError, match=r"accurate sets representation"):
         parse(ModelConfig, {"preset": "accurate", "representation": "eann"}, where="model")

@@ -1,5 +1,6 @@
 """Reading, storing, splitting and judging labelled structures."""
 
+from atnn.data.checks import charge_excess
 from atnn.data.columns import data_hash
 from atnn.data.dataset import Dataset, Frames, Joined, batches_of
 from atnn.data.inspection import Inspection, inspect, render
@@ -21,6 +22,7 @@ __all__ = [
     "Store",
     "Summary",
     "batches_of",
+    "charge_excess",
     "concatenate",
     "convert",
     "data_hash",

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from ase.data import covalent_radii
+from jaxtyping import Float
+from torch import Tensor
 from vesin import NeighborList
 
 from atnn.errors import AtnnWarning, DataError
@@ -16,6 +18,7 @@ from atnn.structures import MINIMAL_VOLUME, Labelled, Structures
 
 CLOSE = 0.5  # of the sum of covalent radii
 OUTLIER = 10.0  # times the median over frames of the largest force
+ROUNDING = 0.01  # e; more than what charges given to 3 decimals sum to wrongly, and than grids of partitions do
 _SHOWN = 5
 
 
@@ -24,7 +27,7 @@ class Finding:
     """Something odd in the data.
 
     Attributes:
-        kind: ``duplicates``, ``outside``, ``contacts``, ``forces`` or ``zero forces``.
+        kind: ``duplicates``, ``outside``, ``contacts``, ``charges``, ``forces`` or ``zero forces``.
         count: Frames concerned.
         text: One sentence with numbers.
         frames: The first few of them.
@@ -63,6 +66,8 @@ class Checks:
         self._outside: list[int] = []
         self._atoms_outside = 0
         self._contacts: list[int] = []
+        self._unbalanced: list[int] = []
+        self._excess = 0.0
         self._several_atoms = 0
 
     def begin(self, file: str) -> None:
@@ -86,6 +91,9 @@ class Checks:
         starts = np.concatenate([[0], np.cumsum(structures.counts.numpy())])
         self._find_outside(structures)
         self._find_contacts(structures, starts)
+        excess = charge_excess(labelled).abs()
+        self._unbalanced += ((excess > ROUNDING).nonzero()[:, 0] + self.frames).tolist()
+        self._excess = max(self._excess, float(excess.max()))
         if "forces" in labelled.labels:
             sizes = labelled.labels["forces"].norm(dim=1).numpy()
             largest = np.maximum.reduceat(sizes, starts[:-1])
@@ -109,6 +117,12 @@ class Checks:
                 self._contacts,
                 f"atoms closer than {CLOSE:g} of the sum of their covalent radii; shortest distance "
                 f"{self.shortest:.3f} Angstrom",
+            ),
+            self._finding(
+                "charges",
+                self._unbalanced,
+                f"charges of the atoms do not sum to the total charge (zero where nobody stated it); they miss it by "
+                f"up to {self._excess:.3g} e",
             ),
             self._find_duplicates(),
             *self._find_forces(),
@@ -202,6 +216,15 @@ class Checks:
             f"{np.nanmax(largest):.3g} eV/Angstrom"
         )
         return [self._finding("forces", outliers, text)]
+
+
+def charge_excess(labelled: Labelled) -> Float[Tensor, " structures"]:
+    """Sum of the labelled charges minus the total charge [e]; zero where no charges are given."""
+    if "charges" not in labelled.labels:
+        return torch.zeros(len(labelled.structures), dtype=torch.float64)
+    structures, charges = labelled.structures, labelled.labels["charges"].double()
+    excess = (-structures.total_charge.double()).index_add(0, structures.batch, charges)
+    return torch.where(labelled.masks["charges"], excess, 0.0)
 
 
 def digests(structures: Structures) -> np.ndarray:

@@ -23,8 +23,8 @@ class Calculator(ase_calculator.Calculator):
     """Energy, forces, stress, dipole and charges of a model for ASE.
 
     ``stress`` is that of structures periodic in three dimensions, in ASE's sign and Voigt order. Total charge and
-    unpaired electrons are read from ``atoms.info["charge"]`` and ``["spin"]``; what the model ignores of them is
-    warned about once per composition.
+    unpaired electrons are read from ``atoms.info["charge"]`` and ``["spin"]``; those that a
+    model without such ``conditions`` ignores are an error, or a warning where only the charges see them.
 
     Args:
         model: A model, or its file.
@@ -36,7 +36,7 @@ class Calculator(ase_calculator.Calculator):
     Raises:
         ModelFileError: The file is no intact model.
         SpecificationError: Another ``dtype``.
-        DataError: At the first call, if the model does not know an element.
+        DataError: At the first call, if the model does not know an element or ignores a charge or a spin.
 
     Example:
         atoms.calc = Calculator("ethanol.atnn", compile=True)

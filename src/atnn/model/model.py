@@ -15,7 +15,9 @@ from atnn.functions import ElementNetwork, Species
 from atnn.model.inputs import Inputs, group_elements, pairs_of
 from atnn.model.registry import CHARGES, READOUTS, REPRESENTATIONS, TERMS, ModelSpecification
 from atnn.neighbors.pairs import edges_of, selected
-from atnn.readouts import EnergyReadout
+from atnn.physics import LatentElectrostaticsSpecification
+from atnn.readouts import EnergyReadout, LatentChargesReadout
+from atnn.representations import Conditioned
 from atnn.structures import Edges, Neighbors, Structures
 
 
@@ -40,16 +42,21 @@ class Model(nn.Module):
         self.specification = specification
         self.elements = specification.elements
         self.provenance: dict[str, Any] = {}
-        name, count = specification.representation.name, len(self.elements)
+        count = len(self.elements)
         species = Species(self.elements, specification.networks == "shared")
-        given = specification.outputs
+        own = getattr(specification.representation, "conditions", ())
+        self.conditions = frozenset(own if specification.conditions is None else specification.conditions)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.representation = REPRESENTATIONS[name][1](specification.representation, species)
+            self.representation = _representation(specification, species, self.conditions)
             channels = self.representation.channels
             self.readouts = nn.ModuleDict(
                 {output: _readout(output, specification, species, channels) for output in specification.outputs}
             )
+            for term in specification.terms:
+                if isinstance(term, LatentElectrostaticsSpecification):
+                    sizes = (channels, species, specification.hidden, specification.blocks, term.channels)
+                    self.readouts["latent_charges"] = LatentChargesReadout(*sizes)
         self.terms = nn.ModuleList(TERMS[term.name][1](term, self.elements) for term in specification.terms)
         rows = torch.full((len(chemical_symbols),), -1)
         rows[list(self.elements)] = torch.arange(count)
@@ -95,9 +102,9 @@ class Model(nn.Module):
 
     def set_neighbor_count(self, mean_neighbors: float) -> None:
         """Mean number of neighbors in the training data, for representations that scale their sums by it."""
-        buffers = dict(self.representation.named_buffers(recurse=False))
-        if "neighbor_count" in buffers:
-            buffers["neighbor_count"].fill_(max(1.0, mean_neighbors))
+        for name, buffer in self.representation.named_buffers():
+            if name.endswith("neighbor_count"):
+                buffer.fill_(max(1.0, mean_neighbors))
 
     def calibrate(self, structures: Structures, neighbors: Neighbors) -> None:
         """Standardise the inputs of every network by a sample of the training data."""
@@ -214,6 +221,15 @@ class Model(nn.Module):
                 "stress of a structure that is not periodic in three dimensions",
                 remedy="ask for the virial, which needs no volume",
             )
+
+
+def _representation(specification: ModelSpecification, species: Species, conditions: frozenset[str]) -> Any:
+    """The representation, which takes in the conditions by itself or has them appended to what it gives."""
+    given = specification.representation
+    build = REPRESENTATIONS[given.name][1]
+    if hasattr(given, "conditions"):
+        return build(given, species, conditions)
+    return Conditioned(build(given, species), conditions, species) if conditions else build(given, species)
 
 
 def _readout(output: str, specification: ModelSpecification, species: Species, channels: Sequence[int]) -> nn.Module:

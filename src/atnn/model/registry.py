@@ -18,6 +18,8 @@ from atnn.physics import (
     ElectrostaticsSpecification,
     Equilibration,
     EquilibrationSpecification,
+    LatentElectrostatics,
+    LatentElectrostaticsSpecification,
     ZBLSpecification,
 )
 from atnn.readouts import ChargesReadout, DipoleReadout, EnergyReadout, NetworkCharges, NetworkChargesSpecification
@@ -65,6 +67,7 @@ TERMS: dict[str, tuple[type[Specification], type[Any]]] = {
     "d3": (D3Specification, D3),
     "d4": (D4Specification, D4),
     "electrostatics": (ElectrostaticsSpecification, Electrostatics),
+    "latent_electrostatics": (LatentElectrostaticsSpecification, LatentElectrostatics),
 }
 
 RepresentationSpecification = Annotated[
@@ -80,10 +83,16 @@ RepresentationSpecification = Annotated[
 ]
 
 TermSpecification = Annotated[
-    ZBLSpecification | D3Specification | D4Specification | ElectrostaticsSpecification, Field(discriminator="name")
+    ZBLSpecification
+    | D3Specification
+    | D4Specification
+    | ElectrostaticsSpecification
+    | LatentElectrostaticsSpecification,
+    Field(discriminator="name"),
 ]
 ChargesSpecification = Annotated[NetworkChargesSpecification | EquilibrationSpecification, Field(discriminator="name")]
 Output = Literal["energy", "dipole", "charges"]
+Condition = Literal["charge", "spin"]
 
 
 class ModelSpecification(Specification):
@@ -96,6 +105,9 @@ class ModelSpecification(Specification):
         NetworkChargesSpecification(), description="where charges come from: network, or equilibration"
     )
     terms: tuple[TermSpecification, ...] = Field((), description="physics terms added to the learned energy")
+    conditions: tuple[Condition, ...] | None = Field(
+        None, description="numbers of the electrons to depend on; none: charge and spin with spookynet, else neither"
+    )
     networks: Literal["element", "shared"] = Field("element", description="a network per element, or one for all")
     hidden: tuple[int, ...] = Field((64, 64), min_length=1, description="readout layer widths in a residual block")
     blocks: int = Field(1, ge=1, le=8, description="residual blocks of the readouts")
@@ -116,6 +128,9 @@ class ModelSpecification(Specification):
             raise ValueError(f"networks: shared knows elements up to Z = {HEAVIEST}; give networks: element")
         if self.terms and "energy" not in self.outputs:
             raise ValueError("terms are energies: outputs must contain energy")
+        names = [term.name for term in self.terms]
+        if len(names) > len(set(names)):
+            raise ValueError(f"terms given twice: {', '.join(sorted({n for n in names if names.count(n) > 1}))}")
         given = [name for output in self.outputs for name in READOUTS[output].outputs]
         if len(given) > len(set(given)):
             raise ValueError("charges come with the dipole: give dipole or charges in outputs, not both")

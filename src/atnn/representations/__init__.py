@@ -1,7 +1,9 @@
 """Representations of atomic environments: one file per method."""
 
 from atnn.representations.acsf import ACSF, ACSFSpecification
+from atnn.representations.conditioned import Conditioned
 from atnn.representations.eann import EANN, EANNSpecification
+from atnn.representations.electrons import ElectronicEmbedding
 from atnn.representations.equireann import EquiREANN, EquiREANNSpecification
 from atnn.representations.gmp import GMP, GMPSpecification
 from atnn.representations.neat import NEAT, NEATSpecification
@@ -17,7 +19,9 @@ __all__ = [
     "NEMP",
     "REANN",
     "ACSFSpecification",
+    "Conditioned",
     "EANNSpecification",
+    "ElectronicEmbedding",
     "EquiREANN",
     "EquiREANNSpecification",
     "GMPSpecification",

@@ -6,6 +6,7 @@ O. T. Unke et al., Nat. Commun. 2021, 12, 7273, doi:10.1038/s41467-021-27504-0.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import torch
 from jaxtyping import Float, Int
@@ -13,7 +14,9 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from atnn.functions.residual import ResidualNetwork
+from atnn.structures import Structures
 
+CONDITIONS = ("charge", "spin")  # numbers of a structure; of them the charge has a sign
 TINY = 1e-8  # added to a sum of positive weights
 
 
@@ -52,3 +55,31 @@ class ElectronicEmbedding(nn.Module):
         total = torch.zeros_like(psi).index_add(0, batch, weights) + TINY
         shares = weights / total.index_select(0, batch)
         return self.network((shares[:, None] * values)[None])[0]
+
+
+class Electrons(nn.Module):
+    """Embeddings of the total charge, of the number of unpaired electrons, or of both.
+
+    Structures for which a number is not stated count as neutral, and as singlets.
+
+    Args:
+        conditions: Names of the numbers, out of ``charge`` and ``spin``.
+        channels: Features of each.
+    """
+
+    def __init__(self, conditions: Collection[str], channels: int):
+        super().__init__()
+        self.embeddings = nn.ModuleDict(
+            {name: ElectronicEmbedding(channels, signed=name == "charge") for name in CONDITIONS if name in conditions}
+        )
+
+    def forward(
+        self, x: Float[Tensor, "atoms channels"], structures: Structures
+    ) -> Float[Tensor, "conditions atoms channels"]:
+        """One embedding of every atom per condition, zero for neutral singlets."""
+        results = []
+        for name, embedding in self.embeddings.items():
+            amount = getattr(structures, name)
+            stated = amount is not None
+            results.append(embedding(x, amount.to(x.dtype), structures.batch) if stated else torch.zeros_like(x))
+        return torch.stack(results)

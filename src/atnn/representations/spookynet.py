@@ -6,7 +6,7 @@ O. T. Unke et al., Nat. Commun. 2021, 12, 7273, doi:10.1038/s41467-021-27504-0.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import ClassVar, Literal
 
 import torch
@@ -22,7 +22,7 @@ from atnn.functions.bernstein import bump, exponential_bernstein
 from atnn.functions.residual import SMALL, Residual, ResidualNetwork
 from atnn.functions.species import HEAVIEST
 from atnn.kernels import gather_neighbors, moments
-from atnn.representations.electrons import ElectronicEmbedding
+from atnn.representations.electrons import CONDITIONS, Electrons
 from atnn.so3 import solid_harmonics
 from atnn.specification import Specification
 from atnn.structures import Edges, Elements, Features, Structures
@@ -34,13 +34,13 @@ class SpookyNetSpecification(Specification):
     """What defines a SpookyNet representation; defaults are those of the publication."""
 
     degree: ClassVar[int] = 1  # gives vectors
+    conditions: ClassVar[tuple[str, ...]] = CONDITIONS  # enter the first features, unless a model does without
 
     name: Literal["spookynet"] = "spookynet"
     cutoff: float = Field(5.2917721, gt=0, description="cutoff radius [Angstrom]")
     channels: int = Field(128, ge=2, le=512, description="features F of every atom")
     rounds: int = Field(6, ge=1, le=16, description="interaction modules T")
     radial: int = Field(16, ge=2, le=64, description="Bernstein polynomials K")
-    electronic: bool = Field(True, description="total charge and unpaired electrons enter")
     attention: bool = Field(True, description="nonlocal interaction of all atoms of a structure")
     random_features: int = Field(64, ge=16, le=1024, multiple_of=16, description="random features of the attention")
 
@@ -56,8 +56,7 @@ class SpookyNet(nn.Module):
 
     e_z is a linear function of the occupation of the electron shells and, except where elements share their
     parameters, a free row of each element; e(Q) and e(S) are those of :class:`ElectronicEmbedding`, g the exponential
-    Bernstein polynomials of one learned decay, times the cutoff function. Structures without a stated charge or spin
-    count as neutral singlets.
+    Bernstein polynomials of one learned decay, times the cutoff function.
 
     The attention has no distance dependence: energies of distant fragments do not add, and ``local`` says so. Unlike
     in the published code it is that of the text, linear in the atoms, and taken within each structure. Sums over
@@ -67,6 +66,7 @@ class SpookyNet(nn.Module):
     Args:
         specification: Sizes and cutoff.
         species: The elements, and whether they share parameters.
+        conditions: Which of charge and spin enter.
 
     Raises:
         SpecificationError: An element heavier than radon, whose electron shells are not known.
@@ -74,7 +74,9 @@ class SpookyNet(nn.Module):
 
     neighbor_count: Tensor
 
-    def __init__(self, specification: SpookyNetSpecification, species: Species):
+    def __init__(
+        self, specification: SpookyNetSpecification, species: Species, conditions: Collection[str] = CONDITIONS
+    ):
         super().__init__()
         spec = self.specification = specification
         if max(species.numbers) > HEAVIEST:
@@ -85,13 +87,11 @@ class SpookyNet(nn.Module):
             )
         self.cutoff, self.channels = spec.cutoff, (spec.channels, spec.channels)
         self.local = not spec.attention
-        self.conditions = frozenset({"charge", "spin"} if spec.electronic else ())
         self.register_buffer("neighbor_count", torch.tensor(10.0))
         start = torch.randn(len(species.numbers), spec.channels)
         self.shells = PerElement(species._replace(shared=True), start)
         self.rows = None if species.shared else PerElement(species, torch.zeros_like(start))
-        self.charge = ElectronicEmbedding(spec.channels, signed=True) if spec.electronic else None
-        self.spin = ElectronicEmbedding(spec.channels, signed=False) if spec.electronic else None
+        self.electrons = Electrons(conditions, spec.channels) if conditions else None
         self.decay = nn.Parameter(torch.tensor(math.log(math.expm1(DECAY))))
         self.rounds = nn.ModuleList(Interaction(spec) for _ in range(spec.rounds))
 
@@ -112,11 +112,8 @@ class SpookyNet(nn.Module):
     def _embedded(self, structures: Structures, elements: Elements) -> Float[Tensor, "atoms channels"]:
         """Start of the features: the element, the charge and the spin."""
         table = self.shells() if self.rows is None else self.shells() + self.rows()
-        nuclear = x = table.index_select(0, elements.row)
-        for embedding, amount in ((self.charge, structures.charge), (self.spin, structures.spin)):
-            if embedding is not None and amount is not None:
-                x = x + embedding(nuclear, amount.to(x.dtype), structures.batch)
-        return x
+        x = table.index_select(0, elements.row)
+        return x if self.electrons is None else x + self.electrons(x, structures).sum(0)
 
 
 class Interaction(nn.Module):

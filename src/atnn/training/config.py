@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from atnn.errors import SpecificationError
 from atnn.model import PRESETS, REPRESENTATIONS
-from atnn.model.registry import ChargesSpecification, Output, TermSpecification
+from atnn.model.registry import ChargesSpecification, Condition, Output, TermSpecification
 from atnn.quantities import QUANTITIES
 from atnn.readouts import NetworkChargesSpecification
 from atnn.specification import Specification, parse, read_yaml
@@ -52,6 +52,10 @@ class ModelConfig(Specification):
         default=NetworkChargesSpecification(), description="where charges come from, e.g. {name: equilibration}"
     )
     terms: tuple[TermSpecification, ...] = Field(default=(), description="physics terms, e.g. - {name: zbl}")
+    conditions: tuple[Condition, ...] | None = Field(
+        default=None,
+        description="numbers of the electrons to depend on, e.g. [charge]; none: both with spookynet, else neither",
+    )
     networks: Literal["element", "shared"] = Field(
         default="element", description="a network per element, or one for all"
     )

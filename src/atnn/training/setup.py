@@ -18,6 +18,7 @@ from atnn.data import (
     Dataset,
     Summary,
     batches_of,
+    charge_excess,
     data_hash,
     duplicate_groups,
     isolated_atoms,
@@ -39,6 +40,7 @@ from atnn.training.loss import label_spreads, mean_energy
 
 log = logging.getLogger("atnn")
 SAMPLE = 200  # structures from which neighbors are counted and inputs standardised
+HALF = 0.5  # e; charges that miss the total charge by more belong to another whole number of electrons
 
 
 class Subset:
@@ -145,6 +147,8 @@ def build_model(config: RunConfig, sets: Sets) -> tuple[Model, dict[str, float]]
         for labelled in batches_of(part) if part is not None else ():
             check_structures(model, labelled.structures, where=f"{name} data")
             _check_stress(labelled, names, where=f"{name} data")
+            _check_charges(labelled, "charges" in names or "charge" in model.conditions, where=f"{name} data")
+    _check_conditions(config, train)
     return model, spreads
 
 
@@ -215,6 +219,30 @@ def _check_stress(labelled: Labelled, names: list[str], where: str) -> None:
             where=where,
             remedy="remove the stress of molecules, or leave it out of training.weights",
         )
+
+
+def _check_charges(labelled: Labelled, used: bool, where: str) -> None:
+    """Labelled charges of another total charge than is stated are most often those of ions whose charge is not."""
+    excess = charge_excess(labelled).abs()
+    count = int((excess > HALF).sum())
+    if used and count:
+        raise DataError(
+            f"the charges of the atoms of {count} structures do not sum to their total charge, zero where it is not "
+            f"stated; they miss it by up to {float(excess.max()):.3g} e",
+            where=where,
+            remedy="state the total charge under `charge` (extended XYZ: charge=1), or leave these labels out",
+        )
+
+
+def _check_conditions(config: RunConfig, train: Dataset) -> None:
+    numbers = {"charge": train.summary.charges, "spin": train.summary.spins}
+    for name in config.model.conditions or ():
+        if set(numbers[name]) <= {"0"}:
+            warnings.warn(
+                f"model.conditions names {name}, but it is zero or not stated in all training data",
+                AtnnWarning,
+                stacklevel=3,
+            )
 
 
 def _calibrate(model: Model, train: Dataset) -> None:

@@ -1,0 +1,67 @@
+"""Any representation made to depend on the total charge and on the number of unpaired electrons."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from atnn.functions import ElementNetwork, Species
+from atnn.kernels import cosine_squared, spread
+from atnn.representations.electrons import Electrons
+from atnn.structures import Edges, Elements, Features, Structures
+
+WIDTH = 16  # features of the embedding of each number
+
+
+class Conditioned(nn.Module):
+    """Appends to the invariants of every atom its share of the charge, of the unpaired electrons, or of both.
+
+        x_i = NN_{z_i}(invariants_i),   e_i(psi) = shares of psi = Q or S, :class:`ElectronicEmbedding` of x
+        invariants_i <- [ invariants_i, u e_i, u n^{-1/2} sum_j f_c(r_ij) e_j ]
+
+    Whatever is read from the invariants then depends on Q or S, and on that of the neighbors by the sum. Shares are
+    normalised over the structure, so the energy of charged or open-shell structures is not a sum over distant
+    fragments. In neutral singlets e is zero, and the representation is what it is without. u is a constant that brings
+    e to the size of the largest invariants in the training data, next to which it would not be learned.
+
+    Args:
+        representation: The representation.
+        conditions: ``charge``, ``spin`` or both.
+        species: The elements, and whether they share networks.
+    """
+
+    neighbor_count: Tensor
+    unit: Tensor
+
+    def __init__(self, representation: Any, conditions: Collection[str], species: Species):
+        super().__init__()
+        self.representation, self.cutoff = representation, representation.cutoff
+        self.local = getattr(representation, "local", True)
+        scalars, *others = representation.channels
+        self.queries = ElementNetwork(species, scalars, (WIDTH,), WIDTH)
+        self.electrons = Electrons(conditions, WIDTH)
+        self.channels = (scalars + 2 * len(conditions) * WIDTH, *others)
+        self.register_buffer("neighbor_count", torch.tensor(10.0))
+        self.register_buffer("unit", torch.ones(len(conditions)))
+
+    def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
+        """Features of the representation, the invariants with embeddings of the atom and of its neighbors."""
+        features = self.representation(structures, edges, elements)
+        invariants = features.nodes[0].squeeze(1)
+        embeddings = self.electrons(self.queries(invariants, elements), structures)
+        if self.queries.calibrating:
+            self._calibrate(embeddings)
+        own = torch.cat((self.unit[:, None, None] * embeddings).unbind(0), dim=1)
+        envelope = cosine_squared(edges.lengths, self.cutoff) * torch.rsqrt(self.neighbor_count)
+        appended = torch.cat([invariants, own, spread(envelope, own, edges)], dim=1)
+        return Features((appended[:, None], *features.nodes[1:]))
+
+    def _calibrate(self, embeddings: Float[Tensor, "conditions atoms channels"]) -> None:
+        squares = embeddings.square().mean(2)
+        reached = (squares > 0).sum(1)  # atoms of charged or open-shell structures
+        size = torch.sqrt(squares.sum(1) / reached)
+        self.unit.copy_(torch.where(reached > 0, self.queries.spread.max() / size, self.unit))
