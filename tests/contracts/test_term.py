@@ -97,11 +97,12 @@ WIDE = {
     "d3": {"name": "d3", "functional": "pbe", "cutoff": 7.0},
     "d4": {"name": "d4", "functional": "pbe", "cutoff": 7.0},
     "electrostatics": ANYWHERE,
+    "latent_electrostatics": {"name": "latent_electrostatics", "channels": 2},
     "zbl": {"name": "zbl", "learnable": True},
 }
 
 
-def with_terms(name, terms=("zbl", "d3", "d4", "electrostatics"), **changes):
+def with_terms(name, terms=tuple(WIDE), **changes):
     """With dipoles where there are."""
     outputs = ("energy", "dipole") if name in VECTORIAL else ("energy", "charges")
     wide = WIDE | {"electrostatics": ANYWHERE | {"dipoles": name in VECTORIAL}}
@@ -186,7 +187,8 @@ def test_charges_twice_are_refused():
 
 @pytest.mark.compiled
 def test_compiled_terms_equal_eager_ones_for_molecules_and_crystals():
-    model = small_model("eann", terms=(WIDE["d4"], ANYWHERE, ANYWHERE | {"dipoles": True}))
+    terms = (WIDE["d4"], WIDE["latent_electrostatics"], ANYWHERE, ANYWHERE | {"dipoles": True})
+    model = small_model("eann", terms=terms)
     graph = CompiledModel(model)
     for frames in ([ethanol()], [crystal(), ethanol()]):
         s = Structures.from_ase(frames)

@@ -128,9 +128,8 @@ class ModelSpecification(Specification):
             raise ValueError(f"networks: shared knows elements up to Z = {HEAVIEST}; give networks: element")
         if self.terms and "energy" not in self.outputs:
             raise ValueError("terms are energies: outputs must contain energy")
-        names = [term.name for term in self.terms]
-        if len(names) > len(set(names)):
-            raise ValueError(f"terms given twice: {', '.join(sorted({n for n in names if names.count(n) > 1}))}")
+        if [term.name for term in self.terms].count("latent_electrostatics") > 1:
+            raise ValueError("latent_electrostatics is given twice: give it more channels")
         given = [name for output in self.outputs for name in READOUTS[output].outputs]
         if len(given) > len(set(given)):
             raise ValueError("charges come with the dipole: give dipole or charges in outputs, not both")

@@ -3,6 +3,7 @@
 from atnn.physics.dispersion import D3, D4, D3Specification, D4Specification
 from atnn.physics.electrostatics import Electrostatics, ElectrostaticsSpecification
 from atnn.physics.equilibration import Equilibration, EquilibrationSpecification
+from atnn.physics.latent import LatentElectrostatics, LatentElectrostaticsSpecification
 from atnn.physics.zbl import ZBL, ZBLSpecification
 
 __all__ = [
@@ -15,5 +16,7 @@ __all__ = [
     "ElectrostaticsSpecification",
     "Equilibration",
     "EquilibrationSpecification",
+    "LatentElectrostatics",
+    "LatentElectrostaticsSpecification",
     "ZBLSpecification",
 ]

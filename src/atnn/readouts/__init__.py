@@ -3,5 +3,13 @@
 from atnn.readouts.charges import ChargesReadout, NetworkCharges, NetworkChargesSpecification
 from atnn.readouts.dipole import DipoleReadout
 from atnn.readouts.energy import EnergyReadout
+from atnn.readouts.latent import LatentChargesReadout
 
-__all__ = ["ChargesReadout", "DipoleReadout", "EnergyReadout", "NetworkCharges", "NetworkChargesSpecification"]
+__all__ = [
+    "ChargesReadout",
+    "DipoleReadout",
+    "EnergyReadout",
+    "LatentChargesReadout",
+    "NetworkCharges",
+    "NetworkChargesSpecification",
+]

@@ -1,0 +1,131 @@
+"""Long-range energy of hidden charges that are learned from energies and forces alone.
+
+B. Cheng, Latent Ewald summation, npj Comput. Mater. 2025, 11, 80, doi:10.1038/s41524-025-01577-7.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from atnn import units
+from atnn.kernels.opaque import FUNCTIONS, opaque
+from atnn.neighbors.pairs import lengths
+from atnn.physics.boundaries import check_boundaries, check_vacuum, slab_dipole_factor, slab_normal
+from atnn.physics.coulomb import molecular_pairs
+from atnn.physics.electrostatics import LARGEST_EWALD
+from atnn.physics.ewald import decay, screened, wave_energy
+from atnn.physics.mesh import mesh_energy
+from atnn.specification import Specification
+from atnn.structures import Edges, Elements, Structures
+
+ACCURACY = 1e-6  # relative, of sums over waves
+
+
+class LatentElectrostaticsSpecification(Specification):
+    """Coulomb's law between Gaussian charges that are neither labelled nor known."""
+
+    inputs: ClassVar[tuple[str, ...]] = ()  # its charges come from a readout of its own
+    name: Literal["latent_electrostatics"] = "latent_electrostatics"
+    channels: int = Field(1, ge=1, le=16, description="kinds of charges, each of which interacts with its own kind")
+    width: float = Field(1.0, ge=0.2, le=4, description="width of the Gaussian charges [Angstrom]")
+
+
+class LatentElectrostatics(nn.Module):
+    """``E = k_e / 2 sum_c sum_{i != j} q_ic q_jc erf(r_ij / (sqrt(2) sigma)) / r_ij`` over all pairs and images.
+
+    In periodic structures this is a sum over waves, without the Gaussians' energy with themselves:
+
+        E = sum_c [2 pi k_e / V sum_{k != 0} exp(-sigma^2 k^2 / 2) / k^2 |sum_i q_ic exp(i k r_i)|^2
+                   - k_e / (sqrt(2 pi) sigma) sum_i q_ic^2]
+
+    The charges need not sum to anything. The wave k = 0 is left out, as if a uniform background neutralised the cell.
+    Slabs (periodic in two directions) have no background: their sum is that of a single slab with its charge, whose
+    field is that of a charged plate (V. Ballenegger, A. Arnold, J. J. Cerda, J. Chem. Phys. 2009, 131, 094107,
+    doi:10.1063/1.3216473).
+
+    Args:
+        specification: Number and width of the charges.
+        numbers: Atomic numbers of the model's elements; nothing depends on them.
+    """
+
+    cutoff = 0.0  # pairs are not needed
+
+    def __init__(self, specification: LatentElectrostaticsSpecification, numbers: Sequence[int]):
+        super().__init__()
+        self.settings = Settings(specification.width, ACCURACY)
+
+    def forward(
+        self, structures: Structures, edges: Edges, elements: Elements, predicted: Mapping[str, Tensor]
+    ) -> Float[Tensor, " structures"]:
+        """Energies [structures] in eV, float64.
+
+        Args:
+            structures: Positions and cells, strained like the edges where a stress is asked for.
+            edges: Not used.
+            elements: Not used.
+            predicted: ``latent_charges`` of the atoms [atoms, channels] in e.
+
+        Raises:
+            DataError: Periodicity along one direction; a slab with too little vacuum or without a third vector.
+        """
+        variables = (structures.positions, structures.cell, predicted["latent_charges"])
+        constants = (structures.batch, structures.pbc)
+        return units.coulomb * opaque("latent_electrostatics", variables, constants, self.settings)
+
+
+class Settings(NamedTuple):
+    """The numbers that :func:`latent_energies` takes."""
+
+    width: float
+    accuracy: float
+
+
+def latent_energies(
+    variables: Sequence[Tensor], constants: Sequence[Tensor], settings: Sequence[float]
+) -> Float[Tensor, " structures"]:
+    """Energies of Gaussian charges [e^2/Angstrom], float64.
+
+    Args:
+        variables: Positions [atoms, 3], cells [structures, 3, 3] and charges [atoms, channels].
+        constants: Structure of each atom, and periodicity [structures, 3].
+        settings: :class:`Settings`.
+    """
+    (positions, cell, charges), (batch, pbc), chosen = variables, constants, Settings(*settings)
+    none = cell.new_zeros(len(pbc), dtype=torch.float64)
+    check_boundaries(cell, pbc, none, "uniform")
+    first, second = molecular_pairs(batch, ~pbc.any(1))
+    distances = lengths(positions.index_select(0, second) - positions.index_select(0, first))
+    products = (charges.index_select(0, first) * charges.index_select(0, second)).sum(1)
+    energies = none.index_add(0, batch[first], (products * screened(distances, chosen.width)).double())
+    counts = torch.bincount(batch, minlength=len(pbc)).tolist()
+    structures = zip(positions.split(counts), charges.split(counts), cell, pbc, strict=True)
+    periodic = [_waves(*own, chosen) if bool(own[-1].any()) else none.new_zeros(()) for own in structures]
+    return energies + torch.stack(periodic) if periodic else energies
+
+
+def _waves(positions: Tensor, charges: Tensor, cell: Tensor, pbc: Tensor, settings: Settings) -> Tensor:
+    """Energy of one periodic structure [e^2/Angstrom]."""
+    width, accuracy = settings
+    waves = wave_energy if len(positions) <= LARGEST_EWALD else mesh_energy
+    kinds = [waves(positions, kind, cell, width, accuracy) for kind in charges.unbind(1)]
+    energy = torch.stack(kinds).sum() - charges.double().square().sum() / (math.sqrt(2 * math.pi) * width)
+    if bool(pbc.all()):
+        return energy
+    check_vacuum(positions, cell, pbc, width * decay(accuracy))
+    normal, area = slab_normal(cell, pbc)
+    heights, charges = (positions @ normal).double()[:, None], charges.double()
+    total, dipole, second = ((charges * heights**power).sum(0) for power in (0, 1, 2))
+    height = (torch.linalg.det(cell).abs() / area).double()
+    # The waves k = 0 of the plane: of a stack of slabs in a background, which they contain, of one slab, which is due.
+    plane = dipole**2 - total * second - total**2 * (width**2 / 2 + height**2 / 12)
+    return energy + 0.5 * slab_dipole_factor(cell).double() * plane.sum()
+
+
+FUNCTIONS["latent_electrostatics"] = latent_energies
