@@ -55,8 +55,11 @@ def test_gradients_of_a_loss_with_stress_and_virial_equal_finite_differences():
     check_gradients(step, make_batch(model, data, names))
 
 
-@pytest.mark.parametrize(("crystals", "source"), [(False, "network"), (True, "network"), (True, "equilibration")])
-def test_gradients_through_charges_electrostatics_and_dispersion_equal_finite_differences(crystals, source):
+@pytest.mark.parametrize(
+    ("crystals", "source", "dipoles"),
+    [(False, "network", True), (True, "network", True), (True, "equilibration", False)],
+)
+def test_gradients_through_charges_electrostatics_and_dispersion_equal_finite_differences(crystals, source, dipoles):
     data = crystals_and_molecules(4) if crystals else labelled(4)
     charges = torch.linspace(-0.5, 0.5, len(data.structures.numbers), dtype=torch.float64)
     labels = {name: data.labels[name] for name in ("energy", "forces")} | {"charges": charges}
@@ -64,9 +67,12 @@ def test_gradients_through_charges_electrostatics_and_dispersion_equal_finite_di
     specification = ModelSpecification(
         elements=(1, 6, 8, 29),
         representation=TINY,
-        outputs=("energy", "charges"),
+        outputs=("energy", "dipole" if dipoles else "charges"),
         charges={"name": source},
-        terms=({"name": "electrostatics", "cutoff": 5.0}, {"name": "d4", "functional": "pbe", "cutoff": 6.0}),
+        terms=(
+            {"name": "electrostatics", "cutoff": 5.0, "dipoles": dipoles},
+            {"name": "d4", "functional": "pbe", "cutoff": 6.0},
+        ),
         hidden=(8,),
     )
     step = Step(Model(specification, seed=1).double(), tuple(labels), [0.3, 0.7, 0.1], "mse", compiled=False)
