@@ -117,11 +117,11 @@ def test_distant_fragments_add_as_neutral_singlets_and_share_a_charge(name):
 
 @pytest.mark.compiled
 def test_charge_and_spin_are_arguments_of_a_compiled_graph():
-    model = small_model("reann", outputs=("energy",), conditions=BOTH)
+    model = small_model("eann", outputs=("energy",), conditions=BOTH)
     eager, compiled = ModelPotential(model), ModelPotential(model, compile=True)
     for frames in ([state(1, 1)], [state(0, 2), state(-1, 1, methane())], [state(0, 0, crystal())]):
         batch = Structures.from_ase(frames)
-        expected, found = (p(batch, ("energy", "forces", "virial")) for p in (eager, compiled))
+        expected, found = (p(batch, ("energy", "forces")) for p in (eager, compiled))
         for key in expected:
             torch.testing.assert_close(found[key], expected[key], rtol=1e-9, atol=1e-9)
     assert len(compiled._compiled._graphs) == 1
