@@ -15,6 +15,9 @@ from atnn.structures import Edges, Elements
 
 CODE, HIDDEN = 8, 32  # numbers that tell an element, and units that combine two of them
 GAIN = 1.6  # keeps the variance of a normal variable through silu
+# Of the radial functions at the start: some 0.6 at a bond's length. Larger ones make units that bend within 0.1 Angstrom,
+# which fit faster, and go wrong where bonds are longer or shorter than in the training data.
+AMPLITUDE = 0.3
 
 
 class PairFunctions(nn.Module):
@@ -22,8 +25,8 @@ class PairFunctions(nn.Module):
 
         x_k(r) = e_{zz',k} sqrt(2) / pi  sin(a_{zz',k} r / r_c) / (r / r_c)  f(r / r_c)^2
 
-    with widths a, which start at k pi, and factors e from a small network of the codes of both elements, and f the
-    polynomial envelope. The square of it is zero at the cutoff with five derivatives.
+    with widths a, which start at k pi, and factors e, which start small, from a network of the codes of both elements,
+    and f the polynomial envelope. The square of it is zero at the cutoff with five derivatives.
 
     Args:
         species: The elements.
@@ -40,7 +43,8 @@ class PairFunctions(nn.Module):
         with torch.no_grad():
             self.widths.weight.mul_(0.3)
             self.widths.bias.copy_(math.pi * torch.arange(1, count + 1))
-            self.factors.bias.fill_(1.0)
+            self.factors.weight.mul_(AMPLITUDE)
+            self.factors.bias.fill_(AMPLITUDE)
 
     def forward(self, edges: Edges, elements: Elements) -> Float[Tensor, "pairs functions"]:
         """Values for every pair."""
