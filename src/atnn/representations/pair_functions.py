@@ -15,8 +15,8 @@ from atnn.structures import Edges, Elements
 
 CODE, HIDDEN = 8, 32  # numbers that tell an element, and units that combine two of them
 GAIN = 1.6  # keeps the variance of a normal variable through silu
-# Of the radial functions at the start: some 0.6 at a bond's length. Larger ones make units that bend within 0.1 Angstrom,
-# which fit faster, and go wrong where bonds are longer or shorter than in the training data.
+# Of the radial functions at the start: some 0.6 at a bond's length. Larger ones make units that bend within 0.1
+# Angstrom, which fit faster, and go wrong where bonds are longer or shorter than in the training data.
 AMPLITUDE = 0.3
 
 
