@@ -310,3 +310,7 @@ class Features(NamedTuple):
     """
 
     nodes: tuple[Float[Tensor, "atoms m channels"], ...]
+
+    def extended(self, invariants: Float[Tensor, "atoms added"]) -> Features:
+        """With further channels of degree zero."""
+        return Features((torch.cat([self.nodes[0], invariants[:, None]], dim=2), *self.nodes[1:]))

@@ -207,11 +207,16 @@ def test_specifications_that_cannot_work_are_refused(wrong):
 EXACT = {"background": "uniform", "accuracy": 1e-10}  # sums whose ends finite differences do not see
 
 
-def model(name, terms=({"name": "electrostatics", **EXACT}, {"name": "d4", "functional": "pbe", "cutoff": 7.0})):
+TERMS = ({"name": "electrostatics", **EXACT}, {"name": "d4", "functional": "pbe", "cutoff": 7.0})
+
+
+def model(name, terms=TERMS, charges_in_energy=True):
     """One with large charges by equilibration."""
     plain = small_model(name, NUMBERS, outputs=("energy", "charges"), terms=terms).specification.model_dump()
     charges = {"name": "equilibration", **EXACT}
-    made = Model(ModelSpecification(**plain | {"charges": charges}), seed=1).double()
+    made = Model(
+        ModelSpecification(**plain | {"charges": charges, "charges_in_energy": charges_in_energy}), seed=1
+    ).double()
     last = made.readouts["charges"].network.layers[-1]
     last.weight.data.mul_(10.0)
     last.bias.data[:, 0, 0] = torch.linspace(-0.5, 0.5, len(NUMBERS))
@@ -266,6 +271,15 @@ def test_charges_reach_beyond_the_cutoff():
     atoms = Atoms("NaCl", positions=[[0, 0, 0], [0, 0, 9.0]])
     found = evaluate(model("eann", ()), atoms, ("charges",))["charges"]
     assert found[0].item() == pytest.approx(-found[1].item(), abs=1e-12) and abs(found[0].item()) > 1e-3
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_atomic_energies_may_depend_on_the_charges(seen):
+    ion = Structures.from_ase([charged(ethanol(), charge) for charge in (0.0, 1.0)])
+    energies = evaluate(model("eann", (), seen), ion, ("energy",))["energy"]
+    assert (energies.diff().abs().item() > 1e-3) is seen
+    with pytest.raises(ValidationError, match="charges_in_energy needs energy, and charges or dipole"):
+        ModelSpecification(elements=(1,), representation={"name": "eann"}, charges_in_energy=True)
 
 
 def test_a_source_of_charges_without_charges_is_refused():

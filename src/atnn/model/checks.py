@@ -123,7 +123,7 @@ def _check_charge(model: Model, count: int, where: str, refuse: bool) -> None:
     used = {name for term in model.specification.terms for name in term.inputs}
     if "charges" not in given:
         _ignored("charge", count, "a total charge", where, refuse)
-    elif "energy" in given and "charges" not in used:
+    elif "energy" in given and "charges" not in used and not model.specification.charges_in_energy:
         _warn("charge", count, "a total charge, which enters the partial charges but not the energy", where)
 
 

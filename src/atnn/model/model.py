@@ -162,8 +162,11 @@ class Model(nn.Module):
         structures, elements = inputs.structures, inputs.elements
         features = self.representation(structures, edges, elements)
         results: dict[str, Tensor] = {}
-        for readout in self.readouts.values():
-            results |= readout(structures, edges, elements, features)
+        for name in sorted(self.readouts, key=lambda name: name == "energy"):  # which may depend on the charges
+            seen = features
+            if name == "energy" and self.specification.charges_in_energy:
+                seen = features.extended(results["charges"][:, None])
+            results |= self.readouts[name](structures, edges, elements, seen)
         for term in self.terms:
             pairs = edges if term.cutoff <= self.representation.cutoff else far
             results["energy"] = results["energy"] + term(structures, pairs, elements, results)
@@ -234,6 +237,8 @@ def _representation(specification: ModelSpecification, species: Species, conditi
 
 def _readout(output: str, specification: ModelSpecification, species: Species, channels: Sequence[int]) -> nn.Module:
     build: type[Any] = READOUTS[output]
+    if output == "energy" and specification.charges_in_energy:
+        channels = (channels[0] + 1, *channels[1:])
     sizes = (channels, species, specification.hidden, specification.blocks)
     if "charges" not in build.outputs:
         return build(*sizes)

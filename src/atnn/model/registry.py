@@ -104,6 +104,7 @@ class ModelSpecification(Specification):
     charges: ChargesSpecification = Field(
         NetworkChargesSpecification(), description="where charges come from: network, or equilibration"
     )
+    charges_in_energy: bool = Field(False, description="the network of the energy sees the charges of its atoms")
     terms: tuple[TermSpecification, ...] = Field((), description="physics terms added to the learned energy")
     conditions: tuple[Condition, ...] | None = Field(
         None, description="numbers of the electrons to depend on; none: charge and spin with spookynet, else neither"
@@ -135,6 +136,8 @@ class ModelSpecification(Specification):
             raise ValueError("charges come with the dipole: give dipole or charges in outputs, not both")
         if self.charges.name != "network" and "charges" not in given:
             raise ValueError(f"{self.charges.name} gives charges: add charges or dipole to outputs")
+        if self.charges_in_energy and not {"energy", "charges"} <= set(given):
+            raise ValueError("charges_in_energy needs energy, and charges or dipole, in outputs")
         for term in self.terms:
             missing = set(term.inputs) - set(given)
             if missing:

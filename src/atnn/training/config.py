@@ -51,6 +51,9 @@ class ModelConfig(Specification):
     charges: ChargesSpecification = Field(
         default=NetworkChargesSpecification(), description="where charges come from, e.g. {name: equilibration}"
     )
+    charges_in_energy: bool = Field(
+        default=False, description="the network of the energy sees the charges of its atoms"
+    )
     terms: tuple[TermSpecification, ...] = Field(default=(), description="physics terms, e.g. - {name: zbl}")
     conditions: tuple[Condition, ...] | None = Field(
         default=None,
