@@ -147,7 +147,7 @@ def build_model(config: RunConfig, sets: Sets) -> tuple[Model, dict[str, float]]
         for labelled in batches_of(part) if part is not None else ():
             check_structures(model, labelled.structures, where=f"{name} data")
             _check_stress(labelled, names, where=f"{name} data")
-            _check_charges(labelled, "charges" in names or "charge" in model.conditions, where=f"{name} data")
+            _check_charges(labelled, names, where=f"{name} data")
     _check_conditions(config, train)
     return model, spreads
 
@@ -221,16 +221,18 @@ def _check_stress(labelled: Labelled, names: list[str], where: str) -> None:
         )
 
 
-def _check_charges(labelled: Labelled, used: bool, where: str) -> None:
+def _check_charges(labelled: Labelled, names: list[str], where: str) -> None:
     """Labelled charges of another total charge than is stated are most often those of ions whose charge is not."""
+    if "charges" not in names:
+        return
     excess = charge_excess(labelled).abs()
     count = int((excess > HALF).sum())
-    if used and count:
+    if count:
         raise DataError(
             f"the charges of the atoms of {count} structures do not sum to their total charge, zero where it is not "
             f"stated; they miss it by up to {float(excess.max()):.3g} e",
             where=where,
-            remedy="state the total charge under `charge` (extended XYZ: charge=1), or leave these labels out",
+            remedy="state the total charge under `charge` (extended XYZ: charge=1), or leave charges out of weights",
         )
 
 

@@ -71,8 +71,8 @@ def test_a_lattice_means_periodic_and_none_means_a_molecule(water_file):
 
 
 def test_partial_charges_and_total_charge_are_told_apart(water_file):
-    data = read(water_file("charge=1", columns=":charge:R:1", values="0.25"))
-    assert data[[0]].structures.charge.tolist() == [1.0]
+    data = read(water_file("charge=0.75", columns=":charge:R:1", values="0.25"))
+    assert data[[0]].structures.charge.tolist() == [0.75]
     assert data[[0]].labels["charges"].tolist() == [0.25] * 3
 
 

@@ -16,7 +16,7 @@ ATOMS = [("O", (1.0, 2.0, 3.0), -0.8, (0.1, -0.2, 0.3)), ("H", (2.0, 3.0, 3.5), 
 def input_data(tmp_path):
     lattice = [f"lattice {v[0]} {v[1]} {v[2]}" for v in ((20.0, 0, 0), (1.0, 21.0, 0), (0, 0, 22.0))]
     atoms = [f"atom {x} {y} {z} {symbol} {q} 0.0 {f[0]} {f[1]} {f[2]}" for symbol, (x, y, z), q, f in ATOMS]
-    tail = ["energy -76.5", "charge 0.0", "end"]
+    tail = ["energy -76.5", "charge -0.4", "end"]
     path = tmp_path / "input.data"
     path.write_text("\n".join(["begin", "comment periodic", *lattice, *atoms, *tail, "begin", *atoms, *tail]) + "\n")
     return path
@@ -31,7 +31,7 @@ def test_atomic_units_are_converted(input_data):
     assert batch.labels["energy"][0] == pytest.approx(-76.5 * hartree)
     assert np.allclose(batch.labels["forces"], np.array([a[3] for a in ATOMS]) * hartree / bohr)
     assert batch.labels["charges"].tolist() == [-0.8, 0.4]
-    assert batch.structures.charge.tolist() == [0.0] and batch.structures.pbc.all()
+    assert batch.structures.charge.tolist() == [-0.4] and batch.structures.pbc.all()
     assert data.summary.labels["forces"].unit == "hartree/bohr"
 
 
