@@ -49,12 +49,10 @@ class Conditioned(nn.Module):
     def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
         """Features of the representation, with the embeddings among the invariants."""
         features = self.representation(structures, edges, elements)
-        invariants = features.nodes[0].squeeze(1)
-        embeddings = self.electrons(self.queries(invariants, elements), structures)
+        embeddings = self.electrons(self.queries(features.nodes[0].squeeze(1), elements), structures)
         if self.queries.calibrating:
             self._calibrate(embeddings)
-        appended = torch.cat([invariants, *(self.unit[:, None, None] * embeddings)], dim=1)
-        return Features((appended[:, None], *features.nodes[1:]))
+        return features.extended(torch.cat([*(self.unit[:, None, None] * embeddings)], dim=1))
 
     def _calibrate(self, embeddings: Float[Tensor, "conditions atoms channels"]) -> None:
         squares = embeddings.square().mean(2)
