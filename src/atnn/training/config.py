@@ -213,6 +213,8 @@ def _fields(specification: type[Specification], given: dict[str, Any]) -> list[s
 
 
 def _yaml(value: Any) -> str:
+    if isinstance(value, Specification):
+        return _yaml(value.model_dump())
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_yaml(item)}" for key, item in value.items()) + "}"
     if isinstance(value, tuple | list):
