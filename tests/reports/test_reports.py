@@ -13,12 +13,14 @@ from atnn.reports import (
     Table,
     drift,
     energy_drift,
+    evaluation_report,
     frequencies,
     learning_curves,
     parity,
     spectrum,
     trajectory_view,
 )
+from atnn.training import QuantityErrors
 from systems import ethanol
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -90,6 +92,26 @@ def test_parity_tells_the_errors_of_all_values_and_how_many_are_drawn():
     assert any(v == pytest.approx(np.sqrt((error**2).mean()), rel=1e-6) for v in numbers)
     drawn = max(len(trace.x) for trace in exhibit.figure.data if trace.x is not None and trace.type != "bar")
     assert drawn <= 600 and "30,000" in exhibit.caption and "500" in exhibit.caption
+
+
+def test_parity_tells_elements_apart():
+    reference, numbers = np.array([[0.1, 0.2, 0.3], [1.0, 1.1, np.nan], [2.0, 2.1, 2.2]]), [8, 1, 8]
+    predicted = reference + np.array([[0.3], [0.1], [-0.4]])
+    exhibit = parity(predicted, reference, "forces", numbers=numbers)
+    drawn = {trace.name: trace for trace in exhibit.figure.data if trace.showlegend}
+    np.testing.assert_allclose(drawn["O"].x, [0.1, 0.2, 0.3, 2.0, 2.1, 2.2])
+    np.testing.assert_allclose(drawn["H"].y, [1.1, 1.2])
+    assert set(drawn) == {"H", "O"} and drawn["H"].marker.color != drawn["O"].marker.color
+    errors = {row[0]: row[2] for row in exhibit.table.rows}
+    assert errors["RMSE of H"] == pytest.approx(100.0) and errors["RMSE of O"] == pytest.approx(1e3 * np.sqrt(0.125))
+
+
+def test_learned_charges_are_shown_element_by_element():
+    errors = QuantityErrors(np.array([0.2, -0.4, 0.2]), np.array([0.21, -0.42, 0.21]), np.array([1, 8, 1]))
+    report = evaluation_report({"charges": errors}, "model on data")
+    figure = report.sections[0].exhibits[0].figure
+    assert "charges" in figure.layout.xaxis.title.text and {"H", "O"} <= {trace.name for trace in figure.data}
+    assert report.numbers[0].value == pytest.approx(1e3 * np.sqrt(2e-4)) and report.numbers[0].unit == "me"
 
 
 def test_the_learning_curves_hold_the_history():

@@ -37,6 +37,8 @@ def test_values_without_a_label_do_not_count():
     errors = evaluate(potential, Frames(data._replace(labels=labels, masks=masks)), batch_size=4)
     assert len(errors["energy"].predicted) == 4 and np.isfinite(errors["energy"].rmse)
     assert errors["forces"].predicted.shape == (9, 3)
+    np.testing.assert_array_equal(errors["forces"].numbers, data.structures.numbers[data.structures.batch == 1])
+    assert errors["energy"].numbers is None
 
 
 def test_the_stress_is_compared_where_there_is_a_cell():
@@ -56,3 +58,4 @@ def test_errors_survive_their_file(tmp_path):
     for name in errors:
         np.testing.assert_array_equal(loaded[name].predicted, errors[name].predicted)
         np.testing.assert_array_equal(loaded[name].reference, errors[name].reference)
+        np.testing.assert_array_equal(loaded[name].numbers, errors[name].numbers)

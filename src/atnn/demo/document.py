@@ -71,6 +71,7 @@ def _training(
             held_out[name].reference,
             name,
             counts=counts if name == "energy" else None,
+            numbers=held_out[name].numbers,
             name="held-out",
         )
         for name in stages.QUANTITIES

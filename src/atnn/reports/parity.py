@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 import numpy as np
+from ase.data import chemical_symbols
 from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
@@ -20,25 +23,28 @@ def parity(
     quantity: str,
     *,
     counts: ArrayLike | None = None,
+    numbers: ArrayLike | None = None,
     most_points: int = MOST_POINTS,
     name: str = "",
 ) -> Exhibit:
     """Predicted against reference values, and a histogram of the errors beside it.
 
     Errors of the table and of the histogram are over all values; of many values only a part is drawn, the largest
-    errors always among them, and the caption says so.
+    errors always among them, and the caption says so. Elements have colors and errors of their own.
 
     Args:
         predicted: Values of the model, in the package's unit of the quantity; any shape.
         reference: Reference values of the same shape.
         quantity: Name in the table of quantities.
         counts: Atoms of each structure; given, values are shown per atom.
+        numbers: Atomic numbers of the rows of a quantity of atoms.
         most_points: Most points drawn.
         name: Which data they are (``held-out``, ``1200 K``), for the caption.
     """
     entry = quantity_named(quantity)
     x, y = _flat(reference, counts), _flat(predicted, counts)
     good = np.isfinite(x) & np.isfinite(y)
+    elements = _elements(numbers, len(x))[good]
     x, y = x[good], y[good]
     if not len(x):
         return Exhibit(caption=f"No {name} reference values of {quantity}.".replace("  ", " "))
@@ -48,15 +54,15 @@ def parity(
     errors = (y - x) * entry.display_factor
     drawn = _thinned(errors, most_points)
     fig = make_subplots(rows=1, cols=2, column_widths=[0.55, 0.45], horizontal_spacing=0.13)
-    _points(fig, x[drawn] - shift, y[drawn] - shift)
+    _points(fig, x[drawn] - shift, y[drawn] - shift, elements[drawn])
     outside = _histogram(fig, errors)
-    styled(fig, 400, showlegend=False, bargap=0.04)
+    styled(fig, 400, bargap=0.04)
     of = f"{quantity}{' above the mean' if shift else ''} [{unit}]"
     fig.update_xaxes(title_text=f"reference {of}", row=1, col=1)
     fig.update_yaxes(title_text=f"predicted {of}", row=1, col=1)
     fig.update_xaxes(title_text=f"error, predicted − reference [{small_unit}]", row=1, col=2)
     fig.update_yaxes(title_text="number of values", row=1, col=2)
-    table = _table(x, errors, small_unit, entry.display_factor)
+    table = _table(x, errors, elements, small_unit, entry.display_factor)
     return Exhibit(fig, table, _caption(quantity, name, len(x), len(drawn), outside))
 
 
@@ -65,6 +71,14 @@ def _flat(values: ArrayLike, counts: ArrayLike | None) -> np.ndarray:
     if counts is not None:
         array = array / np.asarray(counts, dtype=float).reshape(-1, *[1] * (array.ndim - 1))
     return array.reshape(-1)
+
+
+def _elements(numbers: ArrayLike | None, size: int) -> np.ndarray:
+    """Symbol of the element of each value, empty where there is none."""
+    if numbers is None:
+        return np.full(size, "")
+    symbols = np.asarray(chemical_symbols)[np.asarray(numbers, dtype=int)]
+    return np.repeat(symbols, size // len(symbols)) if size else symbols
 
 
 def _thinned(errors: np.ndarray, most: int) -> np.ndarray:
@@ -76,16 +90,20 @@ def _thinned(errors: np.ndarray, most: int) -> np.ndarray:
     return np.concatenate([sample, worst])
 
 
-def _points(fig, x: np.ndarray, y: np.ndarray) -> None:
+def _points(fig, x: np.ndarray, y: np.ndarray, elements: np.ndarray) -> None:
     low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
     margin = 0.03 * (high - low) or 1e-3
     ends = [low - margin, high + margin]
     line = {"color": NEUTRAL, "width": 1.3, "dash": "dash"}
-    fig.add_scatter(x=ends, y=ends, mode="lines", line=line, hoverinfo="skip", row=1, col=1)
-    marker = {"size": 5, "color": translucent(COLORS[0], 0.45), "line": {"width": 0}}
-    # Single precision is finer than a screen and halves the page
-    points = {"x": x.astype(np.float32), "y": y.astype(np.float32)}
-    fig.add_scatter(**points, mode="markers", marker=marker, row=1, col=1)
+    fig.add_scatter(x=ends, y=ends, mode="lines", line=line, hoverinfo="skip", showlegend=False, row=1, col=1)
+    names = np.unique(elements)
+    for name, color in zip(names, cycle(COLORS), strict=False):
+        chosen = elements == name
+        marker = {"size": 5, "color": translucent(color, 0.45), "line": {"width": 0}}
+        # Single precision is finer than a screen and halves the page
+        points = {"x": x[chosen].astype(np.float32), "y": y[chosen].astype(np.float32)}
+        look = {"mode": "markers", "marker": marker, "name": str(name), "showlegend": len(names) > 1}
+        fig.add_scatter(**points, **look, row=1, col=1)
     fig.update_xaxes(range=ends, row=1, col=1)
     fig.update_yaxes(range=ends, row=1, col=1)
 
@@ -100,6 +118,7 @@ def _histogram(fig, errors: np.ndarray) -> int:
         y=numbers,
         width=np.diff(edges),
         marker={"color": translucent(COLORS[0], 0.75), "line": {"width": 0}},
+        showlegend=False,
         row=1,
         col=2,
     )
@@ -107,7 +126,7 @@ def _histogram(fig, errors: np.ndarray) -> int:
     return len(errors) - int(numbers.sum())
 
 
-def _table(x: np.ndarray, errors: np.ndarray, unit: str, factor: float) -> Table:
+def _table(x: np.ndarray, errors: np.ndarray, elements: np.ndarray, unit: str, factor: float) -> Table:
     size = np.abs(errors)
     spread = float(x.std())
     rows: list[list] = [
@@ -117,6 +136,9 @@ def _table(x: np.ndarray, errors: np.ndarray, unit: str, factor: float) -> Table
         ["95 % of the errors are below", unit, float(np.quantile(size, 0.95))],
         ["largest error", unit, float(size.max())],
     ]
+    names = np.unique(elements)
+    if len(names) > 1:
+        rows += [[f"RMSE of {name}", unit, float(np.sqrt((errors[elements == name] ** 2).mean()))] for name in names]
     if spread > 0:
         rows.append(["RMSE relative to the spread of the reference", "%", 100 * rows[0][2] / (factor * spread)])
     return Table(["measure", "unit", "value"], [*rows, ["number of values", "", len(errors)]])

@@ -69,7 +69,11 @@ def _add_errors(report: Report, errors: Errors, name: str) -> None:
         unit = quantity.display_unit + ("/atom" if what.endswith("_per_atom") else "")
         words = what.replace("_", " ")
         report.number(f"{words.capitalize()} error, {name} (RMSE)", error.rmse * quantity.display_factor, unit)
-    figures = [parity(e.predicted, e.reference, what, name=name) for what, e in errors.items() if what in QUANTITIES]
+    figures = [
+        parity(e.predicted, e.reference, what, numbers=e.numbers, name=name)
+        for what, e in errors.items()
+        if what in QUANTITIES
+    ]
     report.add(f"Errors on the {name} data", *figures, text="Model against reference.")
 
 

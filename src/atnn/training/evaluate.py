@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +25,12 @@ class QuantityErrors:
 
     Attributes:
         predicted, reference: The values; those of ``energy_per_atom`` are the energies divided by the atoms.
+        numbers: Atomic numbers of the rows, where these are atoms; files of earlier versions lack them.
     """
 
     predicted: np.ndarray
     reference: np.ndarray
+    numbers: np.ndarray | None = None
 
     @property
     def rmse(self) -> float:
@@ -64,11 +66,11 @@ def evaluate(
     Raises:
         DataError: Unknown elements, or no label that the model gives.
     """
-    collected: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    collected: dict[str, list[tuple[np.ndarray, ...]]] = {}
     for labelled in _batches(dataset, batch_size):
         check_structures(model, labelled.structures, where)
-        for name, pair in _compare(model, labelled, quantities):
-            collected.setdefault(name, []).append(pair)
+        for name, values in _compare(model, labelled, quantities):
+            collected.setdefault(name, []).append(values)
     if not collected:
         raise DataError(
             f"no label that the model gives ({', '.join(sorted(model.outputs))})",
@@ -76,8 +78,8 @@ def evaluate(
             remedy="see `atnn data inspect` for the labels and keys that were found",
         )
     return {
-        name: QuantityErrors(*(np.concatenate(part) for part in zip(*pairs, strict=True)))
-        for name, pairs in collected.items()
+        name: QuantityErrors(*(np.concatenate(part) for part in zip(*batches, strict=True)))
+        for name, batches in collected.items()
     }
 
 
@@ -88,7 +90,7 @@ def _batches(dataset: Dataset, size: int) -> Iterator[Labelled]:
 
 def _compare(
     model: Model, labelled: Labelled, quantities: Sequence[str] | None
-) -> Iterator[tuple[str, tuple[np.ndarray, np.ndarray]]]:
+) -> Iterator[tuple[str, tuple[np.ndarray, ...]]]:
     wanted = model.outputs if quantities is None else set(quantities) & model.outputs
     names = [name for name in QUANTITIES if name in wanted and name in labelled.labels and labelled.masks[name].any()]
     periodic = labelled.structures.pbc.all(1)
@@ -102,10 +104,12 @@ def _compare(
     structures = labelled.structures
     results = model(structures, neighbor_pairs(structures, model.cutoff), names)
     for name in names:
-        mask = labelled.masks[name] if QUANTITIES[name].per == "structure" else labelled.masks[name][structures.batch]
+        of_atoms = QUANTITIES[name].per == "atom"
+        mask = labelled.masks[name][structures.batch] if of_atoms else labelled.masks[name]
         predicted = results[name].detach().cpu().double()[mask].numpy()
         reference = labelled.labels[name].double()[mask].numpy()
-        yield name, (predicted, reference)
+        numbers = (structures.numbers[mask].cpu().numpy(),) if of_atoms else ()
+        yield name, (predicted, reference, *numbers)
         if name == "energy":
             atoms = structures.counts[mask].double().numpy()
             yield "energy_per_atom", (predicted / atoms, reference / atoms)
@@ -113,15 +117,15 @@ def _compare(
 
 def save_errors(path: Path, errors: Errors) -> None:
     """Keep predictions and references of :func:`evaluate` in a safetensors file."""
-    arrays = {f"{name}.{part}": getattr(e, part) for name, e in errors.items() for part in ("predicted", "reference")}
-    write_atomically(path, save({name: np.ascontiguousarray(a) for name, a in arrays.items()}))
+    arrays = {f"{name}.{part.name}": getattr(e, part.name) for name, e in errors.items() for part in fields(e)}
+    write_atomically(path, save({name: np.ascontiguousarray(a) for name, a in arrays.items() if a is not None}))
 
 
 def load_errors(path: Path) -> Errors:
     """Predictions and references kept by :func:`save_errors`."""
     with safe_open(path, framework="np") as file:
-        names = dict.fromkeys(key.rpartition(".")[0] for key in file.keys())  # noqa: SIM118
-        return {
-            name: QuantityErrors(file.get_tensor(f"{name}.predicted"), file.get_tensor(f"{name}.reference"))
-            for name in names
-        }
+        parts: dict[str, dict[str, np.ndarray]] = {}
+        for key in file.keys():  # noqa: SIM118
+            name, _, part = key.rpartition(".")
+            parts.setdefault(name, {})[part] = file.get_tensor(key)
+    return {name: QuantityErrors(**arrays) for name, arrays in parts.items()}
