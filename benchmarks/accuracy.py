@@ -105,12 +105,11 @@ def configuration(data: str, model: str, seed: int, output: Path, epochs: int) -
     return parse(RunConfig, values, where="benchmarks/accuracy.py")
 
 
-def seconds_per_epoch(data: str, model: str, folder: Path) -> float:
+def seconds_per_epoch(config: RunConfig, folder: Path) -> float:
     """Processor time of the steps of an epoch; measured once and kept, so that a busy machine changes nothing."""
     path = folder / "pace.json"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        config = configuration(data, model, 0, folder, 1)
         sets = open_sets(config, folder, resumed=False)
         network, spreads = build_model(config, sets)
         names = list(config.training.weights)
@@ -139,7 +138,7 @@ def result(data: str, model: str, seed: int, minutes: float, output: Path) -> di
     key = f"{data}, {model}, {minutes:g} minutes, seed {seed}"
     if key not in kept():
         folder = output / data / model
-        pace = seconds_per_epoch(data, model, folder)
+        pace = seconds_per_epoch(configuration(data, model, 0, folder, 1), folder)
         epochs = max(2, math.floor(60 * minutes / pace))
         run = train(configuration(data, model, seed, folder / f"{minutes:g}-minutes-seed-{seed}", epochs))
         tests = SETS[data]["tests"].items()

@@ -18,6 +18,10 @@ COMMANDS = (
     ("scaling.py",),
     ("accuracy.py", "--minutes", "1"),
     ("accuracy_3bpa.py",),
+    ("limits.py",),
+    ("singlet_triplet.py",),
+    ("charge_transfer_sets.py", "--frames", "2000", "2000", "2000", "1000"),
+    ("charge_transfer.py", "--frames", "2000", "2000", "2000", "1000"),
 )
 
 if __name__ == "__main__":
