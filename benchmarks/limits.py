@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python benchmarks/limits.py [--output runs/limits] [--epochs 300]
 
-Models (REANN, cutoff 5 Angstrom) are trained on distances within the cutoff and on fragments 16 to 24 Angstrom apart.
-Between, where they are tested, every energy is that of a term. Labels and what is right far away:
+Models (REANN, cutoff 5 Angstrom) are trained on distances well within the cutoff and on fragments 15.5 to 18 Angstrom
+apart. Between, where they are tested, every energy is that of a term. Labels and what is right far away:
 
 H2+, exact  Hartree-Fock of its one electron, aug-cc-pVTZ. Either atom has half the charge, but the halves do not repel
             each other: the electron is at one atom or the other. The energy goes to that of H, from which
@@ -55,7 +55,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 CUTOFF, INFINITE = 5.0, 1e4  # Angstrom
-FAR = (16.0, 24.0)
+FAR = (15.5, 18.0)
 TESTED = np.concatenate([np.arange(5.0, 8.0, 0.25), np.arange(8.0, 15.01, 0.5)])
 PICTURE = systems.ROOT / "docs" / "images" / "limits.png"
 SIZES = {"name": "reann", "cutoff": CUTOFF, "channels": 12, "rounds": 1, "densities": 60, "hidden": [32, 32]}
@@ -226,16 +226,16 @@ def _dipole(positions: bytes) -> np.ndarray:
 CHARGED = [{"name": "electrostatics"}]
 CURVES = {
     "H2+, exact": Curve(
-        HydrogenIon("hf"), ion, (0.6, 4.9, 110), "charges", coulomb((0.0, 0.0)), CHARGED, ["charge", "spin"]
+        HydrogenIon("hf"), ion, (0.6, 4.0, 100), "charges", coulomb((0.0, 0.0)), CHARGED, ["charge", "spin"]
     ),
     "H2+, PBE": Curve(
-        HydrogenIon("pbe"), ion, (0.6, 4.9, 110), "charges", coulomb((0.5, 0.5)), CHARGED, ["charge", "spin"]
+        HydrogenIon("pbe"), ion, (0.6, 4.0, 100), "charges", coulomb((0.5, 0.5)), CHARGED, ["charge", "spin"]
     ),
     "NaCl": Curve(
-        Fragments("def2-tzvp", 1, (1, -1), False), salt, (1.8, 4.9, 110), "charges", coulomb((1.0, -1.0)), CHARGED, []
+        Fragments("def2-tzvp", 1, (1, -1), False), salt, (1.8, 4.0, 100), "charges", coulomb((1.0, -1.0)), CHARGED, []
     ),
     "water": Curve(
-        Fragments("def2-svp", 3, (0, 0), True), waters, (2.8, 6.0, 320), "dipole", dipoles,
+        Fragments("def2-svp", 3, (0, 0), True), waters, (2.8, 6.0, 200), "dipole", dipoles,
         [{"name": "electrostatics", "dipoles": True}, {"name": "d4", "functional": "hf", "cutoff": 16.0}], [],
     ),
 }  # fmt: skip
@@ -243,10 +243,10 @@ MODELS = ("with terms", "without")
 
 
 def training_frames(curve: Curve) -> list[Atoms]:
-    """Distances within the cutoff, and one in eleven beyond all that is tested."""
+    """Distances within the cutoff, and as many beyond all that is tested."""
     low, high, count = curve.near
     rng = np.random.default_rng(0)
-    distances = [*np.linspace(low, high, count), *np.linspace(*FAR, count // 10)]
+    distances = [*np.linspace(low, high, count), *np.linspace(*FAR, count)]
     if curve.geometry is waters:
         return [tumbled(distance, rng) for distance in distances] + [waters(r) for r in np.arange(2.6, 5.0, 0.2)]
     return [curve.geometry(distance) for distance in distances]
@@ -276,7 +276,7 @@ def trained(name: str, model: str, folder: Path, epochs: int) -> Model:
         "training": {
             "epochs": epochs,
             "batch_size": 20,
-            "weights": {"energy": [1.0, 100.0], "forces": 1.0} | dict.fromkeys(given, 1.0),
+            "weights": {"energy": [1.0, 100.0], "forces": 1.0} | dict.fromkeys(given, 100.0),
             "dtype": "float64",
             "validate_every": 10,
         },
