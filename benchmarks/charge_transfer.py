@@ -14,7 +14,8 @@ no electrostatics    charges are learned, but do not enter the energy
 equilibrated         no `conditions`; charges that minimise their own energy, and are inputs of that of the atoms
 local                energy and forces from neighbors alone; REANN and NEMP pass messages, EANN sees one cutoff
 
-Run again to go on where it was stopped; with all trainings finished it only writes the table and the picture.
+Run again to go on where it was stopped; finished trainings are kept in benchmarks/charge_transfer.json, and with all
+of them there only the table and the picture are written.
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ PUBLISHED = {
     },
 }
 Errors = tuple[float, float, float | None]
+RESULTS = Path(__file__).with_name("charge_transfer.json")
 PICTURE = systems.ROOT / "docs" / "images" / "charge_transfer.png"
 
 
@@ -114,20 +116,23 @@ def configuration(name: str, model: str, path: Path, output: Path, epochs: int) 
 
 def result(name: str, model: str, path: Path, minutes: float, output: Path) -> Errors:
     """Errors of one training, from the kept results if it is there."""
-    results = output / "results.json"
     key = f"{path.name}, {model}, {minutes:g} minutes"
-    kept = json.loads(results.read_text()) if results.exists() else {}
-    if key not in kept:
+    if key not in kept():
         folder = output / path.stem / model.replace(", ", "-").replace(" ", "-")
         pace = seconds_per_epoch(configuration(name, model, path, folder, 1), folder)
         epochs = max(2, math.floor(60 * minutes / pace))
         run = train(configuration(name, model, path, folder / f"{minutes:g}-minutes", epochs))
         errors = run.errors["test"]
         found = [1e3 * errors[q].rmse if q in errors else None for q in ("energy_per_atom", "forces", "charges")]
-        kept[key] = {"epochs": epochs, "errors": found, "pace": pace}
-        write_atomically(results, json.dumps(kept, indent=1))
-    print(key, kept[key], flush=True)
-    return tuple(kept[key]["errors"])
+        value = {"epochs": epochs, "errors": found, "pace": pace}
+        write_atomically(RESULTS, json.dumps(kept() | {key: value}, indent=1))
+    print(key, kept()[key], flush=True)
+    return tuple(kept()[key]["errors"])
+
+
+def kept() -> dict[str, Any]:
+    """Results of earlier calls, on whatever machine."""
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
 
 
 def table(results: dict[str, dict[str, Errors]], counts: dict[str, int]) -> str:

@@ -77,9 +77,23 @@ def test_matrices_take_orthogonal_steps_and_biases_and_what_belongs_to_elements_
     muon, adam = build_optimizers(TrainingConfig(), model)
     assert {id(p) for p in muon.param_groups[0]["params"]} == {id(model.linear.weight), id(model.stack)}
     rest = [model.linear.bias, *model.table.parameters(), model.scale, *model.network.parameters()]
-    assert {id(p) for p in adam.param_groups[0]["params"]} == {id(p) for p in rest}
+    assert {id(p) for group in adam.param_groups for p in group["params"]} == {id(p) for p in rest}
     (adam,) = build_optimizers(TrainingConfig(optimizer="adam"), model)
-    assert len(adam.param_groups[0]["params"]) == len(list(model.parameters()))
+    assert sum(len(group["params"]) for group in adam.param_groups) == len(list(model.parameters()))
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adam"])
+def test_matrices_decay_and_nothing_else_does(optimizer):
+    """Biases, tables and scales stay where they are without gradients."""
+    model = Mixed()
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    for one in build_optimizers(TrainingConfig(optimizer=optimizer, weight_decay=0.5, learning_rate=0.1), model):
+        for p in model.parameters():
+            p.grad = torch.zeros_like(p)
+        one.step()
+    for name, p in model.named_parameters():
+        weight = name in ("linear.weight", "stack") or (name.startswith("network.layers") and name.endswith("weight"))
+        assert torch.allclose(p, before[name] * (0.95 if weight else 1.0), atol=1e-7), name
 
 
 def test_orthogonal_steps_solve_an_ill_conditioned_problem_that_adam_does_not():

@@ -122,7 +122,7 @@ class TrainingConfig(Specification):
         default="muon",
         description="orthogonal steps for matrices of the representation, Adam's for the rest; or Adam's",
     )
-    weight_decay: float = Field(default=0.0, ge=0, description="decay of the weights, decoupled from the gradient")
+    weight_decay: float = Field(default=0.0, ge=0, description="decay of matrices, decoupled from the gradient")
     ema: float = Field(
         default=0.995, ge=0, lt=1, description="decay of the averaged weights that are validated and kept"
     )

@@ -77,16 +77,22 @@ def orthogonal(matrices: Tensor) -> Tensor:
 
 
 def build_optimizers(config: TrainingConfig, model: nn.Module) -> list[Optimizer]:
-    """The optimizers of a run; each parameter belongs to one of them."""
-    # Tables of the elements are no matrices. Networks of the atoms see few atoms of a rare element in a batch, and
-    # steps as large in directions that hardly vary there as in others make them fail outside the training data.
-    kinds = (nn.Module,) if config.optimizer == "adam" else (ElementNetwork, PerElement)
-    by_adam = {p for module in model.modules() if isinstance(module, kinds) for p in module.parameters()}
-    matrices = [p for p in model.parameters() if p.dim() > 1 and p not in by_adam]
-    taken = set(matrices)
+    """The optimizers of a run; each parameter belongs to one of them.
+
+    Matrices decay. Biases, tables of the elements, widths and charges have scales of their own, and zero is none.
+    """
+    # Networks of the atoms see few atoms of a rare element in a batch, and steps as large in directions that hardly
+    # vary there as in others make them fail outside the training data.
+    networks = {p for m in model.modules() if isinstance(m, ElementNetwork) for p in m.parameters()}
+    tables = {p for m in model.modules() if isinstance(m, PerElement) for p in m.parameters()}
+    matrices = [p for p in model.parameters() if p.dim() > 1 and p not in networks | tables]
+    layers = [p for p in model.parameters() if p in networks - tables and p.dim() > 1 and p.shape[-2] > 1]
+    taken = {*matrices, *layers}
     others = [p for p in model.parameters() if p not in taken]
-    rates = config.learning_rate, config.weight_decay
-    optimizers: list[Optimizer] = [Muon(matrices, *rates)] if matrices else []
-    if others:
-        optimizers.append(AdamW(others, lr=rates[0], weight_decay=rates[1], amsgrad=False, fused=True))
+    rate, decay = config.learning_rate, config.weight_decay
+    by_muon, by_adam = (matrices, layers) if config.optimizer == "muon" else ([], matrices + layers)
+    optimizers: list[Optimizer] = [Muon(by_muon, rate, decay)] if by_muon else []
+    groups = [{"params": by_adam, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+    if groups := [group for group in groups if group["params"]]:
+        optimizers.append(AdamW(groups, lr=rate, fused=True))
     return optimizers
