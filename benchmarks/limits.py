@@ -56,6 +56,7 @@ import matplotlib.pyplot as plt
 
 CUTOFF, INFINITE = 5.0, 1e4  # Angstrom
 FAR = (15.5, 18.0)
+CONTACT = 1.5  # Angstrom between atoms of two molecules
 TESTED = np.concatenate([np.arange(5.0, 8.0, 0.25), np.arange(8.0, 15.01, 0.5)])
 PICTURE = systems.ROOT / "docs" / "images" / "limits.png"
 SIZES = {"name": "reann", "cutoff": CUTOFF, "channels": 12, "rounds": 1, "densities": 60, "hidden": [32, 32]}
@@ -166,7 +167,14 @@ def waters(distance: float) -> Atoms:
 
 
 def tumbled(distance: float, rng: np.random.Generator) -> Atoms:
-    """Two waters of random orientation, their atoms displaced by 0.03 Angstrom."""
+    """Two waters of random orientation, their atoms displaced by 0.03 Angstrom and not closer than in a collision."""
+    both = _tumbled(distance, rng)
+    while both.get_all_distances()[:3, 3:].min() < CONTACT:
+        both = _tumbled(distance, rng)
+    return both
+
+
+def _tumbled(distance: float, rng: np.random.Generator) -> Atoms:
     first, second = molecule("H2O"), molecule("H2O")
     for water in (first, second):
         water.positions = (water.positions - water.positions[0]) @ Rotation.random(random_state=rng).as_matrix()

@@ -254,6 +254,16 @@ def test_models_of_every_representation_have_the_forces_and_the_virial_of_charge
     assert found["virial"][:, 0, 1].sum().item() == pytest.approx(-slope(sheared), rel=1e-6, abs=1e-5)
 
 
+@pytest.mark.parametrize("name", ["acsf", "nemp"])
+def test_calibration_leaves_a_tenth_of_a_charge_to_be_seen_beside_large_invariants(name):
+    m, s = model(name), systems()
+    m.calibrate(s, neighbor_pairs(s, m.cutoff))
+    charge = torch.zeros(1, m.readouts["energy"].network.mean.shape[0], dtype=torch.float64)
+    charge[0, -1] = 0.1
+    network = m.readouts["energy"].network
+    assert ((charge - network.mean) / network.spread)[0, -1] == pytest.approx(0.5)
+
+
 @pytest.mark.parametrize("name", ["eann", "spookynet"])
 def test_a_model_gives_in_a_batch_and_from_a_file_what_it_gives_alone(name, tmp_path):
     m, s = model(name), systems()

@@ -20,6 +20,8 @@ from atnn.readouts import EnergyReadout, LatentChargesReadout
 from atnn.representations import Conditioned
 from atnn.structures import Edges, Neighbors, Structures
 
+CHARGE_SPREAD = 0.2  # e, of charges as inputs of a network
+
 
 class Model(nn.Module):
     """Predicts quantities of the table from structures and their neighbors.
@@ -115,6 +117,11 @@ class Model(nn.Module):
             self.compute(self.prepare(structures, neighbors), self.specification.outputs)
         for network in networks:
             network.calibrating = False
+        if self.specification.charges_in_energy:
+            # The charges so far are those of an untrained network. Taken as small ones beside large invariants, they
+            # would be learned late.
+            energy = self.readouts["energy"].get_submodule("network")
+            energy.get_buffer("mean")[-1], energy.get_buffer("spread")[-1] = 0.0, CHARGE_SPREAD
 
     def prepare(self, structures: Structures, neighbors: Neighbors, skin: float = 0.0) -> Inputs:
         """Inputs of :meth:`compute`, in the model's type and on its device.
