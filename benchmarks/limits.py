@@ -331,7 +331,8 @@ def compared(name: str, folder: Path, epochs: int) -> Result:
 def rows(name: str, result: Result) -> list[str]:
     """Lines of the table."""
     r = result.distances
-    ranges = (r < CUTOFF, (r >= CUTOFF) & (r < 8), r >= 8)
+    trained = min(CUTOFF, CURVES[name].near[1])
+    ranges = (r <= trained, (r > trained) & (r < 8), r >= 8)
     lines = []
     for model, values in result.models.items():
         off = 1e3 * np.abs(values - result.labels)
@@ -373,7 +374,7 @@ def main() -> None:
     torch.set_num_threads(1)
     print(systems.machine(), flush=True)
     results = {name: compared(name, arguments.output, arguments.epochs) for name in arguments.curves}
-    print("| curve | model | to 5 A, RMSE meV | 5 to 8 A, largest error | 8 to 15 A | from its law, 8 to 15 A |")
+    print("| curve | model | trained, RMSE meV | to 8 A, largest error | 8 to 15 A | from its law, 8 to 15 A |")
     print("|---|---|--:|--:|--:|--:|")
     print("\n".join(line for name, result in results.items() for line in rows(name, result)))
     draw(results)
