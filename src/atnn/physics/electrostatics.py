@@ -155,9 +155,12 @@ def far_energies(
         DataError: Charges and boundary conditions without a defined energy, see :func:`check_boundaries`.
     """
     (positions, cell, charges, *dipoles), (batch, pbc), chosen = variables, constants, Settings(*settings)
+    molecules = ~pbc.any(1)
+    energies = molecular_energies(positions, charges, batch, molecules, chosen.damping, *dipoles)
+    if bool(molecules.all()):
+        return energies
     total = charges.new_zeros(len(pbc), dtype=torch.float64).index_add(0, batch, charges.double())
     check_boundaries(cell, pbc, total, "uniform" if chosen.background else "none")
-    energies = molecular_energies(positions, charges, batch, ~pbc.any(1), chosen.damping, *dipoles)
     counts = torch.bincount(batch, minlength=len(pbc)).tolist()
     atoms = zip(*(part.split(counts) for part in (positions, charges, *dipoles)), strict=True)
     none = energies.new_zeros(())
@@ -165,7 +168,7 @@ def far_energies(
         _waves(box, axes, chosen, *own) if bool(axes.any()) else none
         for own, box, axes in zip(atoms, cell, pbc, strict=True)
     ]
-    return energies + torch.stack(periodic) if periodic else energies
+    return energies + torch.stack(periodic)
 
 
 def _waves(
