@@ -44,6 +44,7 @@ def configuration(model: str, epochs: int, minutes: float | None, output: Path) 
             "learning_rate": 3e-3,
             "loss": "huber",
             "clip": 0.5,
+            "weight_decay": 0.1,
             "ema": 0.998,
             "weights": {"energy": [0.003, 0.2], "forces": 1},
             "compile": True,

@@ -52,7 +52,7 @@ def chosen(*names: str) -> dict[str, dict[str, Any]]:
 
 
 TASKS = {
-    "carbon": Task(("carbon_chain_4g", "frames.xyz"), chosen("SpookyNet", "REANN", "REANN, local"), 300),
+    "carbon": Task(("carbon_chain_4g", "frames.xyz"), chosen("SpookyNet", "REANN", "REANN, local"), 250),
     "gold": Task(("au_mgo_4g", "frames.xyz.gz"), chosen("REANN", "REANN, equilibrated", "REANN, local"), 150),
     "dimers": Task(
         ("charged_dimers_lode", "charge_charge.xyz.gz"),
@@ -97,7 +97,8 @@ def trained(name: str, model: str, frames: Frames, folder: Path) -> TrainingResu
         "model": {"hidden": [32, 32]} | specification,
         "training": {
             "epochs": TASKS[name].epochs,
-            "batch_size": 1 if name == "water" else 4,
+            "batch_size": 1 if name == "water" else 8,
+            "compile": True,
             "weights": weights,
             "validate_every": 10,
         },

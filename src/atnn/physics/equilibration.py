@@ -6,7 +6,6 @@ fourth-generation networks, T. W. Ko et al., Nat. Commun. 2021, 12, 398, doi:10.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from atnn.functions import PerElement, Species
-from atnn.kernels.opaque import FUNCTIONS, apart, opaque
+from atnn.kernels.opaque import FUNCTIONS, opaque
 from atnn.neighbors.pairs import lengths, neighbor_pairs
 from atnn.physics.boundaries import Background, check_boundaries, check_vacuum, slab_dipole_factor, slab_normal
 from atnn.physics.ewald import decay, screened, wave_matrix
@@ -183,7 +182,7 @@ def periodic_interactions(
 
 def _pairs(positions: Tensor, cell: Tensor, pbc: Tensor, reach: float) -> tuple[Tensor, Tensor, Tensor]:
     """Both atoms of the pairs within the reach, each pair once, and their distances."""
-    i, j, shifts = apart(functools.partial(_neighbors, reach), positions, cell, pbc)
+    i, j, shifts = _neighbors(reach, positions.detach(), cell.detach(), pbc)
     return i, j, lengths(positions[j] - positions[i] + shifts @ cell)
 
 
