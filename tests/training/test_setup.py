@@ -8,10 +8,11 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 from pydantic import ValidationError
 
+from atnn import units
 from atnn.data import Frames
 from atnn.errors import DataError
 from atnn.neighbors import neighbor_pairs
-from atnn.structures import Structures
+from atnn.structures import Labelled, Structures
 from atnn.training import DataConfig, ModelConfig, evaluate
 from atnn.training.setup import build_model, open_sets
 from training.runs import TINY, config, labelled, run
@@ -105,3 +106,31 @@ def test_a_part_that_is_no_fraction_and_no_number_is_refused(part):
     for name in ("validation", "test"):
         with pytest.raises(ValidationError, match="fraction between 0 and 1"):
             DataConfig(train="a.xyz", **{name: part})
+
+
+@pytest.mark.parametrize("networks", ["element", "shared"])
+def test_charges_start_from_the_means_of_the_elements_and_the_energy_from_what_they_leave(tmp_path, networks):
+    """Of NaCl pairs at several distances, whose labels are Coulomb's law of charges of 0.8 e."""
+    distances = torch.linspace(2.2, 3.2, 12, dtype=torch.float64)
+    structures = Structures.from_ase([Atoms("NaCl", positions=[[0, 0, 0], [0, 0, float(r)]]) for r in distances])
+    labels = {
+        "energy": -units.coulomb * 0.64 / distances,
+        "charges": torch.tensor([0.8, -0.8], dtype=torch.float64).repeat(12),
+    }
+    data = Frames(Labelled(structures, labels, {name: torch.ones(12, dtype=torch.bool) for name in labels}))
+    settings = config(tmp_path).model_copy(
+        update={
+            "model": ModelConfig(
+                representation=TINY, outputs=("energy", "charges"), networks=networks,
+                terms=({"name": "electrostatics", "damping": 0.0},),
+            ),
+            "training": config(tmp_path).training.model_copy(update={"weights": {"energy": 1.0, "charges": 1.0}}),
+            "data": DataConfig(train="unused", validation=2),
+        }
+    )  # fmt: skip
+    sets = open_sets(settings, tmp_path, {"train": data})
+    model, _ = build_model(settings, sets)
+    errors = evaluate(model, sets.train)
+    assert errors["charges"].rmse < 0.2
+    # Without the electrostatics taken off, the start would miss by its 1.8 eV per atom.
+    assert abs(float(np.mean(errors["energy_per_atom"].predicted - errors["energy_per_atom"].reference))) < 0.9

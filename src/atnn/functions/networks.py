@@ -53,7 +53,7 @@ class ElementNetwork(nn.Module):
         self.blocks = blocks
         self.layers_per_block = len(hidden)
         widths = [hidden[0], *hidden[1:], hidden[0]]
-        self.shared = species.shared
+        self.elements, self.shared = len(species.numbers), species.shared
         layer = functools.partial(SharedLinear if species.shared else ElementLinear, len(species.numbers))
         layers = [layer(inputs, hidden[0])]
         for _ in range(blocks):
@@ -81,10 +81,15 @@ class ElementNetwork(nn.Module):
             return x + self.last().index_select(0, elements.row)
         return from_blocks(self._layers(to_blocks(x, elements), elements), elements)
 
-    def start_from(self, value: float) -> None:
-        """Set the constant part of the output."""
-        with torch.no_grad():
-            self.layers[-1].get_parameter("bias").fill_(value)
+    @torch.no_grad()
+    def start_from(self, values: Float[Tensor, " elements"]) -> None:
+        """Set the constant part of the first output for each element."""
+        if self.shared:
+            rows = self.last()
+            rows[:, 0] = values
+            self.last.start_from(rows)
+        else:
+            self.layers[-1].get_parameter("bias")[:, 0, 0] = values
 
     def _layers(self, x: Tensor, elements: Elements, embedding: Tensor | None = None) -> Tensor:
         layers = iter(self.layers)

@@ -58,6 +58,17 @@ class PerElement(nn.Module):
         self.table = nn.Parameter(initial[0].clone())
         self.slopes = nn.Parameter(torch.randn(self.codes.shape[1], initial.shape[1]) * spread)
 
+    @torch.no_grad()
+    def start_from(self, rows: Float[Tensor, "elements width"]) -> None:
+        """Set the rows of all elements."""
+        if not self.shared:
+            self.table.copy_(rows)
+            return
+        mean = rows.mean(0)
+        self.table.copy_(mean)
+        # The smallest slopes that reach them: there are more numbers of shells than elements.
+        self.slopes.copy_(torch.linalg.lstsq(self.codes.double(), (rows - mean).double(), driver="gelsd").solution)
+
     def forward(self) -> Float[Tensor, "elements width"]:
         """The rows of all elements."""
         return self.table + self.codes @ self.slopes if self.shared else self.table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from atnn.model.inputs import Inputs, group_elements, pairs_of
 from atnn.model.registry import CHARGES, READOUTS, REPRESENTATIONS, TERMS, ModelSpecification
 from atnn.neighbors.pairs import edges_of, selected
 from atnn.physics import LatentElectrostaticsSpecification
-from atnn.readouts import EnergyReadout, LatentChargesReadout
+from atnn.readouts import EnergyReadout, LatentChargesReadout, NetworkCharges
 from atnn.representations import Conditioned
 from atnn.structures import Edges, Neighbors, Structures
 
@@ -102,6 +102,15 @@ class Model(nn.Module):
         assert isinstance(readout, EnergyReadout)
         readout.start_from(energy)
 
+    def set_mean_charges(self, charges: Mapping[int, float]) -> None:
+        """Start the network of the charges, if there is one, from these means [e] of the elements' charges."""
+        means = torch.tensor([charges.get(z, 0.0) for z in self.elements], dtype=self.dtype, device=self.device)
+        for readout in self.readouts.values():
+            if isinstance(getattr(readout, "source", None), NetworkCharges):
+                network = readout.network
+                assert isinstance(network, ElementNetwork)
+                network.start_from(means)
+
     def set_neighbor_count(self, mean_neighbors: float) -> None:
         """Mean number of neighbors in the training data, for representations that scale their sums by it."""
         for name, buffer in self.representation.named_buffers():
@@ -122,6 +131,15 @@ class Model(nn.Module):
             # would be learned late.
             energy = self.readouts["energy"].get_submodule("network")
             energy.get_buffer("mean")[-1], energy.get_buffer("spread")[-1] = 0.0, CHARGE_SPREAD
+
+    def mean_term_energy(self, structures: Structures, neighbors: Neighbors) -> float:
+        """Mean energy per atom [eV] of the physics terms in these structures."""
+        inputs = self.prepare(structures, neighbors)
+        with torch.no_grad():
+            parts = _edges(inputs, inputs.structures.positions)
+            results = self._read(inputs, parts[0])
+            energies = list(self._term_energies(inputs, parts[0], parts[-1], results))
+        return float((sum(energies) / structures.counts).mean()) if energies else 0.0
 
     def prepare(self, structures: Structures, neighbors: Neighbors, skin: float = 0.0) -> Inputs:
         """Inputs of :meth:`compute`, in the model's type and on its device.
@@ -166,6 +184,13 @@ class Model(nn.Module):
             edges: Pairs of the representation.
             far: Pairs of the terms that reach farther.
         """
+        results = self._read(inputs, edges)
+        if "energy" in results:
+            results["energy"] = sum(self._term_energies(inputs, edges, far, results), results["energy"])
+            results["energy"] = results["energy"] + inputs.reference
+        return results
+
+    def _read(self, inputs: Inputs, edges: Edges) -> dict[str, Tensor]:
         structures, elements = inputs.structures, inputs.elements
         features = self.representation(structures, edges, elements)
         results: dict[str, Tensor] = {}
@@ -174,20 +199,21 @@ class Model(nn.Module):
             if name == "energy" and self.specification.charges_in_energy:
                 seen = features.extended(results["charges"][:, None])
             results |= self.readouts[name](structures, edges, elements, seen)
+        return results
+
+    def _term_energies(
+        self, inputs: Inputs, edges: Edges, far: Edges, results: Mapping[str, Tensor]
+    ) -> Iterator[Tensor]:
         for term in self.terms:
             pairs = edges if term.cutoff <= self.representation.cutoff else far
-            results["energy"] = results["energy"] + term(structures, pairs, elements, results)
-        if "energy" in results:
-            results["energy"] = results["energy"] + inputs.reference
-        return results
+            yield term(inputs.structures, pairs, inputs.elements, results)
 
     def compute(self, inputs: Inputs, outputs: Sequence[str], create_graph: bool = False) -> dict[str, Tensor]:
         """The asked outputs; only tensor operations whose sizes follow from the inputs, so it can be traced."""
         variables = leaves(inputs.structures, outputs)
         positions = inputs.structures.positions if variables.positions is None else variables.positions
         structures = inputs.structures.replace(positions=positions)
-        lists = [pairs for pairs in (inputs.near, inputs.far) if pairs is not None]
-        parts, moved = [edges_of(positions, p.translations, p.neighbors) for p in lists], structures
+        parts, moved = _edges(inputs, positions), structures
         if variables.strain is not None:
             parts = [strained_edges(part, structures, variables.strain) for part in parts]
             moved = strained(structures, variables.strain)
@@ -240,6 +266,12 @@ def _representation(specification: ModelSpecification, species: Species, conditi
     if hasattr(given, "conditions"):
         return build(given, species, conditions)
     return Conditioned(build(given, species), conditions, species) if conditions else build(given, species)
+
+
+def _edges(inputs: Inputs, positions: Tensor) -> list[Edges]:
+    """Pairs of the representation and, where some reach farther, of the terms."""
+    lists = [pairs for pairs in (inputs.near, inputs.far) if pairs is not None]
+    return [edges_of(positions, pairs.translations, pairs.neighbors) for pairs in lists]
 
 
 def _readout(output: str, specification: ModelSpecification, species: Species, channels: Sequence[int]) -> nn.Module:

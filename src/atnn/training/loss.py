@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from ase.data import chemical_symbols
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import huber_loss
@@ -101,6 +102,18 @@ def mean_energy(dataset: Dataset, energies: Mapping[int, float]) -> float:
     """Mean energy per atom [eV] that the reference energies leave; zero without energies."""
     values = [_scaled_labels(part, "energy", energies) for part in batches_of(dataset) if "energy" in part.labels]
     return float(torch.cat(values).mean()) if values else 0.0
+
+
+def mean_charges(dataset: Dataset) -> dict[int, float]:
+    """Mean of the labelled charges of each element [e], by atomic number."""
+    total, number = torch.zeros(2, len(chemical_symbols), dtype=torch.float64)
+    for part in batches_of(dataset):
+        if "charges" in part.labels:
+            chosen = part.masks["charges"][part.structures.batch]
+            numbers, charges = part.structures.numbers[chosen], part.labels["charges"][chosen].double()
+            total.index_add_(0, numbers, charges)
+            number.index_add_(0, numbers, torch.ones_like(charges))
+    return {z: float(total[z] / number[z]) for z in number.nonzero()[:, 0].tolist()}
 
 
 def _scaled_labels(part: Labelled, name: str, energies: Mapping[int, float]) -> Tensor:

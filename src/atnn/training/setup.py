@@ -36,7 +36,7 @@ from atnn.neighbors import neighbor_pairs
 from atnn.specification import parse
 from atnn.structures import MINIMAL_VOLUME, Labelled
 from atnn.training.config import DataConfig, Part, RunConfig
-from atnn.training.loss import label_spreads, mean_energy
+from atnn.training.loss import label_spreads, mean_charges, mean_energy
 
 log = logging.getLogger("atnn")
 SAMPLE = 200  # structures from which neighbors are counted and inputs standardised
@@ -139,10 +139,12 @@ def build_model(config: RunConfig, sets: Sets) -> tuple[Model, dict[str, float]]
     _check_quantities(model, sets, names, carried)
     spreads = label_spreads(train, names, energies)
     model.set_energy_scale(spreads.get("forces", spreads.get("energy", 1.0)))
+    if "charges" in names:
+        model.set_mean_charges(mean_charges(train))
+    terms = _calibrate(model, train)
     if energies:
         # The binding energy of the mean training structure is known; the network shall not spend epochs on it.
-        model.set_binding_energy(mean_energy(train, energies))
-    _calibrate(model, train)
+        model.set_binding_energy(mean_energy(train, energies) - terms)
     for name, part in sets._asdict().items():
         for labelled in batches_of(part) if part is not None else ():
             check_structures(model, labelled.structures, where=f"{name} data")
@@ -247,12 +249,14 @@ def _check_conditions(config: RunConfig, train: Dataset) -> None:
             )
 
 
-def _calibrate(model: Model, train: Dataset) -> None:
+def _calibrate(model: Model, train: Dataset) -> float:
+    """Scales by a sample of the data; returns the mean energy of the physics terms per atom [eV] in it."""
     chosen = np.linspace(0, len(train) - 1, min(SAMPLE, len(train))).astype(int)
     structures = train[np.unique(chosen)].structures
     pairs = neighbor_pairs(structures, model.cutoff)
     model.set_neighbor_count(len(pairs.i) / len(structures.positions))
     model.calibrate(structures, pairs)
+    return model.mean_term_energy(structures, pairs)
 
 
 def provenance(config: RunConfig, sets: Sets) -> dict[str, Any]:
