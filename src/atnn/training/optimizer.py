@@ -62,7 +62,7 @@ class Muon(Optimizer):
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """Matrices [..., rows, columns] with the singular vectors of those given and singular values near 1.
+    """Matrices [count, rows, columns] with the singular vectors of those given and singular values near 1.
 
     Newton-Schulz iteration of a polynomial that raises small singular values fast; they end between 0.7 and 1.2.
     """
@@ -71,8 +71,8 @@ def orthogonal(matrices: Tensor) -> Tensor:
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=torch.finfo(x.dtype).tiny)
     a, b, c = COEFFICIENTS
     for _ in range(ROUNDS):
-        gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        gram = torch.bmm(x, x.mT)
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.mT if tall else x
 
 
