@@ -274,6 +274,8 @@ class Edges(NamedTuple):
         i, j, reverse, offsets: As in :class:`Neighbors`.
         vectors: From center to neighbor [Angstrom].
         lengths: Their lengths [Angstrom], never zero.
+        molecular: Both atoms of every pair within each molecule, each pair once, however far; for terms that
+            ask for them.
     """
 
     i: Int[Tensor, " pairs"]
@@ -282,6 +284,7 @@ class Edges(NamedTuple):
     offsets: Int[Tensor, " atoms_plus_1"]
     vectors: Float[Tensor, "pairs 3"]
     lengths: Float[Tensor, " pairs"]
+    molecular: Int[Tensor, "2 molecular"] | None = None
 
 
 class Elements(NamedTuple):

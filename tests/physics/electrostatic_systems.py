@@ -11,6 +11,7 @@ from atnn.derivatives import differentiate, leaves, strained, strained_edges
 from atnn.model import group_elements
 from atnn.neighbors import edges, neighbor_pairs
 from atnn.physics import Electrostatics, ElectrostaticsSpecification
+from atnn.physics.coulomb import molecular_pairs
 from atnn.structures import Structures
 from systems import crystal, ethanol, water_box
 
@@ -22,6 +23,7 @@ def total(structures, charges, strain=None, skin=0.7, dipoles=None, **specificat
     pairs = edges(structures, neighbor_pairs(structures, term.cutoff + skin))
     if strain is not None:
         structures, pairs = strained(structures, strain), strained_edges(pairs, structures, strain)
+    pairs = pairs._replace(molecular=torch.stack(molecular_pairs(structures.batch, ~structures.pbc.any(1))))
     elements = group_elements(torch.zeros_like(structures.numbers), 1, structures.positions.dtype)
     return term(structures, pairs, elements, {"charges": charges} | ({"atomic_dipoles": dipoles} if given else {}))
 

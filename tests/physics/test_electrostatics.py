@@ -71,8 +71,10 @@ def test_energies_of_molecules_have_exact_first_and_second_derivatives():
     structures = Structures.from_ase([Atoms("OH", positions[:2].numpy()), Atoms("OH", positions[2:].numpy())])
     charges = torch.tensor([0.4, -0.6, 0.9, -0.2], dtype=torch.float64)
 
+    pairs = torch.stack(molecular_pairs(structures.batch, ~structures.pbc.any(1)))
+
     def total(x, q):
-        return molecular_energies(x, q, structures.batch, ~structures.pbc.any(1), 5.0)
+        return molecular_energies(pairs, structures.replace(positions=x), 5.0, q)
 
     arguments = (structures.positions.requires_grad_(True), charges.requires_grad_(True))
     assert torch.autograd.gradcheck(total, arguments)

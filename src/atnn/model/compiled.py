@@ -55,8 +55,10 @@ def flatten(inputs: Inputs) -> tuple[list[Tensor], tuple[bool, ...]]:
     tensors += [*inputs.near.neighbors, inputs.near.translations]
     if inputs.far is not None:
         tensors += [*inputs.far.neighbors, inputs.far.translations]
+    if inputs.molecular is not None:
+        tensors.append(inputs.molecular)
     tensors += [*inputs.elements, inputs.reference]
-    return tensors, (*(t is not None for t in optional), inputs.far is not None)
+    return tensors, (*(t is not None for t in (*optional, inputs.far, inputs.molecular)),)
 
 
 def dimensions(given: tuple[bool, ...]) -> list[tuple[str | None, ...]]:
@@ -66,16 +68,18 @@ def dimensions(given: tuple[bool, ...]) -> list[tuple[str | None, ...]]:
     near, far = ([(name,), (name,), (name, None), (name,), ("atoms+1",), (name, None)] for name in ("pairs", "far"))
     elements = [("atoms",), ("blocks", "rows"), ("blocks", "rows"), ("blocks",), ("atoms",)]
     chosen = [names for names, there in zip(optional, given, strict=False) if there]
-    return [*structures, *chosen, *near, *(far if given[-1] else []), *elements, ("structures",)]
+    far, molecular = (given[-2] * far), (given[-1] * [(None, "molecular")])
+    return [*structures, *chosen, *near, *far, *molecular, *elements, ("structures",)]
 
 
 def unflatten(tensors: Sequence[Tensor], given: tuple[bool, ...]) -> Inputs:
     """Inverse of :func:`flatten`."""
     rest = iter(tensors)
     first = [next(rest) for _ in range(5)]
-    structures = Structures(*first, *(next(rest) if there else None for there in given[:-1]))
+    structures = Structures(*first, *(next(rest) if there else None for there in given[:-2]))
     near, far = (Pairs(Neighbors(*(next(rest) for _ in Neighbors._fields)), next(rest)) if there else None
-                 for there in (True, given[-1]))  # fmt: skip
+                 for there in (True, given[-2]))  # fmt: skip
     assert near is not None
+    molecular = next(rest) if given[-1] else None
     elements = Elements(*(next(rest) for _ in Elements._fields))
-    return Inputs(structures, near, far, elements, next(rest))
+    return Inputs(structures, near, far, molecular, elements, next(rest))

@@ -30,6 +30,7 @@ class Inputs(NamedTuple):
         structures: Batch in the model's floating-point type.
         near: Pairs within the cutoff of the representation.
         far: Pairs within that of the physics terms, where some of them reach farther.
+        molecular: Every pair of atoms of each molecule, where a physics term asks for them; see :class:`Edges`.
         elements: Atoms in blocks of one element.
         reference: Sum of the elements' reference energies of each structure [eV], float64.
     """
@@ -37,6 +38,7 @@ class Inputs(NamedTuple):
     structures: Structures
     near: Pairs
     far: Pairs | None
+    molecular: Int[Tensor, "2 molecular"] | None
     elements: Elements
     reference: Float[Tensor, " structures"]
 

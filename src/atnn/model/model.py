@@ -15,7 +15,8 @@ from atnn.functions import ElementNetwork, Species
 from atnn.model.inputs import Inputs, group_elements, pairs_of
 from atnn.model.registry import CHARGES, READOUTS, REPRESENTATIONS, TERMS, ModelSpecification
 from atnn.neighbors.pairs import edges_of, selected
-from atnn.physics import LatentElectrostaticsSpecification
+from atnn.physics import Electrostatics, LatentElectrostaticsSpecification
+from atnn.physics.coulomb import molecular_pairs
 from atnn.readouts import EnergyReadout, LatentChargesReadout, NetworkCharges
 from atnn.representations import Conditioned
 from atnn.structures import Edges, Neighbors, Structures
@@ -165,7 +166,11 @@ class Model(nn.Module):
         energies = torch.tensor(list(self.reference_energies.values()), dtype=torch.float64, device=self.device)
         reference = torch.zeros(len(structures), dtype=torch.float64, device=self.device)
         reference = reference.index_add(0, structures.batch, energies[index])
-        return Inputs(structures, near, far, group_elements(index, len(self.elements), self.dtype), reference)
+        molecular = None
+        if any(isinstance(term, Electrostatics) for term in self.terms):
+            molecular = torch.stack(molecular_pairs(structures.batch, ~structures.pbc.any(1)))
+        elements = group_elements(index, len(self.elements), self.dtype)
+        return Inputs(structures, near, far, molecular, elements, reference)
 
     def _refuse(self, numbers: Tensor) -> None:
         unknown = ", ".join(chemical_symbols[z] for z in numbers.unique().tolist())
@@ -206,7 +211,7 @@ class Model(nn.Module):
     ) -> Iterator[Tensor]:
         for term in self.terms:
             pairs = edges if term.cutoff <= self.representation.cutoff else far
-            yield term(inputs.structures, pairs, inputs.elements, results)
+            yield term(inputs.structures, pairs._replace(molecular=inputs.molecular), inputs.elements, results)
 
     def compute(self, inputs: Inputs, outputs: Sequence[str], create_graph: bool = False) -> dict[str, Tensor]:
         """The asked outputs; only tensor operations whose sizes follow from the inputs, so it can be traced."""

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from atnn.neighbors.pairs import lengths
 from atnn.physics.dipoles import CLOSEST, Radial, inverse_root, joined, mixed, potentials
+from atnn.structures import Structures
 
 SOFTENING = 1.0  # Angstrom^2, under the root of the short-range form
 # Fractions of the switching interval at which the switch is exactly one and zero in float64.
@@ -66,18 +67,17 @@ def molecular_pairs(
 
 
 def molecular_energies(
-    positions: Float[Tensor, "atoms 3"],
-    charges: Float[Tensor, " atoms"],
-    batch: Int[Tensor, " atoms"],
-    molecules: Bool[Tensor, " structures"],
+    pairs: Int[Tensor, "2 pairs"],
+    structures: Structures,
     damping: float,
+    charges: Float[Tensor, " atoms"],
     dipoles: Float[Tensor, "atoms 3"] | None = None,
 ) -> Float[Tensor, " structures"]:
-    """Sum over all pairs ``q_i q_j`` times :func:`damped` [e^2/Angstrom], float64; zero for the other structures.
+    """Sum over pairs ``q_i q_j`` times :func:`damped` [e^2/Angstrom], float64; zero where there are none.
 
     With dipoles of the atoms [e Angstrom], ``q_i`` becomes ``q_i + mu_i . grad_i``.
     """
-    first, second = molecular_pairs(batch, molecules)
+    (first, second), positions = pairs, structures.positions
     vectors = positions.index_select(0, second) - positions.index_select(0, first)
     distances = lengths(vectors)
     if dipoles is None:
@@ -87,5 +87,5 @@ def molecular_energies(
         moments = joined(charges, dipoles)
         fields = potentials(vectors, damped_derivatives(distances, damping), moments.index_select(0, second))
         energies = (moments.index_select(0, first) * fields).sum(1)
-    total = charges.new_zeros(len(molecules), dtype=torch.float64)
-    return total.index_add(0, batch[first], energies.double())
+    total = charges.new_zeros(structures.cell.shape[0], dtype=torch.float64)
+    return total.index_add(0, structures.batch.index_select(0, first), energies.double())

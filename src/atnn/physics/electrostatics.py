@@ -80,9 +80,7 @@ class Electrostatics(nn.Module):
         self.width = specification.cutoff / decay(specification.accuracy)
         largest = {"auto": float(LARGEST_EWALD), "ewald": math.inf, "mesh": 0.0}[specification.method]
         background = float(specification.background == "uniform")
-        self.settings = Settings(
-            specification.damping, self.cutoff, self.width, specification.accuracy, largest, background
-        )
+        self.settings = Settings(self.cutoff, self.width, specification.accuracy, largest, background)
 
     def forward(
         self, structures: Structures, edges: Edges, elements: Elements, predicted: Mapping[str, Tensor]
@@ -91,18 +89,20 @@ class Electrostatics(nn.Module):
 
         Args:
             structures: Positions and cells, strained like the edges where a stress is asked for.
-            edges: Pairs within the cutoff; only those of periodic structures are used.
+            edges: Pairs within the cutoff, of which those of periodic structures are used, and all of molecules.
             elements: Not used.
             predicted: ``charges`` of the atoms [e] and, where specified, ``atomic_dipoles`` [e Angstrom].
 
         Raises:
             DataError: Charges and boundary conditions without a defined energy, see :func:`check_boundaries`.
         """
+        assert edges.molecular is not None
         sources = [predicted[name].to(structures.positions.dtype) for name in self.specification.inputs]
+        molecules = molecular_energies(edges.molecular, structures, self.specification.damping, *sources)
         variables = (structures.positions, structures.cell, *sources)
-        far = opaque("electrostatics", variables, (structures.batch, structures.pbc), self.settings)
+        waves = opaque("electrostatics", variables, (structures.batch, structures.pbc), self.settings)
         near = self._near_dipoles if self.specification.dipoles else self._near_charges
-        return units.coulomb * (near(structures, edges, *sources) + far)
+        return units.coulomb * (molecules + near(structures, edges, *sources) + waves)
 
     def _near_charges(self, structures: Structures, edges: Edges, charges: Tensor) -> Tensor:
         """Pairs within the cutoff of periodic structures, less what the waves say about them [e^2/Angstrom]."""
@@ -133,7 +133,6 @@ class Electrostatics(nn.Module):
 class Settings(NamedTuple):
     """The numbers that :func:`far_energies` takes."""
 
-    damping: float
     cutoff: float
     width: float
     accuracy: float
@@ -144,7 +143,7 @@ class Settings(NamedTuple):
 def far_energies(
     variables: Sequence[Tensor], constants: Sequence[Tensor], settings: Sequence[float]
 ) -> Float[Tensor, " structures"]:
-    """All pairs of molecules; of periodic structures the waves and what belongs to them [e^2/Angstrom], float64.
+    """The waves of periodic structures and what belongs to them [e^2/Angstrom], float64; zero for molecules.
 
     Args:
         variables: Positions [atoms, 3], cells [structures, 3, 3], charges [atoms]; dipoles [atoms, 3], if any.
@@ -155,20 +154,18 @@ def far_energies(
         DataError: Charges and boundary conditions without a defined energy, see :func:`check_boundaries`.
     """
     (positions, cell, charges, *dipoles), (batch, pbc), chosen = variables, constants, Settings(*settings)
-    molecules = ~pbc.any(1)
-    energies = molecular_energies(positions, charges, batch, molecules, chosen.damping, *dipoles)
-    if bool(molecules.all()):
-        return energies
+    if not bool(pbc.any()):
+        return cell.new_zeros(len(pbc), dtype=torch.float64)
     total = charges.new_zeros(len(pbc), dtype=torch.float64).index_add(0, batch, charges.double())
     check_boundaries(cell, pbc, total, "uniform" if chosen.background else "none")
     counts = torch.bincount(batch, minlength=len(pbc)).tolist()
     atoms = zip(*(part.split(counts) for part in (positions, charges, *dipoles)), strict=True)
-    none = energies.new_zeros(())
-    periodic = [
+    none = cell.new_zeros((), dtype=torch.float64)
+    energies = [
         _waves(box, axes, chosen, *own) if bool(axes.any()) else none
         for own, box, axes in zip(atoms, cell, pbc, strict=True)
     ]
-    return energies + torch.stack(periodic)
+    return torch.stack(energies)
 
 
 def _waves(
