@@ -18,10 +18,15 @@ COMMANDS = (
     ("scaling.py",),
     ("accuracy.py", "--minutes", "1"),
     ("accuracy_3bpa.py",),
+    ("ablations.py",),
+    ("cumulenes.py",),
+    ("unseen_element.py",),
+    ("terms.py",),
     ("limits.py",),
     ("singlet_triplet.py",),
     ("charge_transfer_sets.py", "--frames", "2000", "2000", "2000", "1000"),
-    ("charge_transfer.py", "--frames", "2000", "2000", "2000", "1000"),
+    ("charge_transfer.py", "--minutes", "1", "--frames", "2000", "2000", "2000", "1000"),
+    ("published_ions.py",),
 )
 
 if __name__ == "__main__":
