@@ -1,10 +1,13 @@
 """The loss: averages over what is labelled, right gradients, no rounding of large energies."""
 
+import numpy as np
 import pytest
 import torch
+from ase import Atoms
 
-from atnn.data import concatenate, select
+from atnn.data import Frames, concatenate, select
 from atnn.model import Model, ModelSpecification
+from atnn.structures import Labelled, Structures
 from atnn.training.config import TrainingConfig
 from atnn.training.loss import label_spreads
 from atnn.training.schedule import LearningRate, loss_weights
@@ -138,13 +141,19 @@ def test_large_total_energies_keep_microvolts_in_float32():
 
 
 def test_spreads_are_those_of_the_labels():
-    from atnn.data import Frames
-
     data = labelled(12, dipole=True)
     spreads = label_spreads(Frames(data), NAMES, {1: 0.0, 6: 0.0, 8: 0.0})
     per_atom = data.labels["energy"] / data.structures.counts
     assert spreads["energy"] == pytest.approx(per_atom.std(correction=0).item())
     assert spreads["forces"] == pytest.approx(data.labels["forces"].square().mean().sqrt().item())
+
+
+def test_the_spread_of_charges_is_what_the_means_of_the_elements_leave():
+    structures = Structures.from_ase([Atoms("NaCl", positions=np.eye(3)[:2] * 2.5)] * 3)
+    charges = torch.tensor([0.8, -0.8, 0.7, -0.9, 0.9, -0.7], dtype=torch.float64)
+    masks = {"charges": torch.tensor([True, True, False])}
+    data = Frames(Labelled(structures, {"charges": charges}, masks))
+    assert label_spreads(data, ["charges"], {})["charges"] == pytest.approx(0.05)
 
 
 def test_weights_and_learning_rate_follow_their_schedules():

@@ -77,14 +77,20 @@ def counts(labelled: Labelled, names: Sequence[str]) -> Float[Tensor, " quantiti
 def label_spreads(dataset: Dataset, names: Sequence[str], energies: Mapping[int, float]) -> dict[str, float]:
     """Spread of the training labels of each quantity, in its unit.
 
-    Energies: standard deviation per atom of what the reference energies leave; others: root mean square.
+    Energies: standard deviation per atom of what the reference energies leave; charges: what the means of the elements
+    leave, which in ionic matter is a small part; others: root mean square.
     """
+    means = torch.zeros(len(chemical_symbols), dtype=torch.float64)
+    for z, charge in mean_charges(dataset).items() if "charges" in names else ():
+        means[z] = charge
     total, squares, number = ({name: 0.0 for name in names} for _ in range(3))
     for part in batches_of(dataset):
         for name in names:
             if name not in part.labels:
                 continue
             value = _scaled_labels(part, name, energies)
+            if name == "charges":
+                value = value - means[part.structures.numbers[part.masks[name][part.structures.batch]]]
             total[name] += float(value.sum())
             squares[name] += float((value * value).sum())
             number[name] += value.numel()
