@@ -61,10 +61,9 @@ def test_no_file_reads_pickles_or_runs_text(path):
 
 @pytest.mark.parametrize("path", [p for p in SOURCES if p.name == "derivatives.py"] or [None])
 def test_only_derivatives_differentiates(path):
-    users = [
-        str(p.relative_to(ROOT)) for p in SOURCES if p.name != "derivatives.py" and "autograd.grad(" in p.read_text()
-    ]
-    assert users == []
+    """And the operations that a graph cannot look into, whose derivatives are part of what they are."""
+    users = [p.name for p in SOURCES if "autograd.grad(" in p.read_text()]
+    assert sorted(users) == ["derivatives.py", "opaque.py"]
 
 
 def test_no_room_is_a_drawer():
