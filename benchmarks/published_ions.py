@@ -31,6 +31,7 @@ import systems
 from atnn.data import Frames, read
 from atnn.errors import AtnnWarning
 from atnn.neighbors import neighbor_pairs
+from atnn.neighbors.pairs import edges_of
 from atnn.specification import parse
 from atnn.training import RunConfig, TrainingResult, train
 
@@ -125,7 +126,8 @@ def born(run: TrainingResult, frames: Frames) -> str:
     structures = frames[indices].structures
     with torch.no_grad():
         inputs = run.model.prepare(structures, neighbor_pairs(structures, run.model.cutoff))
-        latent = run.model.compute(inputs, ["latent_charges"])["latent_charges"]
+        edges = edges_of(inputs.structures.positions, inputs.near.translations, inputs.near.neighbors)
+        latent = run.model.predict(inputs, edges, edges)["latent_charges"]
     charges, known = latent[:, 0].double().numpy(), np.concatenate([labels[i] for i in indices])
     oxygen = structures.numbers.numpy() == 8
     sign = -np.sign(charges[oxygen].mean())  # energies are even in all charges together
