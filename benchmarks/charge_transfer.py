@@ -15,7 +15,7 @@ equilibrated         no `conditions`; charges that minimise their own energy, an
 local                energy and forces from neighbors alone; REANN and NEMP pass messages, EANN sees one cutoff
 
 Forces of the doped frames of gold are learned late: along the path of an Al the energy of GFN2-xTB at 300 K takes a
-step of some 10 meV within 0.02 Angstrom, where two levels cross. Hence the medians below the table.
+step of some 10 meV within 0.02 Angstrom, presumably where levels cross. Hence the medians below the table.
 
 Run again to go on where it was stopped; finished trainings are kept in benchmarks/charge_transfer.json, and with all
 of them there only the table and the picture are written.
