@@ -9,7 +9,7 @@ from atnn.data import Frames, concatenate, select
 from atnn.model import Model, ModelSpecification
 from atnn.structures import Labelled, Structures
 from atnn.training.config import TrainingConfig
-from atnn.training.loss import label_spreads
+from atnn.training.loss import label_spreads, mean_charges
 from atnn.training.schedule import LearningRate, loss_weights
 from atnn.training.step import Step, make_batch
 from training.runs import TINY, config, crystals_and_molecules, labelled
@@ -142,7 +142,7 @@ def test_large_total_energies_keep_microvolts_in_float32():
 
 def test_spreads_are_those_of_the_labels():
     data = labelled(12, dipole=True)
-    spreads = label_spreads(Frames(data), NAMES, {1: 0.0, 6: 0.0, 8: 0.0})
+    spreads = label_spreads(Frames(data), NAMES, {1: 0.0, 6: 0.0, 8: 0.0}, {})
     per_atom = data.labels["energy"] / data.structures.counts
     assert spreads["energy"] == pytest.approx(per_atom.std(correction=0).item())
     assert spreads["forces"] == pytest.approx(data.labels["forces"].square().mean().sqrt().item())
@@ -153,7 +153,9 @@ def test_the_spread_of_charges_is_what_the_means_of_the_elements_leave():
     charges = torch.tensor([0.8, -0.8, 0.7, -0.9, 0.9, -0.7], dtype=torch.float64)
     masks = {"charges": torch.tensor([True, True, False])}
     data = Frames(Labelled(structures, {"charges": charges}, masks))
-    assert label_spreads(data, ["charges"], {})["charges"] == pytest.approx(0.05)
+    means = mean_charges(data)
+    assert means == pytest.approx({11: 0.75, 17: -0.85})
+    assert label_spreads(data, ["charges"], {}, means)["charges"] == pytest.approx(0.05)
 
 
 def test_weights_and_learning_rate_follow_their_schedules():

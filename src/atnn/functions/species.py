@@ -66,8 +66,8 @@ class PerElement(nn.Module):
             return
         mean = rows.mean(0)
         self.table.copy_(mean)
-        # The smallest slopes that reach them: there are more numbers of shells than elements.
-        self.slopes.copy_(torch.linalg.lstsq(self.codes.double(), (rows - mean).double(), driver="gelsd").solution)
+        # The smallest slopes that reach them: there are as a rule more shells than elements.
+        self.slopes.copy_(torch.linalg.pinv(self.codes.double()) @ (rows - mean).double())
 
     def forward(self) -> Float[Tensor, "elements width"]:
         """The rows of all elements."""

@@ -68,8 +68,8 @@ def dimensions(given: tuple[bool, ...]) -> list[tuple[str | None, ...]]:
     near, far = ([(name,), (name,), (name, None), (name,), ("atoms+1",), (name, None)] for name in ("pairs", "far"))
     elements = [("atoms",), ("blocks", "rows"), ("blocks", "rows"), ("blocks",), ("atoms",)]
     chosen = [names for names, there in zip(optional, given, strict=False) if there]
-    far, molecular = (given[-2] * far), (given[-1] * [(None, "molecular")])
-    return [*structures, *chosen, *near, *far, *molecular, *elements, ("structures",)]
+    more = [*(far if given[-2] else []), *([(None, "molecular")] if given[-1] else [])]
+    return [*structures, *chosen, *near, *more, *elements, ("structures",)]
 
 
 def unflatten(tensors: Sequence[Tensor], given: tuple[bool, ...]) -> Inputs:

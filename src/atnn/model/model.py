@@ -15,7 +15,7 @@ from atnn.functions import ElementNetwork, Species
 from atnn.model.inputs import Inputs, group_elements, pairs_of
 from atnn.model.registry import CHARGES, READOUTS, REPRESENTATIONS, TERMS, ModelSpecification
 from atnn.neighbors.pairs import edges_of, selected
-from atnn.physics import Electrostatics, LatentElectrostaticsSpecification
+from atnn.physics import LatentElectrostaticsSpecification
 from atnn.physics.coulomb import molecular_pairs
 from atnn.readouts import EnergyReadout, LatentChargesReadout, NetworkCharges
 from atnn.representations import Conditioned
@@ -134,13 +134,15 @@ class Model(nn.Module):
             energy.get_buffer("mean")[-1], energy.get_buffer("spread")[-1] = 0.0, CHARGE_SPREAD
 
     def mean_term_energy(self, structures: Structures, neighbors: Neighbors) -> float:
-        """Mean energy per atom [eV] of the physics terms in these structures."""
+        """Mean energy per atom [eV] of the physics terms in these structures; zero without terms."""
+        if not self.terms:
+            return 0.0
         inputs = self.prepare(structures, neighbors)
         with torch.no_grad():
             parts = _edges(inputs, inputs.structures.positions)
             results = self._read(inputs, parts[0])
-            energies = list(self._term_energies(inputs, parts[0], parts[-1], results))
-        return float((sum(energies) / structures.counts).mean()) if energies else 0.0
+            energies = torch.stack([*self._term_energies(inputs, parts[0], parts[-1], results)]).sum(0)
+        return float((energies / inputs.structures.counts).mean())
 
     def prepare(self, structures: Structures, neighbors: Neighbors, skin: float = 0.0) -> Inputs:
         """Inputs of :meth:`compute`, in the model's type and on its device.
@@ -167,7 +169,7 @@ class Model(nn.Module):
         reference = torch.zeros(len(structures), dtype=torch.float64, device=self.device)
         reference = reference.index_add(0, structures.batch, energies[index])
         molecular = None
-        if any(isinstance(term, Electrostatics) for term in self.terms):
+        if any(getattr(term, "all_pairs_of_molecules", False) for term in self.terms):
             molecular = torch.stack(molecular_pairs(structures.batch, ~structures.pbc.any(1)))
         elements = group_elements(index, len(self.elements), self.dtype)
         return Inputs(structures, near, far, molecular, elements, reference)

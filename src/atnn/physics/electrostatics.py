@@ -73,6 +73,8 @@ class Electrostatics(nn.Module):
         numbers: Atomic numbers of the model's elements; charges say all, nothing depends on them.
     """
 
+    all_pairs_of_molecules = True  # are asked for
+
     def __init__(self, specification: ElectrostaticsSpecification, numbers: Sequence[int]):
         super().__init__()
         self.specification = specification

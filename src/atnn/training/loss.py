@@ -74,15 +74,20 @@ def counts(labelled: Labelled, names: Sequence[str]) -> Float[Tensor, " quantiti
     return torch.tensor(result, dtype=torch.float64)
 
 
-def label_spreads(dataset: Dataset, names: Sequence[str], energies: Mapping[int, float]) -> dict[str, float]:
+def label_spreads(
+    dataset: Dataset, names: Sequence[str], energies: Mapping[int, float], charges: Mapping[int, float]
+) -> dict[str, float]:
     """Spread of the training labels of each quantity, in its unit.
 
-    Energies: standard deviation per atom of what the reference energies leave; charges: what the means of the elements
-    leave, which in ionic matter is a small part; others: root mean square.
+    Energies: standard deviation per atom of what the reference energies leave; others: root mean square, of charges
+    that of what the means of the elements leave, which in ionic matter is a small part.
+
+    Args:
+        dataset: The training data.
+        names: The quantities.
+        energies: Reference energies [eV] of the elements.
+        charges: Mean charges [e] of the elements.
     """
-    means = torch.zeros(len(chemical_symbols), dtype=torch.float64)
-    for z, charge in mean_charges(dataset).items() if "charges" in names else ():
-        means[z] = charge
     total, squares, number = ({name: 0.0 for name in names} for _ in range(3))
     for part in batches_of(dataset):
         for name in names:
@@ -90,7 +95,7 @@ def label_spreads(dataset: Dataset, names: Sequence[str], energies: Mapping[int,
                 continue
             value = _scaled_labels(part, name, energies)
             if name == "charges":
-                value = value - means[part.structures.numbers[part.masks[name][part.structures.batch]]]
+                value = value - _of_elements(charges, part.structures.numbers[_labelled_atoms(part, name)])
             total[name] += float(value.sum())
             squares[name] += float((value * value).sum())
             number[name] += value.numel()
@@ -115,7 +120,7 @@ def mean_charges(dataset: Dataset) -> dict[int, float]:
     total, number = torch.zeros(2, len(chemical_symbols), dtype=torch.float64)
     for part in batches_of(dataset):
         if "charges" in part.labels:
-            chosen = part.masks["charges"][part.structures.batch]
+            chosen = _labelled_atoms(part, "charges")
             numbers, charges = part.structures.numbers[chosen], part.labels["charges"][chosen].double()
             total.index_add_(0, numbers, charges)
             number.index_add_(0, numbers, torch.ones_like(charges))
@@ -129,13 +134,22 @@ def _scaled_labels(part: Labelled, name: str, energies: Mapping[int, float]) -> 
         value = value - composition_energy(structures, energies)
     if per_atom(name):
         value = value / structures.counts.reshape(-1, *(1,) * (value.dim() - 1))
-    return value[mask if QUANTITIES[name].per == "structure" else mask[structures.batch]]
+    return value[mask if QUANTITIES[name].per == "structure" else _labelled_atoms(part, name)]
+
+
+def _labelled_atoms(part: Labelled, name: str) -> Tensor:
+    return part.masks[name][part.structures.batch]
+
+
+def _of_elements(values: Mapping[int, float], numbers: Tensor) -> Tensor:
+    """The value of each atom's element, float64; zero where there is none."""
+    table = torch.zeros(len(chemical_symbols), dtype=torch.float64)
+    for z, value in values.items():
+        table[z] = value
+    return table[numbers]
 
 
 def composition_energy(structures: Structures, energies: Mapping[int, float]) -> Float[Tensor, " structures"]:
     """Sum of the elements' reference energies of each structure [eV], float64."""
-    table = torch.zeros(int(structures.numbers.max()) + 1, dtype=torch.float64)
-    for z, energy in energies.items():
-        if z < len(table):
-            table[z] = energy
-    return torch.zeros(len(structures), dtype=torch.float64).index_add(0, structures.batch, table[structures.numbers])
+    atoms = _of_elements(energies, structures.numbers)
+    return torch.zeros(len(structures), dtype=torch.float64).index_add(0, structures.batch, atoms)

@@ -34,7 +34,7 @@ from atnn.errors import AtnnWarning, DataError, SpecificationError
 from atnn.model import Model, ModelSpecification, check_structures
 from atnn.neighbors import neighbor_pairs
 from atnn.specification import parse
-from atnn.structures import MINIMAL_VOLUME, Labelled
+from atnn.structures import MINIMAL_VOLUME, Labelled, Neighbors, Structures
 from atnn.training.config import DataConfig, Part, RunConfig
 from atnn.training.loss import label_spreads, mean_charges, mean_energy
 
@@ -137,14 +137,17 @@ def build_model(config: RunConfig, sets: Sets) -> tuple[Model, dict[str, float]]
     model = Model(specification, energies, seed=config.seed)
     model.to(getattr(torch, config.training.dtype))
     _check_quantities(model, sets, names, carried)
-    spreads = label_spreads(train, names, energies)
+    charges = mean_charges(train) if "charges" in names else {}
+    spreads = label_spreads(train, names, energies, charges)
     model.set_energy_scale(spreads.get("forces", spreads.get("energy", 1.0)))
-    if "charges" in names:
-        model.set_mean_charges(mean_charges(train))
-    terms = _calibrate(model, train)
+    if charges:
+        model.set_mean_charges(charges)
+    structures, pairs = _sample(model, train)
+    model.set_neighbor_count(len(pairs.i) / len(structures.positions))
+    model.calibrate(structures, pairs)
     if energies:
         # The binding energy of the mean training structure is known; the network shall not spend epochs on it.
-        model.set_binding_energy(mean_energy(train, energies) - terms)
+        model.set_binding_energy(mean_energy(train, energies) - model.mean_term_energy(structures, pairs))
     for name, part in sets._asdict().items():
         for labelled in batches_of(part) if part is not None else ():
             check_structures(model, labelled.structures, where=f"{name} data")
@@ -249,14 +252,11 @@ def _check_conditions(config: RunConfig, train: Dataset) -> None:
             )
 
 
-def _calibrate(model: Model, train: Dataset) -> float:
-    """Scales by a sample of the data; returns the mean energy of the physics terms per atom [eV] in it."""
+def _sample(model: Model, train: Dataset) -> tuple[Structures, Neighbors]:
+    """Structures from all over the data, and their pairs."""
     chosen = np.linspace(0, len(train) - 1, min(SAMPLE, len(train))).astype(int)
     structures = train[np.unique(chosen)].structures
-    pairs = neighbor_pairs(structures, model.cutoff)
-    model.set_neighbor_count(len(pairs.i) / len(structures.positions))
-    model.calibrate(structures, pairs)
-    return model.mean_term_energy(structures, pairs)
+    return structures, neighbor_pairs(structures, model.cutoff)
 
 
 def provenance(config: RunConfig, sets: Sets) -> dict[str, Any]:
