@@ -1,11 +1,11 @@
 """What charge, attention and electrostatics bring where charge moves: the four sets of charge_transfer_sets.py.
 
-    OMP_NUM_THREADS=1 python benchmarks/charge_transfer.py [--minutes 2] [--sets carbon] [--frames 2000 2000 2000 1000]
+    OMP_NUM_THREADS=1 python benchmarks/charge_transfer.py [--minutes 2] [--sets carbon] [--frames 2000]
 
-Labels are GFN2-xTB, made by charge_transfer_sets.py where they are not there yet; published figures are of other labels
-(PBE, Hirshfeld charges), of more frames and of much longer trainings, and compare in kind only. Each training gets the
-same processor time for its steps, see accuracy.py. One frame in ten is held out at random for the errors, as was
-published, and one in twenty for validation; frames of the carbon chains are neighbors in time. Models:
+Labels are GFN2-xTB, of gold GFN1-xTB, made by charge_transfer_sets.py where they are not there yet; published figures
+are of other labels (PBE, Hirshfeld charges), of more frames and of much longer trainings, and compare in kind only.
+Each training gets the same processor time for its steps, see accuracy.py. One frame in ten is held out at random for
+the errors, as was published, and one in twenty for validation; frames of the carbon chains are neighbors in time. Models:
 
 complete             energy, forces, charges and electrostatics; the total charge by `conditions`
 no charge embedding  without `conditions`: the total charge reaches the sum of the charges, and by it electrostatics
@@ -14,11 +14,8 @@ no electrostatics    charges are learned, but do not enter the energy
 equilibrated         no `conditions`; charges that minimise their own energy, and are inputs of that of the atoms
 local                energy and forces from neighbors alone; REANN and NEMP pass messages, EANN sees one cutoff
 
-Forces of the doped frames of gold are learned late: along the path of an Al the energy of GFN2-xTB at 300 K takes a
-step of some 10 meV within 0.02 Angstrom, presumably where levels cross. Hence the medians below the table.
-
 Run again to go on where it was stopped; finished trainings are kept in benchmarks/charge_transfer.json, and with all
-of them there only the table and the picture are written.
+of them there only the table and, of all sets and models, the picture are written.
 """
 
 from __future__ import annotations
@@ -193,9 +190,11 @@ def main() -> None:
             results[model][name] = result(name, model, path, arguments.minutes, arguments.output)
     print("\n" + table(results, counts))
     for name, count in counts.items():
-        values = [v["median_forces"] for key, v in kept().items() if key.startswith(f"{name}-{count}.")]
+        ends = (f"{name}-{count}.", f", {arguments.minutes:g} minutes")
+        values = [v["median_forces"] for key, v in kept().items() if key.startswith(ends[0]) and key.endswith(ends[1])]
         print(f"{name}: half of all force components of each model within {min(values):.1f} to {max(values):.1f} meV/A")
-    draw(results, counts)
+    if len(results) == len(MODELS) and len(counts) == len(SETS):
+        draw(results, counts)
 
 
 if __name__ == "__main__":

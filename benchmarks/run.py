@@ -24,8 +24,8 @@ COMMANDS = (
     ("terms.py",),
     ("limits.py",),
     ("singlet_triplet.py",),
-    ("charge_transfer_sets.py", "--frames", "2000", "2000", "2000", "1000"),
-    ("charge_transfer.py", "--minutes", "1", "--frames", "2000", "2000", "2000", "1000"),
+    ("charge_transfer_sets.py", "--frames", "2000"),
+    ("charge_transfer.py", "--minutes", "1", "--frames", "2000"),
     ("published_ions.py",),
 )
 
