@@ -136,8 +136,17 @@ def test_models_of_slabs_have_the_forces_and_the_virial_of_their_energy_and_batc
     assert alone[3]["virial"][0, 2, 2].item() == pytest.approx(-slope(strained), abs=2e-4)
 
 
+@pytest.mark.parametrize("networks", ["element", "shared"])
+def test_elements_start_from_different_charges(networks):
+    term = {"name": "latent_electrostatics", "channels": 2}
+    model = small_model("eann", (1, 6, 8), ("energy",), (term,), networks=networks)
+    network = model.readouts["latent_charges"].network
+    start = network.last() if networks == "shared" else network.layers[-1].bias[:, 0]
+    assert start.detach().sort(dim=0).values.T.tolist() == [pytest.approx([-0.3, 0.0, 0.3], abs=1e-6)] * 2
+
+
 def test_the_long_tail_between_two_ions_is_learned_from_energies_and_forces_beyond_the_cutoff():
-    model = small_model("eann", (11, 17), ("energy",), ({"name": "latent_electrostatics"},), seed=1)
+    model = small_model("eann", (11, 17), ("energy",), ({"name": "latent_electrostatics"},))
     r = torch.linspace(2.5, 12.0, 24, dtype=torch.float64)
     s = Structures.from_ase([Atoms("NaCl", positions=[[0, 0, 0], [0, 0, d]]) for d in r.tolist()])
     pull = torch.zeros(24, 2, 3, dtype=torch.float64)
@@ -158,8 +167,8 @@ def test_the_long_tail_between_two_ions_is_learned_from_energies_and_forces_beyo
     distances = torch.tensor([8.0, 15.0, 30.0], dtype=torch.float64)
     far = Structures.from_ase([Atoms("NaCl", positions=[[0, 0, 0], [0, 0, d]]) for d in distances.tolist()])
     found = evaluate(model, far)
-    torch.testing.assert_close(found["forces"][::2, 2], units.coulomb / distances**2, rtol=0.01, atol=0)
-    torch.testing.assert_close(found["energy"], -units.coulomb / distances, rtol=0, atol=0.01)
+    torch.testing.assert_close(found["forces"][::2, 2], units.coulomb / distances**2, rtol=0.02, atol=0)
+    torch.testing.assert_close(found["energy"], -units.coulomb / distances, rtol=0, atol=0.02)
 
 
 def test_boundaries_without_an_energy_and_terms_given_twice_are_refused():

@@ -82,14 +82,15 @@ class ElementNetwork(nn.Module):
         return from_blocks(self._layers(to_blocks(x, elements), elements), elements)
 
     @torch.no_grad()
-    def start_from(self, values: Float[Tensor, " elements"]) -> None:
-        """Set the constant part of the first output for each element."""
+    def start_from(self, values: Float[Tensor, "elements first"]) -> None:
+        """Set the constant parts of the first outputs for each element."""
+        first = values.shape[1]
         if self.shared:
             rows = self.last()
-            rows[:, 0] = values
+            rows[:, :first] = values
             self.last.start_from(rows)
         else:
-            self.layers[-1].get_parameter("bias")[:, 0, 0] = values
+            self.layers[-1].get_parameter("bias")[:, 0, :first] = values
 
     def _layers(self, x: Tensor, elements: Elements, embedding: Tensor | None = None) -> Tensor:
         layers = iter(self.layers)

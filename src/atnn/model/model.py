@@ -110,7 +110,7 @@ class Model(nn.Module):
             if isinstance(getattr(readout, "source", None), NetworkCharges):
                 network = readout.network
                 assert isinstance(network, ElementNetwork)
-                network.start_from(means)
+                network.start_from(means[:, None])
 
     def set_neighbor_count(self, mean_neighbors: float) -> None:
         """Mean number of neighbors in the training data, for representations that scale their sums by it."""

@@ -30,7 +30,7 @@ class EnergyReadout(nn.Module):
 
     def start_from(self, energy: float) -> None:
         """Let the network start from this mean energy per atom [eV]."""
-        self.network.start_from((energy / self.get_buffer("scale")).expand(self.network.elements))
+        self.network.start_from((energy / self.get_buffer("scale")).expand(self.network.elements, 1))
 
     def forward(
         self, structures: Structures, edges: Edges, elements: Elements, features: Features

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from atnn.functions import ElementNetwork, Species
 from atnn.structures import Edges, Elements, Features, Structures
 
-START = 0.1  # e, of the charges of atoms without neighbors
+START = 0.3  # e, the largest of the charges at the start
 
 
 class LatentChargesReadout(nn.Module):
@@ -29,8 +29,10 @@ class LatentChargesReadout(nn.Module):
     def __init__(self, channels: Sequence[int], species: Species, hidden: Sequence[int], blocks: int, kinds: int):
         super().__init__()
         self.network = ElementNetwork(species, channels[0], hidden, kinds, blocks, output_scale=0.1)
-        # Their energy is quadratic in the charges: from zero, where features vanish, it would not begin to change.
-        torch.nn.init.normal_(self.network.layers[-1].get_parameter("bias"), std=START)
+        # Their energy is quadratic in the charges: near zero, or near one charge for all, it would hardly change.
+        count = len(species.numbers)
+        even = torch.linspace(-START, START, count)
+        self.network.start_from(torch.stack([even[torch.randperm(count)] for _ in range(kinds)], dim=1))
 
     def forward(
         self, structures: Structures, edges: Edges, elements: Elements, features: Features
