@@ -13,7 +13,7 @@ silver   Ag3+ and Ag3-. From the triangle (minimum of the cation) to the chain (
 gold     Au2 on MgO, undoped, and with Al for two Mg 8 Angstrom below; on end and flat. A smaller relative, a bar of
          2 x 2 x 4 ions, which trains in minutes. Ions displaced by 0.02 Angstrom, as in the published frames, Au by
          0.1. Labels are GFN1-xTB: D4, a part of GFN2-xTB, has steps of some 10 meV within 0.02 Angstrom where the
-         coordination of an Al goes from one reference to the next.
+         coordination number of a Mg goes through 7.8, half-way between two references.
 
 Widths are standard deviations of each coordinate. The published recipe of the carbon chains is that of
 github.com/tongzhugroup/Molecule_Charge_Datasets_Collection; where none is named we know of none, and it is ours. All

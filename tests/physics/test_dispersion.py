@@ -107,6 +107,18 @@ def test_periodic_structures_have_the_energy_of_the_reference_program(method, at
     assert energy(method, atoms, charges, cutoff=EVERYTHING, reach=12.0).item() == pytest.approx(expected, abs=1e-8)
 
 
+def test_d4_has_a_step_where_magnesium_changes_its_reference_as_in_the_program():
+    places = np.indices((3, 3, 3)).reshape(3, -1).T
+    numbers = np.where(places.sum(1) % 2, 12, 8)  # Mg in the middle, whose coordination number falls from 8.2 to 7.4
+    blocks = [Atoms(numbers, a * places) for a in (2.385, 2.395, 2.4, 2.405, 2.415)]
+    expected = [reference("d4", atoms) for atoms in blocks]
+    for atoms, (value, _, _, charges) in zip(blocks, expected, strict=True):
+        assert energy("d4", atoms, charges, "pbe", EVERYTHING, reach=100.0).item() == pytest.approx(value, abs=1e-8)
+    before, above, middle, below, after = (value for value, *_ in expected)
+    assert before < above and below < after  # dispersion fades as the block grows
+    assert above - middle > 0.02 and middle - below > 0.02
+
+
 @pytest.mark.parametrize("atoms", [ethanol(), crystal()], ids=["molecule", "crystal"])
 def test_d3_has_the_forces_and_the_virial_of_the_reference_program(atoms):
     _, *expected, _ = reference("d3", atoms, reach=12.0)
