@@ -71,7 +71,7 @@ TASKS = {
             "REANN, latent charges": {**LATENT, "representation": SMALL},
             "REANN, local": {**LOCAL, "representation": SMALL},
         },
-        60,
+        300,
     ),
 }
 
