@@ -26,6 +26,7 @@ COMMANDS = (
     ("singlet_triplet.py",),
     ("charge_transfer_sets.py", "--frames", "2000"),
     ("charge_transfer.py", "--minutes", "1", "--frames", "2000"),
+    ("charge_transfer.py", "--minutes", "6", "--frames", "2000", "--models", "SpookyNet", "REANN", "EANN, local"),
     ("published_ions.py",),
 )
 
