@@ -5,7 +5,8 @@
 Labels are GFN2-xTB, of gold GFN1-xTB, made by charge_transfer_sets.py where they are not there yet; published figures
 are of other labels (PBE, Hirshfeld charges), of more frames and of much longer trainings, and compare in kind only.
 Each training gets the same processor time for its steps, see accuracy.py. One frame in ten is held out at random for
-the errors, as was published, and one in twenty for validation; frames of the carbon chains are neighbors in time.
+the errors, as was published, and one in twenty for validation; frames of the carbon chains are neighbors in time. Of
+the models are
 
 complete             energy, forces, charges and electrostatics; the total charge by `conditions`
 no charge embedding  without `conditions`: the total charge reaches the sum of the charges, and by it electrostatics

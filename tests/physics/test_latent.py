@@ -158,8 +158,8 @@ def test_the_long_tail_between_two_ions_is_learned_from_energies_and_forces_beyo
     step = Step(model, tuple(labels), [1.0, 1.0], "mse", compiled=False)
     batch = make_batch(model, Labelled(s, labels, masks), tuple(labels))
     optimizer = torch.optim.Adam(model.parameters(), betas=(0.9, 0.97))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.03, 200)
-    for _ in range(200):
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.03, 400)
+    for _ in range(400):
         for parameter, gradient in zip(model.parameters(), step(batch, 1 / batch.counts).gradients, strict=True):
             parameter.grad = gradient
         optimizer.step()
@@ -167,8 +167,8 @@ def test_the_long_tail_between_two_ions_is_learned_from_energies_and_forces_beyo
     distances = torch.tensor([8.0, 15.0, 30.0], dtype=torch.float64)
     far = Structures.from_ase([Atoms("NaCl", positions=[[0, 0, 0], [0, 0, d]]) for d in distances.tolist()])
     found = evaluate(model, far)
-    torch.testing.assert_close(found["forces"][::2, 2], units.coulomb / distances**2, rtol=0.02, atol=0)
-    torch.testing.assert_close(found["energy"], -units.coulomb / distances, rtol=0, atol=0.02)
+    torch.testing.assert_close(found["forces"][::2, 2], units.coulomb / distances**2, rtol=0.01, atol=0)
+    torch.testing.assert_close(found["energy"], -units.coulomb / distances, rtol=0, atol=0.01)
 
 
 def test_boundaries_without_an_energy_and_terms_given_twice_are_refused():

@@ -73,7 +73,7 @@ class Electrostatics(nn.Module):
         numbers: Atomic numbers of the model's elements; charges say all, nothing depends on them.
     """
 
-    all_pairs_of_molecules = True  # are asked for
+    all_pairs_of_molecules = True  # the model prepares them as Edges.molecular
 
     def __init__(self, specification: ElectrostaticsSpecification, numbers: Sequence[int]):
         super().__init__()
