@@ -12,7 +12,7 @@ nacl     Na9Cl8+, and Na8Cl8+ from which a neutral Na is missing. The corner Na 
 silver   Ag3+ and Ag3-. From the triangle (minimum of the cation) to the chain (of the anion), then displaced by 0.1.
 gold     Au2 on MgO, undoped, and with Al for two Mg 8 Angstrom below; on end and flat. A smaller relative, a bar of
          2 x 2 x 4 ions, which trains in minutes. Ions displaced by 0.02 Angstrom, as in the published frames, Au by
-         0.1. Labels are GFN1-xTB: D4, a part of GFN2-xTB, has steps of some 10 meV within 0.02 Angstrom where the
+         0.1. Labels are GFN1-xTB: D4, a part of GFN2-xTB, has steps (see tests/physics/test_dispersion.py) where the
          coordination number of a Mg goes through 7.8, half-way between two references.
 
 Widths are standard deviations of each coordinate. The published recipe of the carbon chains is that of
