@@ -116,10 +116,11 @@ def configuration(name: str, model: str, path: Path, output: Path, epochs: int) 
     return parse(RunConfig, values, where=__file__)
 
 
-def result(name: str, model: str, path: Path, minutes: float, output: Path) -> Errors:
+def result(name: str, model: str, count: int, minutes: float, output: Path) -> Errors:
     """Errors of one training, from the kept results if it is there."""
-    key = f"{path.name}, {model}, {minutes:g} minutes"
+    key = f"{name}-{count}.xyz.gz, {model}, {minutes:g} minutes"
     if key not in kept():
+        path = make(name, count, output)
         folder = output / path.stem / model.replace(", ", "-").replace(" ", "-")
         pace = seconds_per_epoch(configuration(name, model, path, folder, 1), folder)
         epochs = max(2, math.floor(60 * minutes / pace))
@@ -186,9 +187,8 @@ def main() -> None:
     counts = sizes(arguments.sets, arguments.frames)
     results: dict[str, dict[str, Errors]] = {model: {} for model in arguments.models}
     for name, count in counts.items():
-        path = make(name, count, arguments.output)
         for model in arguments.models:
-            results[model][name] = result(name, model, path, arguments.minutes, arguments.output)
+            results[model][name] = result(name, model, count, arguments.minutes, arguments.output)
     print("\n" + table(results, counts))
     for name, count in counts.items():
         ends = (f"{name}-{count}.", f", {arguments.minutes:g} minutes")
