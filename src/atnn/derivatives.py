@@ -1,8 +1,11 @@
-"""Derivatives: the only calls of automatic differentiation in the package."""
+"""Derivatives: the only calls of automatic differentiation in the package.
+
+Which quantity is the derivative of which, by what and with which sign, stands in the table of quantities.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -10,35 +13,70 @@ from jaxtyping import Float
 from torch import Tensor
 
 from atnn.neighbors.pairs import lengths
-from atnn.quantities import QUANTITIES
+from atnn.quantities import QUANTITIES, Derivative, Quantity, quantity
 from atnn.structures import Edges, Structures
 
 
-class Leaves(NamedTuple):
-    """Variables that the energy is differentiated by; None where no output asks for it."""
+class Variables(NamedTuple):
+    """What quantities are differentiated by; None where no output asks for it.
+
+    Attributes:
+        positions: Cartesian positions [Angstrom].
+        strain: Strain of each structure, zero.
+        field: External electric field [V/Angstrom].
+    """
 
     positions: Float[Tensor, "atoms 3"] | None
     strain: Float[Tensor, "structures 3 3"] | None
+    field: Float[Tensor, "structures 3"] | None
+
+    def apply(self, structures: Structures) -> Structures:
+        """The structures as functions of the variables, not yet strained."""
+        given = {name: value for name in ("positions", "field") if (value := getattr(self, name)) is not None}
+        return structures.replace(**given) if given else structures
 
 
-def derived(outputs: Iterable[str], variable: str) -> tuple[str, ...]:
-    """Those of the outputs that are derivatives of the energy by ``positions`` or ``strain``."""
-    table = (QUANTITIES[name] for name in outputs)
-    return tuple(q.name for q in table if q.derivative_of == "energy" and q.with_respect_to == variable)
+def derivable(given: Collection[str], variables: Collection[str]) -> frozenset[str]:
+    """Rows of the table that follow from the given ones, step by step, by derivatives with respect to the variables."""
+    found = set(given)
+    while new := {row.name for row in QUANTITIES.values() if row.name not in found and _follows(row, found, variables)}:
+        found |= new
+    return frozenset(found - set(given))
 
 
-def leaves(structures: Structures, outputs: Iterable[str]) -> Leaves:
-    """Fresh variables for the derivatives among the outputs."""
-    outputs = tuple(outputs)
-    positions = strain = None
-    if derived(outputs, "positions"):
-        positions = structures.positions.detach().requires_grad_(True)
-    if derived(outputs, "strain"):
-        strain = torch.zeros_like(structures.cell).requires_grad_(True)
-    return Leaves(positions, strain)
+def _follows(row: Quantity, found: Collection[str], variables: Collection[str]) -> bool:
+    rule = row.derivative
+    # Derivatives of what each atom has by what each atom has are matrices of atoms, which no row describes.
+    return rule is not None and rule.of in found and rule.by in variables and quantity(rule.of).axis == "structure"
 
 
-def strained(structures: Structures, strain: Float[Tensor, "structures 3 3"]) -> Structures:
+def derivation(outputs: Iterable[str], given: Collection[str]) -> tuple[Quantity, ...]:
+    """Rows that have to be derived for the outputs, each after the one it is the derivative of."""
+    ordered: dict[str, Quantity] = {}
+
+    def visit(name: str) -> None:
+        if name not in given and name not in ordered:
+            row = quantity(name)
+            visit(_rule(row).of)
+            ordered[name] = row
+
+    for name in outputs:
+        visit(name)
+    return tuple(ordered.values())
+
+
+def make_variables(structures: Structures, outputs: Iterable[str], given: Collection[str]) -> Variables:
+    """Fresh variables for those outputs that are not given but derived."""
+    wanted = {_rule(row).by for row in derivation(outputs, given)}
+    start = {
+        "positions": structures.positions,
+        "strain": torch.zeros_like(structures.cell),
+        "field": torch.zeros_like(structures.cell[:, 0]) if structures.field is None else structures.field,
+    }
+    return Variables(**{name: start[name].detach().requires_grad_(True) if name in wanted else None for name in start})
+
+
+def strain_structures(structures: Structures, strain: Float[Tensor, "structures 3 3"]) -> Structures:
     """Atoms and cells under a symmetric strain of each structure, ``r -> r (1 + strain)``."""
     symmetric = _symmetric(strain)
     by_atom = symmetric.index_select(0, structures.batch)
@@ -46,49 +84,73 @@ def strained(structures: Structures, strain: Float[Tensor, "structures 3 3"]) ->
     return structures.replace(positions=positions, cell=structures.cell + structures.cell @ symmetric)
 
 
-def strained_edges(edges: Edges, structures: Structures, strain: Float[Tensor, "structures 3 3"]) -> Edges:
-    """Pairs under the strain of :func:`strained`."""
+def strain_edges(edges: Edges, structures: Structures, strain: Float[Tensor, "structures 3 3"]) -> Edges:
+    """Pairs under the strain of :func:`strain_structures`."""
     by_pair = _symmetric(strain).index_select(0, structures.batch.index_select(0, edges.i))
     vectors = edges.vectors + torch.einsum("ex,exy->ey", edges.vectors, by_pair)
     return edges._replace(vectors=vectors, lengths=lengths(vectors))
 
 
-def _symmetric(strain: Tensor) -> Tensor:
-    return 0.5 * (strain + strain.transpose(1, 2))
-
-
 def differentiate(
-    energy: Float[Tensor, " structures"] | None,
-    variables: Leaves,
+    values: dict[str, Tensor],
+    variables: Variables,
     structures: Structures,
     outputs: Iterable[str],
     create_graph: bool = False,
 ) -> dict[str, Tensor]:
-    """Derivatives of the energy that the outputs ask for.
+    """The outputs that are not among the values, as derivatives of these or of each other.
 
     Args:
-        energy: Energies of each structure [eV], a function of the variables; None of a model without.
-        variables: From :func:`leaves`.
+        values: Quantities as functions of the variables.
+        variables: From :func:`make_variables`, for the same outputs.
         structures: For the volumes.
-        outputs: Any names; those that are not derivatives are left out.
+        outputs: Names, all of them among the values or :func:`derivable` from these.
         create_graph: Keep the graph, for losses of derivatives and for higher derivatives.
 
     Returns:
-        ``forces`` = -dE/dr [eV/Angstrom], ``stress`` = (1/V) dE/dstrain [eV/Angstrom^3] and
-        ``virial`` = -dE/dstrain [eV], as asked for.
+        Derived quantities in the units of the table, for instance ``forces`` = -dE/dr [eV/Angstrom].
     """
-    wanted = [variable for variable in variables if variable is not None]
-    if energy is None or not wanted:
-        return {}
-    gradients = iter(torch.autograd.grad(energy.sum(), wanted, create_graph=create_graph, materialize_grads=True))
-    results = {}
-    if variables.positions is not None:
-        results["forces"] = -next(gradients)
-    if variables.strain is not None:
-        by_strain = next(gradients)
-        results["virial"] = -by_strain
-        results["stress"] = by_strain / structures.volumes[:, None, None].to(by_strain.dtype)
-    return {name: results[name] for name in outputs if name in results}
+    rows = derivation(outputs, values)
+    found = dict(values)
+    sources = list(dict.fromkeys(_rule(row).of for row in rows))
+    for place, source in enumerate(sources):
+        derived = [row for row in rows if _rule(row).of == source]
+        names = list(dict.fromkeys(_rule(row).by for row in derived))
+        again = create_graph or any(row.name in sources for row in derived)
+        keep = again or place + 1 < len(sources)
+        gradients = _gradients(found[source], [getattr(variables, name) for name in names], again, keep)
+        by_name = dict(zip(names, gradients, strict=True))
+        found |= {row.name: _scaled(by_name[_rule(row).by], _rule(row), structures) for row in derived}
+    return {row.name: found[row.name] for row in rows}
+
+
+def _gradients(value: Tensor, variables: Sequence[Tensor], create_graph: bool, retain: bool) -> list[Tensor]:
+    """Derivatives [rows, *shape of a value, *shape of a variable] of values [structures, *shape]."""
+    parts = value.flatten(1).sum(0) if value.dim() > 1 else value.sum()[None]
+    gradients = [
+        torch.autograd.grad(part, variables, create_graph=create_graph, retain_graph=retain or place + 1 < len(parts),
+                            materialize_grads=True)
+        for place, part in enumerate(parts)
+    ]  # fmt: skip
+    if value.dim() == 1:
+        return list(gradients[0])
+    return [torch.stack(g, dim=1).unflatten(1, value.shape[1:]) for g in zip(*gradients, strict=True)]
+
+
+def _scaled(gradient: Tensor, rule: Derivative, structures: Structures) -> Tensor:
+    signed = gradient if rule.sign > 0 else -gradient
+    if not rule.per_volume:
+        return signed
+    return signed / structures.volumes.reshape(-1, *(1,) * (signed.dim() - 1)).to(signed.dtype)
+
+
+def _rule(row: Quantity) -> Derivative:
+    assert row.derivative is not None
+    return row.derivative
+
+
+def _symmetric(strain: Tensor) -> Tensor:
+    return 0.5 * (strain + strain.transpose(1, 2))
 
 
 def parameter_gradients(loss: Float[Tensor, ""], parameters: Sequence[Tensor]) -> tuple[Tensor, ...]:

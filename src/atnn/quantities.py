@@ -1,9 +1,28 @@
-"""The table of physical quantities: one entry each, read by losses, readers, reports, docs and checks."""
+"""The table of physical quantities: one row each, read by losses, readers, derivatives, dynamics, reports and docs.
+
+A row is all that the package needs to read, learn, derive, store and show a quantity. Rows of one's own are added with
+``QUANTITIES["name"] = Quantity("name", ...)``.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+
+from atnn.units import CHARGE, ENERGY, LENGTH, Dimension, unit_of
+
+Axis = Literal["structure", "atom"]
+Variable = Literal["positions", "strain", "field"]
+
+
+@dataclass(frozen=True, slots=True)
+class Derivative:
+    """What a quantity is the derivative of: ``sign * d(of) / d(by)``, over the volume where ``per_volume``."""
+
+    of: str
+    by: Variable
+    sign: Literal[1, -1] = 1
+    per_volume: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,146 +31,101 @@ class Quantity:
 
     Attributes:
         name: Key in label and output dictionaries, and in configuration files.
-        per: ``structure`` or ``atom``.
-        shape: Shape of one value, without the structure or atom axis.
-        unit: Unit inside the package.
-        dimension: Entry of :func:`atnn.units.units_of` that converts foreign units.
+        axis: What has a value each: every ``structure`` or every ``atom``.
+        shape: Shape of one value, without that axis; the last ``rank`` of it are Cartesian.
+        dimension: Powers of energy, length, charge and time.
         extensive: Whether the value of two distant fragments is the sum of theirs.
         rank: Tensor rank under rotation.
         parity: Sign under inversion, +1 or -1.
-        derivative_of: Quantity that this one is the derivative of, or None.
-        with_respect_to: Variable of that derivative: ``positions``, ``strain`` or ``field``.
-        sign: Sign of that derivative.
+        symmetric: Whether the last two axes may be exchanged; labels are made so, and six numbers are Voigt's.
+        derivative: What it is the derivative of, where it is one.
         keys: Names under which files carry it, besides its own.
-        display_unit: Unit shown to people, with ``display_factor`` to get there.
+        display: Unit shown to people and the factor to get there; a thousandth of :attr:`unit` where not given.
     """
 
     name: str
-    per: Literal["structure", "atom"]
+    axis: Axis
     shape: tuple[int, ...]
-    unit: str
-    dimension: str
+    dimension: Dimension
     extensive: bool
     rank: int
-    parity: int
-    derivative_of: str | None = None
-    with_respect_to: str | None = None
-    sign: int = 1
+    parity: Literal[1, -1]
+    symmetric: bool = False
+    derivative: Derivative | None = None
     keys: tuple[str, ...] = ()
-    display_unit: str = ""
-    display_factor: float = 1.0
+    display: tuple[str, float] | None = None
+
+    @property
+    def unit(self) -> str:
+        """Unit inside the package."""
+        return unit_of(self.dimension)
+
+    @property
+    def display_unit(self) -> str:
+        """Unit shown to people."""
+        return f"m{self.unit}" if self.display is None else self.display[0]
+
+    @property
+    def display_factor(self) -> float:
+        """Number of :attr:`display_unit` in one :attr:`unit`."""
+        return 1e3 if self.display is None else self.display[1]
+
+    @property
+    def per_atom(self) -> bool:
+        """Whether errors are counted per atom.
+
+        Sums over the atoms grow with their number, unless contributions of opposite direction cancel: the dipole of
+        randomly oriented molecules, which is odd under inversion, does not grow so.
+        """
+        return self.axis == "structure" and self.extensive and self.parity == 1
+
+    @property
+    def referenced(self) -> bool:
+        """Whether it has an arbitrary zero, the energies of the elements' atoms: energies that derive from nothing."""
+        return self.dimension == ENERGY and self.derivative is None
 
 
 _TABLE = (
     Quantity(
-        "energy",
-        per="structure",
-        shape=(),
-        unit="eV",
-        dimension="energy",
-        extensive=True,
-        rank=0,
-        parity=1,
+        "energy", axis="structure", shape=(), dimension=ENERGY, extensive=True, rank=0, parity=1,
         keys=("Energy", "REF_energy", "total_energy", "dft_energy", "E"),
-        display_unit="meV",
-        display_factor=1e3,
     ),
     Quantity(
-        "forces",
-        per="atom",
-        shape=(3,),
-        unit="eV/Angstrom",
-        dimension="energy/length",
-        extensive=False,
-        rank=1,
-        parity=-1,
-        derivative_of="energy",
-        with_respect_to="positions",
-        sign=-1,
+        "forces", axis="atom", shape=(3,), dimension=ENERGY / LENGTH, extensive=False, rank=1, parity=-1,
+        derivative=Derivative("energy", "positions", sign=-1),
         keys=("force", "Forces", "REF_forces", "dft_forces", "F"),
-        display_unit="meV/Angstrom",
-        display_factor=1e3,
     ),
     Quantity(
-        "stress",
-        per="structure",
-        shape=(3, 3),
-        unit="eV/Angstrom^3",
-        dimension="pressure",
-        extensive=False,
-        rank=2,
-        parity=1,
-        derivative_of="energy",
-        with_respect_to="strain",
+        "stress", axis="structure", shape=(3, 3), dimension=ENERGY / LENGTH**3, extensive=False, rank=2, parity=1,
+        symmetric=True, derivative=Derivative("energy", "strain", per_volume=True),
         keys=("REF_stress", "dft_stress"),
-        display_unit="meV/Angstrom^3",
-        display_factor=1e3,
     ),
     Quantity(
-        "virial",
-        per="structure",
-        shape=(3, 3),
-        unit="eV",
-        dimension="energy",
-        extensive=True,
-        rank=2,
-        parity=1,
-        derivative_of="energy",
-        with_respect_to="strain",
-        sign=-1,
+        "virial", axis="structure", shape=(3, 3), dimension=ENERGY, extensive=True, rank=2, parity=1,
+        symmetric=True, derivative=Derivative("energy", "strain", sign=-1),
         keys=("virials", "REF_virial", "dft_virial"),
-        display_unit="meV",
-        display_factor=1e3,
     ),
     Quantity(
-        "dipole",
-        per="structure",
-        shape=(3,),
-        unit="e*Angstrom",
-        dimension="dipole",
-        extensive=True,
-        rank=1,
-        parity=-1,
-        derivative_of="energy",
-        with_respect_to="field",
-        sign=-1,
+        "dipole", axis="structure", shape=(3,), dimension=CHARGE * LENGTH, extensive=True, rank=1, parity=-1,
+        derivative=Derivative("energy", "field", sign=-1),
         keys=("mu", "Dipole", "dipole_moment", "REF_dipole", "dft_dipole"),
-        display_unit="me*Angstrom",
-        display_factor=1e3,
     ),
     Quantity(
-        "charges",
-        per="atom",
-        shape=(),
-        unit="e",
-        dimension="charge",
-        extensive=False,
-        rank=0,
-        parity=1,
+        "charges", axis="atom", shape=(), dimension=CHARGE, extensive=False, rank=0, parity=1,
         keys=("partial_charges", "atomic_charges", "REF_charges", "mulliken_charges", "hirshfeld_charges"),
-        display_unit="me",
-        display_factor=1e3,
     ),
     Quantity(
-        "atomic_dipoles",
-        per="atom",
-        shape=(3,),
-        unit="e*Angstrom",
-        dimension="dipole",
-        extensive=False,
-        rank=1,
-        parity=-1,
+        "atomic_dipoles", axis="atom", shape=(3,), dimension=CHARGE * LENGTH, extensive=False, rank=1, parity=-1,
         keys=("REF_atomic_dipoles", "dft_atomic_dipoles"),
-        display_unit="me*Angstrom",
-        display_factor=1e3,
     ),
-)
+    Quantity("atomic_energies", axis="atom", shape=(), dimension=ENERGY, extensive=False, rank=0, parity=1),
+)  # fmt: skip
 
 QUANTITIES: dict[str, Quantity] = {quantity.name: quantity for quantity in _TABLE}
 
 
 def quantity(name: str) -> Quantity:
-    """The table's entry of that name; a ``KeyError`` lists the known names."""
+    """The table's row of that name; a ``KeyError`` lists the known names."""
     if name not in QUANTITIES:
         raise KeyError(f"unknown quantity {name!r}; known: {', '.join(QUANTITIES)}")
     return QUANTITIES[name]

@@ -13,8 +13,37 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from atnn.errors import DataError
+from atnn.units import CHARGE, FIELD, NUMBER, Dimension, unit_of
 
 MINIMAL_VOLUME = 1e-3  # Angstrom^3; below this a periodic cell is an input error, not a crystal
+
+
+class Stated(NamedTuple):
+    """What may be stated for each structure beside its geometry.
+
+    Attributes:
+        key: Name in files and in the ``info`` of ASE.
+        shape: Shape of one value.
+        integer: Whether it is a whole number.
+        dimension: Powers of energy, length, charge and time.
+        words: What a structure carries where it is not zero, for messages.
+        aliases: Further names in files.
+    """
+
+    key: str
+    shape: tuple[int, ...]
+    integer: bool
+    dimension: Dimension
+    words: str
+    aliases: tuple[str, ...] = ()
+
+
+# Fields of Structures that are None where nobody stated them, and count as zero then.
+STATED: dict[str, Stated] = {
+    "charge": Stated("charge", (), False, CHARGE, "a total charge", ("total_charge", "Charge")),
+    "spin": Stated("spin", (), True, NUMBER, "unpaired electrons", ("unpaired_electrons",)),
+    "field": Stated("electric_field", (3,), False, FIELD, "an electric field"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +73,11 @@ class Structures:
     def __len__(self) -> int:
         """Number of structures."""
         return self.cell.shape[0]
+
+    @property
+    def stated(self) -> dict[str, Tensor]:
+        """Those of :data:`STATED` that are not None."""
+        return {name: value for name in STATED if (value := getattr(self, name)) is not None}
 
     @property
     def counts(self) -> Int[Tensor, " structures"]:
@@ -81,20 +115,29 @@ class Structures:
         order = order.to(self.cell.device)
         atoms = self.atoms_of(order)
         batch = torch.repeat_interleave(torch.arange(len(order), device=order.device), self.counts[order])
-
-        def pick(value):
-            return None if value is None else value[order]
-
         return Structures(
             positions=self.positions[atoms],
             numbers=self.numbers[atoms],
             cell=self.cell[order],
             pbc=self.pbc[order],
             batch=batch,
-            charge=pick(self.charge),
-            spin=pick(self.spin),
-            field=pick(self.field),
+            **{name: value[order] for name, value in self.stated.items()},
         )
+
+    def singles(self) -> list[Structures]:
+        """The structures of the batch, one by one; views, no copies."""
+        ends = torch.cumsum(self.counts, 0).tolist()
+        return [
+            Structures(
+                positions=self.positions[start:end],
+                numbers=self.numbers[start:end],
+                cell=self.cell[index : index + 1],
+                pbc=self.pbc[index : index + 1],
+                batch=torch.zeros_like(self.batch[start:end]),
+                **{name: value[index : index + 1] for name, value in self.stated.items()},
+            )
+            for index, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True))
+        ]
 
     def atoms_of(self, order: Int[Tensor, " selected"]) -> Int[Tensor, " selected_atoms"]:
         """Indices of all atoms of the given structures, structure by structure."""
@@ -107,7 +150,7 @@ class Structures:
 
     @staticmethod
     def concatenate(parts: Iterable[Structures]) -> Structures:
-        """One batch of several; a charge, spin or field stated by some counts as zero for the others."""
+        """One batch of several; what some of them state (:data:`STATED`) counts as zero for the others."""
         parts = list(parts)
         if not parts:
             raise DataError("nothing to concatenate", remedy="give at least one structure")
@@ -127,17 +170,15 @@ class Structures:
             cell=torch.cat([part.cell for part in parts]),
             pbc=torch.cat([part.pbc for part in parts]),
             batch=torch.cat([part.batch + int(o) for part, o in zip(parts, offsets, strict=True)]),
-            charge=join("charge"),
-            spin=join("spin"),
-            field=join("field"),
+            **{name: join(name) for name in STATED},
         )
 
     @staticmethod
     def from_ase(atoms: Atoms | Iterable[Atoms], dtype: torch.dtype = torch.float64) -> Structures:
         """Batch of one or many ASE ``Atoms``.
 
-        Total charge, unpaired electrons and field are read from ``atoms.info`` under ``charge``, ``spin``
-        and ``electric_field``. Geometry only: labels are read by :mod:`atnn.data`.
+        What :data:`STATED` lists is read from ``atoms.info``: total charge, unpaired electrons and field under
+        ``charge``, ``spin`` and ``electric_field``. Geometry only: labels are read by :mod:`atnn.data`.
 
         Raises:
             DataError: A structure is empty, not finite, or periodic with a cell of no volume.
@@ -146,7 +187,7 @@ class Structures:
         return Structures.concatenate(_from_frame(frame, index, dtype) for index, frame in enumerate(frames))
 
     def to_ase(self) -> list[Atoms]:
-        """The batch as ASE ``Atoms``, charge, spin and field under ``info``."""
+        """The batch as ASE ``Atoms``, what it states under ``info``."""
         frames = []
         splits = np.split(np.arange(len(self.batch)), np.cumsum(self.counts.cpu().numpy()))[:-1]
         positions, numbers = self.positions.detach().cpu().double().numpy(), self.numbers.cpu().numpy()
@@ -157,12 +198,9 @@ class Structures:
                 cell=self.cell[index].detach().cpu().double().numpy(),
                 pbc=self.pbc[index].cpu().numpy(),
             )
-            if self.charge is not None:
-                frame.info["charge"] = float(self.charge[index])
-            if self.spin is not None:
-                frame.info["spin"] = int(self.spin[index])
-            if self.field is not None:
-                frame.info["electric_field"] = self.field[index].detach().cpu().double().numpy()
+            for name, value in self.stated.items():
+                number = value[index].detach().cpu().numpy()
+                frame.info[STATED[name].key] = number.astype(np.float64) if number.ndim else number.item()
             frames.append(frame)
         return frames
 
@@ -185,18 +223,15 @@ def _from_frame(frame: Atoms, index: int, dtype: torch.dtype) -> Structures:
     if not (np.isfinite(frame.positions).all() and np.isfinite(cell).all()):
         raise DataError("positions or cell are NaN or infinite", where=where, remedy="remove or repair the frame")
     _check_lattice(cell[frame.pbc], where)
-    info = frame.info
-    charge, spin, field = info.get("charge"), info.get("spin"), info.get("electric_field")
     return Structures(
         positions=torch.as_tensor(frame.positions.copy(), dtype=dtype),
         numbers=torch.as_tensor(frame.numbers.copy(), dtype=torch.int64),
         cell=torch.as_tensor(cell.copy(), dtype=dtype)[None],
         pbc=torch.as_tensor(frame.pbc.copy(), dtype=torch.bool)[None],
         batch=torch.zeros(len(frame), dtype=torch.int64),
-        charge=None if charge is None else torch.tensor([float(charge)], dtype=dtype),
-        spin=None if spin is None else torch.tensor([int(spin)], dtype=torch.int64),
-        field=None if field is None else torch.as_tensor(_vector(field, where), dtype=dtype)[None],
-    )
+        **{name: _stated(frame.info[entry.key], entry, where).to(torch.int64 if entry.integer else dtype)[None]
+           for name, entry in STATED.items() if frame.info.get(entry.key) is not None},
+    )  # fmt: skip
 
 
 def _check_lattice(periodic: np.ndarray, where: str) -> None:
@@ -218,15 +253,15 @@ def _check_lattice(periodic: np.ndarray, where: str) -> None:
         raise DataError("the two periodic lattice vectors are parallel", where=where, remedy="set the lattice vectors")
 
 
-def _vector(field: object, where: str) -> np.ndarray:
-    vector = np.asarray(field, dtype=float)
-    if vector.shape != (3,):
+def _stated(value: object, entry: Stated, where: str) -> Tensor:
+    number = np.asarray(value, dtype=float)
+    if number.shape != entry.shape:
         raise DataError(
-            f"electric_field has the shape {vector.shape}, not (3,)",
+            f"{entry.key} has the shape {number.shape}, not {entry.shape}",
             where=where,
-            remedy="give a vector [V/Angstrom]",
+            remedy=f"give a value of that shape [{unit_of(entry.dimension)}]",
         )
-    return vector
+    return torch.as_tensor(number)
 
 
 class Labelled(NamedTuple):
@@ -251,19 +286,20 @@ class Neighbors(NamedTuple):
         i: Center of each pair.
         j: Neighbor of each pair.
         shifts: Lattice translations of the neighbor, in lattice vectors.
-        reverse: Index of the pair (j, i, -shift).
+        reverse: Index of the pair (j, i, -shift); None where the list is one-sided, as with ghost atoms, which are
+            neighbors and have none.
         offsets: Pairs of atom a are ``offsets[a]:offsets[a + 1]``.
     """
 
     i: Int[Tensor, " pairs"]
     j: Int[Tensor, " pairs"]
     shifts: Float[Tensor, "pairs 3"]
-    reverse: Int[Tensor, " pairs"]
+    reverse: Int[Tensor, " pairs"] | None
     offsets: Int[Tensor, " atoms_plus_1"]
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Neighbors:
         """Copy on another device, or with another floating-point type of the shifts."""
-        i, j, shifts, reverse, offsets = (t.to(device=device) for t in self)
+        i, j, shifts, reverse, offsets = (None if t is None else t.to(device=device) for t in self)
         return Neighbors(i, j, shifts.to(dtype=dtype), reverse, offsets)
 
 
@@ -280,7 +316,7 @@ class Edges(NamedTuple):
 
     i: Int[Tensor, " pairs"]
     j: Int[Tensor, " pairs"]
-    reverse: Int[Tensor, " pairs"]
+    reverse: Int[Tensor, " pairs"] | None
     offsets: Int[Tensor, " atoms_plus_1"]
     vectors: Float[Tensor, "pairs 3"]
     lengths: Float[Tensor, " pairs"]

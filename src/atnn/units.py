@@ -4,6 +4,13 @@ Constants are CODATA 2018 (doi:10.1103/RevModPhys.93.025010). A factor named aft
 unit expressed in ours: a length in bohr times ``bohr`` is a length in Angstrom.
 """
 
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from dataclasses import astuple, dataclass
+
 # Defining and measured constants in SI
 ELEMENTARY_CHARGE_SI = 1.602176634e-19  # C
 PLANCK_SI = 6.62607015e-34  # J s
@@ -59,56 +66,125 @@ hbar = PLANCK_SI / (2 * 3.141592653589793) / ELEMENTARY_CHARGE_SI * 1e15  # eV f
 inverse_cm = PLANCK_SI * LIGHT_SPEED_SI * 100 / ELEMENTARY_CHARGE_SI  # eV of one cm^-1
 light_speed_cm_per_fs = LIGHT_SPEED_SI * 100 * 1e-15
 
-_DIMENSIONS: dict[str, dict[str, float]] = {
-    "energy": {
-        "eV": eV,
-        "meV": meV,
-        "hartree": hartree,
-        "Ha": hartree,
-        "rydberg": rydberg,
-        "Ry": rydberg,
-        "kcal/mol": kcal_per_mol,
-        "kJ/mol": kJ_per_mol,
-        "K": kelvin,
-        "cm^-1": inverse_cm,
-    },
-    "length": {"Angstrom": 1.0, "A": 1.0, "bohr": bohr, "nm": nanometer},
-    "charge": {"e": 1.0},
-    "dipole": {"e*Angstrom": 1.0, "debye": debye, "Debye": debye, "D": debye, "e*bohr": bohr, "au": bohr},
-    "pressure": {
-        "eV/Angstrom^3": 1.0,
-        "GPa": GPa,
-        "kbar": kbar,
-        "hartree/bohr^3": hartree / bohr**3,
-    },
-    "field": {"V/Angstrom": 1.0, "au": field_atomic_unit},
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """Powers of energy, length, charge and time of which a unit is a product.
+
+    >>> ENERGY / LENGTH**3
+    Dimension(energy=1, length=-3, charge=0, time=0)
+    """
+
+    energy: int = 0
+    length: int = 0
+    charge: int = 0
+    time: int = 0
+
+    def __mul__(self, other: Dimension) -> Dimension:
+        """Dimension of a product."""
+        return Dimension(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def __pow__(self, power: int) -> Dimension:
+        """Dimension of a power."""
+        return Dimension(*(power * a for a in astuple(self)))
+
+    def __truediv__(self, other: Dimension) -> Dimension:
+        """Dimension of a quotient."""
+        return self * other**-1
+
+
+NUMBER, ENERGY, LENGTH, CHARGE, TIME = Dimension(), Dimension(1), Dimension(0, 1), Dimension(0, 0, 1), Dimension(time=1)
+FIELD = ENERGY / (CHARGE * LENGTH)
+
+# Names that people give to units; products, quotients and powers of them are units too.
+_NAMED: dict[str, tuple[Dimension, float]] = {
+    "eV": (ENERGY, eV),
+    "meV": (ENERGY, meV),
+    "hartree": (ENERGY, hartree),
+    "Ha": (ENERGY, hartree),
+    "rydberg": (ENERGY, rydberg),
+    "Ry": (ENERGY, rydberg),
+    "kcal/mol": (ENERGY, kcal_per_mol),
+    "kJ/mol": (ENERGY, kJ_per_mol),
+    "K": (ENERGY, kelvin),
+    "cm^-1": (ENERGY, inverse_cm),
+    "Angstrom": (LENGTH, angstrom),
+    "A": (LENGTH, angstrom),
+    "bohr": (LENGTH, bohr),
+    "nm": (LENGTH, nanometer),
+    "e": (CHARGE, e),
+    "fs": (TIME, fs),
+    "ps": (TIME, ps),
+    "V": (ENERGY / CHARGE, 1.0),
+    "debye": (CHARGE * LENGTH, debye),
+    "Debye": (CHARGE * LENGTH, debye),
+    "D": (CHARGE * LENGTH, debye),
+    "GPa": (ENERGY / LENGTH**3, GPa),
+    "kbar": (ENERGY / LENGTH**3, kbar),
 }
+_ATOMIC = (hartree, bohr, e, atomic_time)
+# Longest names first, so that "kcal/mol" is not taken for a quotient.
+_WORD = re.compile("|".join(map(re.escape, sorted(_NAMED, key=len, reverse=True))) + r"|\^-?\d+|[*/()]")
 
 
-def units_of(dimension: str) -> tuple[str, ...]:
-    """Names accepted by :func:`factor` for one dimension (``energy/length`` is built from its parts)."""
-    if dimension == "energy/length":
-        return tuple(f"{a}/{b}" for a in _DIMENSIONS["energy"] for b in _DIMENSIONS["length"])
-    return tuple(_DIMENSIONS[dimension])
+def unit_of(dimension: Dimension, energy: str = "eV", length: str = "Angstrom", time: str = "fs") -> str:
+    """Name of the unit that is the product of the given ones, the package's own by default.
+
+    >>> unit_of(ENERGY / LENGTH**3), unit_of(FIELD), unit_of(FIELD, "hartree", "bohr")
+    ('eV/Angstrom^3', 'V/Angstrom', 'hartree/(e*bohr)')
+    """
+    powers = dict(zip(("e", energy, length, time), (dimension.charge, dimension.energy, dimension.length,
+                  dimension.time), strict=True))  # fmt: skip
+    if energy == "eV" and (powers["e"], powers["eV"]) == (-1, 1):
+        powers = {"V": 1, length: powers[length], time: powers[time]}
+    above, below = (
+        [f"{name}^{abs(p)}" if abs(p) > 1 else name for name, p in powers.items() if sign * p > 0] for sign in (1, -1)
+    )
+    denominator = "" if not below else f"/{below[0]}" if len(below) == 1 else f"/({'*'.join(below)})"
+    return ("*".join(above) or "1") + denominator
 
 
-def factor(dimension: str, unit: str) -> float:
+def units_of(dimension: Dimension) -> tuple[str, ...]:
+    """Units of one dimension that :func:`factor` knows: those with a name, and one product as an example."""
+    named = [name for name, (found, _) in _NAMED.items() if found == dimension]
+    return tuple(dict.fromkeys([*named, unit_of(dimension), unit_of(dimension, "hartree", "bohr"), "au"]))
+
+
+def factor(dimension: Dimension, unit: str) -> float:
     """Value of one ``unit`` in the package's unit of that dimension.
 
     Args:
-        dimension: ``energy``, ``length``, ``energy/length``, ``charge``, ``dipole``, ``pressure``, ``field``.
-        unit: A name listed by :func:`units_of`.
+        dimension: Powers of energy, length, charge and time.
+        unit: A name such as ``debye``, a product such as ``e*bohr`` or ``hartree/bohr^3``, or ``au`` for atomic units.
 
     Raises:
-        KeyError: Unknown unit; the message lists the known ones.
+        KeyError: Unknown unit, or one of another dimension; the message lists known ones.
 
-    >>> round(factor("energy/length", "hartree/bohr"), 4)
+    >>> round(factor(ENERGY / LENGTH, "hartree/bohr"), 4)
     51.4221
     """
-    if dimension == "energy/length" and "/" in unit:
-        top, _, bottom = unit.rpartition("/")
-        if top in _DIMENSIONS["energy"] and bottom in _DIMENSIONS["length"]:
-            return _DIMENSIONS["energy"][top] / _DIMENSIONS["length"][bottom]
-    elif unit in _DIMENSIONS.get(dimension, {}):
-        return _DIMENSIONS[dimension][unit]
-    raise KeyError(f"unknown unit {unit!r} for {dimension}; known: {', '.join(units_of(dimension))}")
+    if unit == "au":
+        return math.prod(base**power for base, power in zip(_ATOMIC, astuple(dimension), strict=True))
+    found, value = _product(unit)
+    if found != dimension or value == 0.0:
+        raise KeyError(
+            f"unknown unit {unit!r} for {unit_of(dimension)}; known: {', '.join(units_of(dimension))}, and products"
+        )
+    return value
+
+
+def _product(unit: str) -> tuple[Dimension, float]:
+    """Dimension and value of a product of named units; the value is zero where the text is none."""
+    words = _WORD.findall(unit)
+    if "".join(words) != unit or not words:
+        return NUMBER, 0.0
+    dimension, value, sign, inside = NUMBER, 1.0, 1, False
+    for word, following in itertools.zip_longest(words, words[1:], fillvalue=""):
+        if word in _NAMED:
+            power = sign * (int(following[1:]) if following.startswith("^") else 1)
+            dimension, value = dimension * _NAMED[word][0] ** power, value * _NAMED[word][1] ** power
+        elif word in "()":
+            inside = word == "("
+        elif word in "*/" and not inside:
+            sign = -1 if word == "/" else 1
+    return dimension, value

@@ -37,10 +37,10 @@ def make_labelled(seed: int, count: int = 5, full: bool = False):
         mask = np.ones(count, dtype=bool) if full else rng.random(count) < 0.7
         if not mask.any():
             continue
-        values = rng.normal(0, 1, (len(batch) if entry.per == "atom" else count, *entry.shape))
+        values = rng.normal(0, 1, (len(batch) if entry.axis == "atom" else count, *entry.shape))
         if entry.shape == (3, 3):
             values = values + values.transpose(0, 2, 1)
-        values[~(mask[batch] if entry.per == "atom" else mask)] = 0.0
+        values[~(mask[batch] if entry.axis == "atom" else mask)] = 0.0
         labels[name], masks[name] = torch.from_numpy(values), torch.from_numpy(mask)
     return Labelled(structures, labels, masks)
 

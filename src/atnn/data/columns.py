@@ -28,7 +28,7 @@ def layout(column: str) -> tuple[str, tuple[int, ...], str]:
     """Whether a column has a row per structure or per atom, the shape of a row, and its type."""
     if column.startswith("labels/"):
         entry = quantity(column.removeprefix("labels/"))
-        return entry.per, entry.shape, "<f8"
+        return entry.axis, entry.shape, "<f8"
     if column.startswith("masks/"):
         return "structure", (), "u1"
     return _FIXED[column]
@@ -115,7 +115,7 @@ def _arrays(labelled: Labelled) -> Iterator[tuple[str, np.ndarray]]:
     for name, value in labelled.labels.items():
         # what is masked out is zero, so that the hash does not depend on left-overs
         mask = labelled.masks[name]
-        keep = mask[structures.batch] if quantity(name).per == "atom" else mask
+        keep = mask[structures.batch] if quantity(name).axis == "atom" else mask
         shaped = keep.reshape(-1, *[1] * (value.dim() - 1))
         yield f"labels/{name}", value.detach().where(shaped, value.new_zeros(())).cpu().numpy()
         yield f"masks/{name}", mask.cpu().numpy()

@@ -45,7 +45,7 @@ def select(labelled: Labelled, indices: Indices | Int[Tensor, " selected"]) -> L
     order = torch.as_tensor(indices if isinstance(indices, Tensor | np.ndarray) else list(indices), dtype=torch.int64)
     order = order.to(structures.cell.device)
     atoms = structures.atoms_of(order)
-    labels = {name: value[atoms if quantity(name).per == "atom" else order] for name, value in labelled.labels.items()}
+    labels = {name: value[atoms if quantity(name).axis == "atom" else order] for name, value in labelled.labels.items()}
     return Labelled(structures.select(order), labels, {name: mask[order] for name, mask in labelled.masks.items()})
 
 
@@ -58,12 +58,12 @@ def check_labels(labelled: Labelled, where: str = "") -> None:
     structures = labelled.structures
     for name, value in labelled.labels.items():
         entry = quantity(name)
-        rows = len(structures.numbers) if entry.per == "atom" else len(structures)
+        rows = len(structures.numbers) if entry.axis == "atom" else len(structures)
         if tuple(value.shape) != (rows, *entry.shape):
             raise DataError(
                 f"{name} has the shape {tuple(value.shape)}, expected {(rows, *entry.shape)}",
                 where=where,
-                remedy=f"give one value of shape {entry.shape} per {entry.per}",
+                remedy=f"give one value of shape {entry.shape} per {entry.axis}",
             )
         mask = labelled.masks.get(name)
         if mask is None or tuple(mask.shape) != (len(structures),):
@@ -79,6 +79,6 @@ def _label_or_zeros(part: Labelled, name: str) -> tuple[Tensor, Tensor]:
     if name in part.labels:
         return part.labels[name], part.masks[name]
     entry = quantity(name)
-    rows = len(structures.numbers) if entry.per == "atom" else len(structures)
+    rows = len(structures.numbers) if entry.axis == "atom" else len(structures)
     zeros = structures.positions.new_zeros((rows, *entry.shape), dtype=torch.float64)
     return zeros, torch.zeros(len(structures), dtype=torch.bool, device=zeros.device)

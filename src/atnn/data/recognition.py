@@ -13,17 +13,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from atnn.data.declared import FIELD, unit_factors
+from atnn.data.declared import unit_factors
 from atnn.data.plausibility import looks_like_hartree
 from atnn.data.raw import Format, RawFrame
 from atnn.data.summary import Source
 from atnn.errors import AtnnWarning, DataError
 from atnn.quantities import QUANTITIES, Quantity
-from atnn.structures import Labelled, Structures
+from atnn.structures import STATED, Labelled, Stated, Structures
 
-CHARGE_KEYS = ("charge", "total_charge", "Charge")
-SPIN_KEYS = ("spin", "unpaired_electrons")
-_STATE_KEYS = {"charge": CHARGE_KEYS, "spin": SPIN_KEYS, FIELD: (FIELD,)}
+_STATED = {entry.key: entry for entry in STATED.values()}
 _VOIGT = [0, 5, 4, 5, 1, 3, 4, 3, 2]  # xx yy zz yz xz xy -> row-major 3 x 3, ASE's order
 
 
@@ -45,7 +43,7 @@ class Recogniser:
     ):
         self.where = where
         self.declared = dict(keys or {})
-        known = [*QUANTITIES, *_STATE_KEYS]
+        known = [*QUANTITIES, *_STATED]
         for name in self.declared:
             if name not in known:
                 raise DataError(f"no quantity is called {name!r}", where=where, remedy="known: " + ", ".join(known))
@@ -129,16 +127,16 @@ class Recogniser:
         warnings.warn(f"{self.where}: {text}", AtnnWarning, stacklevel=5)
 
     def _candidates(self, name: str) -> tuple[str, ...]:
-        if name in _STATE_KEYS:
-            return _STATE_KEYS[name]
+        if name in _STATED:
+            return (name, *_STATED[name].aliases)
         return (name, *QUANTITIES[name].keys, *self.aliases.get(name, ()))
 
     def _choose(self, frames: Sequence[RawFrame]) -> None:
         """Settle the key of each quantity that shows up in these frames for the first time."""
         info = {key for frame in frames for key in frame.info}
         arrays = {key for frame in frames for key in frame.arrays}
-        for name in [*QUANTITIES, *_STATE_KEYS]:
-            per_atom = name in QUANTITIES and QUANTITIES[name].per == "atom"
+        for name in [*QUANTITIES, *_STATED]:
+            per_atom = name in QUANTITIES and QUANTITIES[name].axis == "atom"
             if name in self.declared:
                 key = self.declared[name]
                 found = [key] if key is not None and key in info | arrays else []
@@ -162,41 +160,39 @@ class Recogniser:
     def _structures(self, frames: Sequence[RawFrame]) -> Structures:
         length = self.factors["length"][1]
         counts = [len(frame.numbers) for frame in frames]
-        charge, spin = self._state(frames, "charge", ()), self._state(frames, "spin", ())
-        field = self._state(frames, FIELD, (3,))
         return Structures(
             positions=torch.from_numpy(np.concatenate([frame.positions for frame in frames]) * length),
             numbers=torch.from_numpy(np.concatenate([frame.numbers for frame in frames])),
             cell=torch.from_numpy(np.stack([frame.cell for frame in frames]) * length),
             pbc=torch.from_numpy(np.stack([frame.pbc for frame in frames]).astype(bool)),
             batch=torch.repeat_interleave(torch.arange(len(frames)), torch.tensor(counts)),
-            charge=None if charge is None else torch.from_numpy(charge),
-            spin=None if spin is None else torch.from_numpy(np.rint(spin).astype(np.int64)),
-            field=None if field is None else torch.from_numpy(field * self.factors[FIELD][1]),
+            **{name: value for name, entry in STATED.items() if (value := self._state(frames, entry)) is not None},
         )
 
-    def _state(self, frames: Sequence[RawFrame], name: str, shape: tuple[int, ...]) -> np.ndarray | None:
-        key = self.chosen.get(name)
+    def _state(self, frames: Sequence[RawFrame], entry: Stated) -> torch.Tensor | None:
+        key = self.chosen.get(entry.key)
         if key is None or not any(key in frame.info for frame in frames):
             return None
-        values = np.zeros((len(frames), *shape))
+        values = np.zeros((len(frames), *entry.shape))
         for index, frame in enumerate(frames):
             if key in frame.info:
-                values[index] = _finite(frame.info[key], shape, frame.where, key)
-        return values
+                values[index] = _finite(frame.info[key], entry.shape, frame.where, key)
+        if entry.integer:
+            return torch.from_numpy(np.rint(values).astype(np.int64))
+        return torch.from_numpy(values * self.factors[entry.key][1])
 
     def _value(self, frame: RawFrame, entry: Quantity, key: str) -> np.ndarray | None:
-        value = frame.arrays.get(key) if entry.per == "atom" else frame.info.get(key)
+        value = frame.arrays.get(key) if entry.axis == "atom" else frame.info.get(key)
         if value is None:
-            value = frame.info.get(key) if entry.per == "atom" else frame.arrays.get(key)
+            value = frame.info.get(key) if entry.axis == "atom" else frame.arrays.get(key)
         if value is None:
             return None
-        shape = (len(frame.numbers), *entry.shape) if entry.per == "atom" else entry.shape
-        if entry.shape == (3, 3) and np.size(value) == 6:
+        shape = (len(frame.numbers), *entry.shape) if entry.axis == "atom" else entry.shape
+        if entry.symmetric and np.size(value) == 6:
             value = np.asarray(value).reshape(6)[_VOIGT]
         result = _finite(value, shape, frame.where, key)
-        if entry.name in ("stress", "virial"):
-            symmetric = 0.5 * (result + result.T)
+        if entry.symmetric:
+            symmetric = 0.5 * (result + result.swapaxes(-1, -2))
             if np.abs(result - symmetric).max() > 1e-4 * (np.abs(result).max() + 1e-12):
                 self.asymmetric[entry.name] += 1
             return symmetric
@@ -239,7 +235,7 @@ def _stack(
     values: Sequence[np.ndarray | None], entry: Quantity, frames: Sequence[RawFrame], scale: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
     mask = torch.tensor([value is not None for value in values])
-    sizes = [(len(frame.numbers), *entry.shape) if entry.per == "atom" else entry.shape for frame in frames]
+    sizes = [(len(frame.numbers), *entry.shape) if entry.axis == "atom" else entry.shape for frame in frames]
     filled = [np.zeros(size) if value is None else value for value, size in zip(values, sizes, strict=True)]
-    joined = np.concatenate(filled) if entry.per == "atom" else np.stack(filled)
+    joined = np.concatenate(filled) if entry.axis == "atom" else np.stack(filled)
     return torch.from_numpy(np.ascontiguousarray(joined * scale)), mask

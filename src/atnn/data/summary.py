@@ -143,7 +143,7 @@ class Summary:
             label, mask = self.labels[name], labelled.masks[name]
             label.count += int(mask.sum())
             label.missing += size - int(mask.sum())
-            given = value[mask[labelled.structures.batch] if quantity(name).per == "atom" else mask]
+            given = value[mask[labelled.structures.batch] if quantity(name).axis == "atom" else mask]
             if given.numel():
                 given = given.to(torch.float64)
                 total = label.values + given.numel()

@@ -53,7 +53,7 @@ def _frame(batch: Labelled, index: int, atoms: slice) -> Iterator[str]:
     columns = {"pos": _rows(structures.positions[atoms])}
     info: dict[str, Any] = {}
     for name in given:
-        if quantity(name).per == "atom":
+        if quantity(name).axis == "atom":
             columns[name] = _rows(batch.labels[name][atoms])
         else:
             info[name] = batch.labels[name][index].double().numpy()

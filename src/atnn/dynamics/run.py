@@ -24,7 +24,7 @@ from atnn.quantities import QUANTITIES
 
 logger = logging.getLogger(__name__)
 
-_PER_ATOM = {"positions", "velocities", *(name for name, entry in QUANTITIES.items() if entry.per == "atom")}
+_PER_ATOM = {"positions", "velocities", *(name for name, entry in QUANTITIES.items() if entry.axis == "atom")}
 
 
 def run(

@@ -93,11 +93,12 @@ class _Messages(torch.autograd.Function):
     def forward(ctx, weights, nodes, i, j, reverse, offsets, mirrored):
         ctx.save_for_backward(weights, nodes, i, j, reverse, offsets)
         ctx.mirrored = mirrored
-        if fused(nodes):
+        if reverse is not None and fused(nodes):
             return torch.ops.atnn.messages(weights, nodes, j, reverse, offsets, mirrored)
-        placed = weights.index_select(0, reverse) if mirrored else weights
-        parts = placed[:, _degrees(nodes.shape[1], weights.shape[1])] * nodes.index_select(0, j)
-        return nodes.new_zeros((offsets.shape[0] - 1, *nodes.shape[1:])).index_add(0, i, parts)
+        # Along the opposite pairs the neighbor is the center, which needs no list of them.
+        to, of = (j, i) if mirrored else (i, j)
+        parts = weights[:, _degrees(nodes.shape[1], weights.shape[1])] * nodes.index_select(0, of)
+        return nodes.new_zeros((offsets.shape[0] - 1, *nodes.shape[1:])).index_add(0, to, parts)
 
     @staticmethod
     def backward(ctx, gradient):
@@ -134,11 +135,11 @@ class _Spread(torch.autograd.Function):
     def forward(ctx, weights, nodes, i, j, reverse, offsets, mirrored):
         ctx.save_for_backward(weights, nodes, i, j, reverse, offsets)
         ctx.mirrored = mirrored
-        if fused(nodes):
+        if reverse is not None and fused(nodes):
             return torch.ops.atnn.spread(weights, nodes, j, reverse, offsets, mirrored)
-        placed = weights.index_select(0, reverse) if mirrored else weights
-        parts = placed[:, None] * nodes.index_select(0, j)
-        return nodes.new_zeros((offsets.shape[0] - 1, nodes.shape[1])).index_add(0, i, parts)
+        to, of = (j, i) if mirrored else (i, j)
+        parts = weights[:, None] * nodes.index_select(0, of)
+        return nodes.new_zeros((offsets.shape[0] - 1, nodes.shape[1])).index_add(0, to, parts)
 
     @staticmethod
     def backward(ctx, gradient):

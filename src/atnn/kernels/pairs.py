@@ -28,10 +28,15 @@ def gather_centers(
 def gather_neighbors(
     atoms: Float[Tensor, "atoms channels"],
     j: Int[Tensor, " pairs"],
-    reverse: Int[Tensor, " pairs"],
+    reverse: Int[Tensor, " pairs"] | None,
     offsets: Int[Tensor, " atoms_plus_1"],
 ) -> Float[Tensor, "pairs channels"]:
-    """Rows of the neighbor of each pair; its derivative is :func:`sum_neighbors`."""
+    """Rows of the neighbor of each pair; its derivative is :func:`sum_neighbors`.
+
+    Args:
+        atoms: Rows of the atoms.
+        j, reverse, offsets: As in :class:`atnn.structures.Neighbors`; without ``reverse`` the derivative is slower.
+    """
     return _GatherNeighbors.apply(atoms, j, reverse, offsets)
 
 
@@ -50,7 +55,7 @@ def sum_centers(
 def sum_neighbors(
     pairs: Float[Tensor, "pairs channels"],
     j: Int[Tensor, " pairs"],
-    reverse: Int[Tensor, " pairs"],
+    reverse: Int[Tensor, " pairs"] | None,
     offsets: Int[Tensor, " atoms_plus_1"],
 ) -> Float[Tensor, "atoms channels"]:
     """Sum over the pairs that have the atom as neighbor, ``out[a] = sum_{e: j(e) = a} pairs[e]``."""
@@ -106,7 +111,9 @@ class _SumNeighbors(torch.autograd.Function):
     @staticmethod
     def forward(ctx, pairs, j, reverse, offsets):
         ctx.save_for_backward(j, reverse, offsets)
-        return torch.ops.atnn.sum_neighbors(pairs, reverse, offsets) if fused(pairs) else _sum(pairs, j, offsets)
+        if reverse is None or not fused(pairs):
+            return _sum(pairs, j, offsets)
+        return torch.ops.atnn.sum_neighbors(pairs, reverse, offsets)
 
     @staticmethod
     def backward(ctx, gradient):

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from atnn.errors import LabellingError
-from atnn.labelling.protocol import Labeller, Labels, singles
+from atnn.labelling.protocol import Labeller, Labels
 from atnn.labelling.store import LabelStore, task_key
 from atnn.quantities import quantity
 from atnn.structures import Labelled, Structures
@@ -74,7 +74,7 @@ def label(structures: Structures, labeller: Labeller, path: str | Path, workers:
         LabellingError: The store cannot be used or worker processes cannot be started.
     """
     settings = labeller.settings
-    parts = singles(structures)
+    parts = structures.singles()
     keys = [task_key(part, settings) for part in parts]
     with LabelStore(path) as store:
         first = {key: index for index, key in reversed(list(enumerate(keys)))}
@@ -103,10 +103,10 @@ def _join(structures: Structures, results: list[Labels]) -> Labelled:
     counts = structures.counts.tolist()
     for name in sorted(set().union(*results)):
         entry = quantity(name)
-        shapes = [entry.shape if entry.per == "structure" else (count, *entry.shape) for count in counts]
+        shapes = [entry.shape if entry.axis == "structure" else (count, *entry.shape) for count in counts]
         values = [torch.tensor(r[name]) if name in r else torch.zeros(s) for r, s in zip(results, shapes, strict=True)]
         values = [value.double() for value in values]
-        labels[name] = torch.stack(values) if entry.per == "structure" else torch.cat(values)
+        labels[name] = torch.stack(values) if entry.axis == "structure" else torch.cat(values)
         masks[name] = torch.tensor([name in result for result in results])
     return Labelled(structures, labels, masks)
 

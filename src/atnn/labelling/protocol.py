@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from atnn.errors import LabellingError
 from atnn.functions.species import LANTHANIDES
@@ -36,25 +34,6 @@ class Labeller(Protocol):
             LabellingError: The calculation cannot be done, failed, or did not converge.
         """
         ...
-
-
-def singles(structures: Structures) -> list[Structures]:
-    """The structures of a batch, one by one; views, no copies."""
-    ends = torch.cumsum(structures.counts, 0).tolist()
-    starts = [0, *ends[:-1]]
-
-    def one(values: Tensor | None, index: int) -> Tensor | None:
-        return None if values is None else values[index : index + 1]
-
-    return [
-        structures.replace(
-            positions=structures.positions[start:end],
-            numbers=structures.numbers[start:end],
-            batch=torch.zeros(end - start, dtype=torch.int64),
-            **{name: one(getattr(structures, name), index) for name in ("cell", "pbc", "charge", "spin", "field")},
-        )
-        for index, (start, end) in enumerate(zip(starts, ends, strict=True))
-    ]
 
 
 def electrons(structure: Structures) -> tuple[int, int | None]:

@@ -99,7 +99,7 @@ class LabelStore:
         labels = {}
         for name, value in rows:
             entry = quantity(name)
-            shape = entry.shape if entry.per == "structure" else (atoms, *entry.shape)
+            shape = entry.shape if entry.axis == "structure" else (atoms, *entry.shape)
             labels[name] = np.frombuffer(value, dtype="<f8").reshape(shape)
         return labels
 

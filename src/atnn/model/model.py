@@ -9,12 +9,12 @@ import torch
 from ase.data import chemical_symbols
 from torch import Tensor, nn
 
-from atnn.derivatives import derived, differentiate, leaves, strained, strained_edges
+from atnn.derivatives import derivation, differentiate, make_variables, strain_edges, strain_structures
 from atnn.errors import DataError, SpecificationError
 from atnn.functions import ElementNetwork, Species
 from atnn.model.inputs import Inputs, group_elements, pairs_of
 from atnn.model.registry import CHARGES, READOUTS, REPRESENTATIONS, TERMS, ModelSpecification
-from atnn.neighbors.pairs import edges_of, selected
+from atnn.neighbors.pairs import edges_of, select_pairs
 from atnn.physics import LatentElectrostaticsSpecification
 from atnn.physics.coulomb import molecular_pairs
 from atnn.readouts import EnergyReadout, LatentChargesReadout, NetworkCharges
@@ -83,9 +83,13 @@ class Model(nn.Module):
         return self.rows.device
 
     @property
+    def _given(self) -> set[str]:
+        return {name for output in self.specification.outputs for name in READOUTS[output].outputs}
+
+    @property
     def outputs(self) -> frozenset[str]:
         """Everything the model can give, derivatives included."""
-        direct = {name for output in self.specification.outputs for name in READOUTS[output].outputs}
+        direct = self._given
         return frozenset(direct | ({"forces", "stress", "virial"} if "energy" in direct else set()))
 
     def set_reference_energies(self, energies: Mapping[int, float]) -> None:
@@ -164,7 +168,7 @@ class Model(nn.Module):
         if self.cutoff > self.representation.cutoff:
             close = edges_of(structures.positions, near.translations, neighbors).lengths
             kept = close < self.representation.cutoff + skin
-            near, far = pairs_of(structures, selected(neighbors, kept)), near
+            near, far = pairs_of(structures, select_pairs(neighbors, kept)), near
         energies = torch.tensor(list(self.reference_energies.values()), dtype=torch.float64, device=self.device)
         reference = torch.zeros(len(structures), dtype=torch.float64, device=self.device)
         reference = reference.index_add(0, structures.batch, energies[index])
@@ -217,15 +221,14 @@ class Model(nn.Module):
 
     def compute(self, inputs: Inputs, outputs: Sequence[str], create_graph: bool = False) -> dict[str, Tensor]:
         """The asked outputs; only tensor operations whose sizes follow from the inputs, so it can be traced."""
-        variables = leaves(inputs.structures, outputs)
-        positions = inputs.structures.positions if variables.positions is None else variables.positions
-        structures = inputs.structures.replace(positions=positions)
-        parts, moved = _edges(inputs, positions), structures
+        variables = make_variables(inputs.structures, outputs, self._given)
+        structures = variables.apply(inputs.structures)
+        parts, moved = _edges(inputs, structures.positions), structures
         if variables.strain is not None:
-            parts = [strained_edges(part, structures, variables.strain) for part in parts]
-            moved = strained(structures, variables.strain)
+            parts = [strain_edges(part, structures, variables.strain) for part in parts]
+            moved = strain_structures(structures, variables.strain)
         results = self.predict(inputs._replace(structures=moved), parts[0], parts[-1])
-        results |= differentiate(results.get("energy"), variables, structures, outputs, create_graph)
+        results |= differentiate(results, variables, structures, outputs, create_graph)
         return {name: results[name] for name in outputs}
 
     def forward(
@@ -248,7 +251,7 @@ class Model(nn.Module):
             DataError: An element that the model does not know.
         """
         self.check_outputs(outputs, structures)
-        with torch.enable_grad() if create_graph or _needs_gradient(outputs) else torch.no_grad():
+        with torch.enable_grad() if create_graph or derivation(outputs, self._given) else torch.no_grad():
             return self.compute(self.prepare(structures, neighbors), outputs, create_graph)
 
     def check_outputs(self, outputs: Sequence[str], structures: Structures) -> None:
@@ -289,7 +292,3 @@ def _readout(output: str, specification: ModelSpecification, species: Species, c
     if "charges" not in build.outputs:
         return build(*sizes)
     return build(*sizes, CHARGES[specification.charges.name][1](specification.charges, species))
-
-
-def _needs_gradient(outputs: Sequence[str]) -> bool:
-    return bool(derived(outputs, "positions") or derived(outputs, "strain"))

@@ -66,13 +66,14 @@ def _completed(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
     return completed
 
 
-def selected(neighbors: Neighbors, kept: Tensor) -> Neighbors:
+def select_pairs(neighbors: Neighbors, kept: Tensor) -> Neighbors:
     """Those pairs for which ``kept`` [pairs] is true, or is true of the opposite direction."""
-    kept = kept | kept[neighbors.reverse]
+    i, j, shifts, reverse, _ = neighbors
+    kept = kept if reverse is None else kept | kept[reverse]
     place = torch.cumsum(kept, 0)
     offsets = torch.cat([place.new_zeros(1), place])[neighbors.offsets]
-    i, j, shifts, reverse, _ = neighbors
-    return Neighbors(i[kept], j[kept], shifts[kept], place[reverse[kept]] - 1, offsets)
+    opposite = None if reverse is None else place[reverse[kept]] - 1
+    return Neighbors(i[kept], j[kept], shifts[kept], opposite, offsets)
 
 
 def edges(structures: Structures, neighbors: Neighbors) -> Edges:

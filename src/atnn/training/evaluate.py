@@ -104,7 +104,7 @@ def _compare(
     structures = labelled.structures
     results = model(structures, neighbor_pairs(structures, model.cutoff), names)
     for name in names:
-        of_atoms = QUANTITIES[name].per == "atom"
+        of_atoms = QUANTITIES[name].axis == "atom"
         mask = labelled.masks[name][structures.batch] if of_atoms else labelled.masks[name]
         predicted = results[name].detach().cpu().double()[mask].numpy()
         reference = labelled.labels[name].double()[mask].numpy()

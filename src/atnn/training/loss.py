@@ -38,7 +38,7 @@ def errors(
     for name, label in labels.items():
         q = QUANTITIES[name]
         difference = (predicted[name].to(label.dtype) - label).to(reference.dtype)
-        mask = masks[name] if q.per == "structure" else masks[name][batch]
+        mask = masks[name] if q.axis == "structure" else masks[name][batch]
         tail = (1,) * len(q.shape)
         if per_atom(name):
             difference = difference / counts.reshape(-1, *tail)
@@ -69,7 +69,7 @@ def counts(labelled: Labelled, names: Sequence[str]) -> Float[Tensor, " quantiti
     result = []
     for name in names:
         mask, q = labelled.masks[name], QUANTITIES[name]
-        values = mask.sum() if q.per == "structure" else (mask * atoms).sum()
+        values = mask.sum() if q.axis == "structure" else (mask * atoms).sum()
         result.append(float(values) * float(torch.tensor(q.shape).prod()))
     return torch.tensor(result, dtype=torch.float64)
 
@@ -134,7 +134,7 @@ def _scaled_labels(part: Labelled, name: str, energies: Mapping[int, float]) -> 
         value = value - composition_energy(structures, energies)
     if per_atom(name):
         value = value / structures.counts.reshape(-1, *(1,) * (value.dim() - 1))
-    return value[mask if QUANTITIES[name].per == "structure" else _labelled_atoms(part, name)]
+    return value[mask if QUANTITIES[name].axis == "structure" else _labelled_atoms(part, name)]
 
 
 def _labelled_atoms(part: Labelled, name: str) -> Tensor:

@@ -51,7 +51,7 @@ def make_batch(model: Model, labelled: Labelled, names: Sequence[str]) -> Batch:
             label, mask = labelled.labels[name], labelled.masks[name]
         else:
             q = QUANTITIES[name]
-            rows = len(structures) if q.per == "structure" else len(structures.batch)
+            rows = len(structures) if q.axis == "structure" else len(structures.batch)
             label = torch.zeros((rows, *q.shape), dtype=torch.float64)
             mask = torch.zeros(len(structures), dtype=torch.bool)
         labels[name] = label.to(device, torch.float64 if name == "energy" else model.dtype)
@@ -142,7 +142,7 @@ class Step:
 
 
 def _axis(name: str) -> str:
-    return "structures" if QUANTITIES[name].per == "structure" else "atoms"
+    return "structures" if QUANTITIES[name].axis == "structure" else "atoms"
 
 
 class _Sums(nn.Module):
