@@ -80,6 +80,11 @@ class Quantity:
         return self.axis == "structure" and self.extensive and self.parity == 1
 
     @property
+    def per_volume(self) -> bool:
+        """Whether it is over the volume, which only structures periodic in three dimensions have."""
+        return self.derivative is not None and self.derivative.per_volume
+
+    @property
     def referenced(self) -> bool:
         """Whether it has an arbitrary zero, the energies of the elements' atoms: energies that derive from nothing."""
         return self.dimension == ENERGY and self.derivative is None

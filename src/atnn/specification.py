@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from atnn.errors import SpecificationError
 
@@ -24,21 +24,24 @@ class Specification(BaseModel):
 S = TypeVar("S", bound=Specification)
 
 
-def parse(specification: type[S], mapping: Mapping[str, Any], where: str = "") -> S:
+def parse(specification: type[S], mapping: Mapping[str, Any], where: str = "", path: str = "") -> S:
     """The specification that a mapping describes.
 
     Args:
         specification: Class to fill.
         mapping: Keys and values, as YAML or JSON give them.
         where: File they come from, for messages.
+        path: Keys that lead to the mapping, for messages.
 
     Raises:
         SpecificationError: For unknown keys, with the nearest known one; for values of a wrong type or out of range.
     """
     try:
         return specification.model_validate(dict(mapping))
+    except SpecificationError as error:  # of a component
+        raise SpecificationError(error.what, where=where or error.where, remedy=error.remedy) from None
     except ValidationError as error:
-        problems = [_sentence(specification, problem) for problem in error.errors()]
+        problems = [_sentence(specification, problem, path) for problem in error.errors()]
         raise SpecificationError(
             "\n".join(text for text, _ in problems),
             where=where,
@@ -46,8 +49,35 @@ def parse(specification: type[S], mapping: Mapping[str, Any], where: str = "") -
         ) from None
 
 
-def _sentence(specification: type[BaseModel], problem: Mapping[str, Any]) -> tuple[str, str]:
-    path = ".".join(str(part) for part in problem["loc"])
+def chosen_from(registry: Mapping[str, type[Specification]], what: str) -> BeforeValidator:
+    """Validator of a field that holds the specification of a component, chosen by its ``name`` from a registry.
+
+    The registry is read when a value is given, so that components may be added to it at any time.
+
+    Args:
+        registry: Name -> class of the specification.
+        what: What the components are, for messages.
+    """
+
+    def choose(value: Any, info: Any) -> Specification:
+        if isinstance(value, Specification):
+            return value
+        given = {"name": value} if isinstance(value, str) else value
+        if not isinstance(given, Mapping) or given.get("name") not in registry:
+            name = given.get("name") if isinstance(given, Mapping) else value
+            near = difflib.get_close_matches(str(name), registry, n=1, cutoff=0.5)
+            hint = f"did you mean `{near[0]}`? " if near else ""
+            raise SpecificationError(
+                f"`{info.field_name}` = {name!r} is no name of {what}",
+                remedy=f"{hint}known: {', '.join(sorted(registry))}",
+            )
+        return parse(registry[given["name"]], given, path=f"{info.field_name}.{given['name']}")
+
+    return BeforeValidator(choose)
+
+
+def _sentence(specification: type[BaseModel], problem: Mapping[str, Any], above: str) -> tuple[str, str]:
+    path = ".".join(str(part) for part in (above, *problem["loc"]) if part != "")
     if problem["type"] == "extra_forbidden":
         known = _known_keys(specification, problem["loc"])
         key = str(problem["loc"][-1])
@@ -64,21 +94,13 @@ def _sentence(specification: type[BaseModel], problem: Mapping[str, Any]) -> tup
 
 
 def _known_keys(specification: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
-    """Keys allowed at a place; where alternatives are possible (a discriminated union), those of all of them."""
+    """Keys allowed at a place."""
     candidates = [specification]
     for part in location[:-1]:
-        named = [c.model_fields[part].annotation for c in candidates if part in c.model_fields]
-        if named:
-            candidates = [model for annotation in named for model in _models(annotation)]
-        else:  # an index of a sequence, or the tag that pydantic adds for a member of a union
-            tagged = [c for c in candidates if _tag(c) == part]
-            candidates = tagged or candidates
+        annotations = [c.model_fields[part].annotation for c in candidates if part in c.model_fields]
+        if annotations:  # else the index of a sequence
+            candidates = [model for annotation in annotations for model in _models(annotation)]
     return [name for candidate in candidates for name in candidate.model_fields]
-
-
-def _tag(model: type[BaseModel]) -> str | None:
-    field = model.model_fields.get("name")
-    return None if field is None else field.default
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:

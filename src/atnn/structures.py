@@ -26,6 +26,7 @@ class Stated(NamedTuple):
         shape: Shape of one value.
         integer: Whether it is a whole number.
         dimension: Powers of energy, length, charge and time.
+        ignorable: Whether a training may leave it out of account, with a warning; a prediction never does.
         words: What a structure carries where it is not zero, for messages.
         aliases: Further names in files.
     """
@@ -34,15 +35,16 @@ class Stated(NamedTuple):
     shape: tuple[int, ...]
     integer: bool
     dimension: Dimension
+    ignorable: bool
     words: str
     aliases: tuple[str, ...] = ()
 
 
 # Fields of Structures that are None where nobody stated them, and count as zero then.
 STATED: dict[str, Stated] = {
-    "charge": Stated("charge", (), False, CHARGE, "a total charge", ("total_charge", "Charge")),
-    "spin": Stated("spin", (), True, NUMBER, "unpaired electrons", ("unpaired_electrons",)),
-    "field": Stated("electric_field", (3,), False, FIELD, "an electric field"),
+    "charge": Stated("charge", (), False, CHARGE, True, "a total charge", ("total_charge", "Charge")),
+    "spin": Stated("spin", (), True, NUMBER, True, "unpaired electrons", ("unpaired_electrons",)),
+    "field": Stated("electric_field", (3,), False, FIELD, False, "an electric field"),
 }
 
 
@@ -299,7 +301,8 @@ class Neighbors(NamedTuple):
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Neighbors:
         """Copy on another device, or with another floating-point type of the shifts."""
-        i, j, shifts, reverse, offsets = (None if t is None else t.to(device=device) for t in self)
+        i, j, shifts, offsets = (t.to(device=device) for t in (self.i, self.j, self.shifts, self.offsets))
+        reverse = None if self.reverse is None else self.reverse.to(device=device)
         return Neighbors(i, j, shifts.to(dtype=dtype), reverse, offsets)
 
 
@@ -310,8 +313,6 @@ class Edges(NamedTuple):
         i, j, reverse, offsets: As in :class:`Neighbors`.
         vectors: From center to neighbor [Angstrom].
         lengths: Their lengths [Angstrom], never zero.
-        molecular: Both atoms of every pair within each molecule, each pair once, however far; for terms that
-            ask for them.
     """
 
     i: Int[Tensor, " pairs"]
@@ -320,7 +321,6 @@ class Edges(NamedTuple):
     offsets: Int[Tensor, " atoms_plus_1"]
     vectors: Float[Tensor, "pairs 3"]
     lengths: Float[Tensor, " pairs"]
-    molecular: Int[Tensor, "2 molecular"] | None = None
 
 
 class Elements(NamedTuple):
@@ -345,11 +345,12 @@ class Features(NamedTuple):
     """Features of every atom, ``nodes[l]`` of degree l.
 
     Attributes:
-        nodes: ``nodes[l]`` has the shape [atoms, 2 l + 1, channels]; components of l = 1 are x, y, z.
+        nodes: ``nodes[l]`` has the shape [atoms, 2 l + 1, channels of l]; components are ordered as those of
+            :func:`atnn.so3.solid_harmonics`, which for l = 1 are x, y, z.
     """
 
     nodes: tuple[Float[Tensor, "atoms m channels"], ...]
 
-    def extended(self, invariants: Float[Tensor, "atoms added"]) -> Features:
-        """With further channels of degree zero."""
+    def append(self, invariants: Float[Tensor, "atoms added"]) -> Features:
+        """The features with further channels of degree zero."""
         return Features((torch.cat([self.nodes[0], invariants[:, None]], dim=2), *self.nodes[1:]))

@@ -32,7 +32,7 @@ def model(request):
 
 
 def test_energy_and_forces_depend_on_charge_and_spin(model):
-    assert model.conditions == {"charge", "spin"}
+    assert model.specification.depends_on == {"charge", "spin"}
     found = [evaluate(model, state(*numbers)) for numbers in STATES]
     for a in range(len(found)):
         for b in range(a):

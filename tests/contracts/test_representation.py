@@ -11,6 +11,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from atnn.errors import DataError
 from atnn.model import ModelPotential, load_model, save_model
 from atnn.neighbors import neighbor_pairs
+from atnn.so3 import solid_harmonics
 from atnn.structures import Structures
 from contracts.models import LOCAL, NAMES, SMALL, evaluate, features, small_model
 from systems import crystal, ethanol, methane, single_atom, slab, two_fragments
@@ -43,14 +44,21 @@ def test_every_registered_representation_is_tested():
 
 @pytest.mark.parametrize("matrix", [ROTATION, -np.eye(3), -ROTATION], ids=["rotation", "inversion", "both"])
 @pytest.mark.parametrize("atoms", [ethanol(), crystal()], ids=["molecule", "crystal"])
-def test_invariants_stay_and_vectors_turn(model, atoms, matrix):
+def test_invariants_stay_and_tensors_turn(model, atoms, matrix):
     before, after = features(model, rattled(atoms)), features(model, rotated(rattled(atoms), matrix))
-    torch.testing.assert_close(after.nodes[0], before.nodes[0], rtol=1e-9, atol=1e-11)
-    assert before.nodes[0].std() > 1e-3
-    for vectors, found in zip(before.nodes[1:], after.nodes[1:], strict=True):
-        turned = torch.einsum("xy,ayk->axk", torch.as_tensor(matrix), vectors)
+    for degree, (tensors, found) in enumerate(zip(before.nodes, after.nodes, strict=True)):
+        assert tensors.shape[1:] == (2 * degree + 1, model.representation.channels[degree])
+        turned = torch.einsum("xy,ayk->axk", turned_harmonics(matrix, degree), tensors)
         torch.testing.assert_close(found, turned, rtol=1e-9, atol=1e-11)
-        assert vectors.std() > 1e-3
+        assert tensors.std() > 1e-3
+
+
+def turned_harmonics(matrix, degree):
+    """D with ``S(M r) = D S(r)`` for the harmonics of one degree, by a fit to random vectors."""
+    vectors = torch.as_tensor(np.random.default_rng(0).normal(size=(30, 3)))
+    ones = torch.ones(30, dtype=torch.float64)
+    before, after = (solid_harmonics(v, ones, degree)[degree] for v in (vectors, vectors @ torch.as_tensor(matrix).T))
+    return torch.linalg.lstsq(before, after).solution.T
 
 
 def test_nothing_depends_on_where_the_molecule_is(model):

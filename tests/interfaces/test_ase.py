@@ -24,7 +24,7 @@ def _model(outputs=("energy", "dipole"), dtype=torch.float64, name="reann", **si
     representation = {"name": name, "cutoff": 4.0, **sizes}
     mapping = {"elements": (1, 6, 8), "representation": representation, "outputs": outputs, "hidden": (16,)}
     model = Model(parse(ModelSpecification, mapping, where="test"), {1: -13.6, 8: -2041.0})
-    model.set_neighbor_count(8.0)
+    model.representation.neighbor_count.fill_(8.0)
     return model.to(dtype)
 
 

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from atnn.errors import DataError, ModelFileError
 from atnn.model import files, load_model, save_model
 from contracts.models import evaluate, small_model
-from systems import ethanol
+from systems import crystal, ethanol
 
 OLD = Path(__file__).parent / "fixtures" / "model_v1.atnn"  # written by write_fixture.py beside it
 
@@ -49,6 +49,16 @@ def test_a_file_of_version_1_still_loads():
         torch.testing.assert_close(found[name], torch.tensor(values, dtype=found[name].dtype), rtol=1e-9, atol=1e-9)
 
 
+def test_a_file_of_version_2_with_parts_of_every_kind_still_loads():
+    expected = json.loads((OLD.parent / "model_v2.json").read_text())
+    model = load_model(OLD.parent / "model_v2.atnn")  # written by write_fixture_v2.py beside it
+    for name, atoms in (("molecule", ethanol()), ("crystal", crystal())):
+        found = evaluate(model, atoms, tuple(expected[name]))
+        for quantity, values in expected[name].items():
+            wanted = torch.tensor(values, dtype=torch.float64)
+            torch.testing.assert_close(found[quantity].double(), wanted, rtol=1e-10, atol=1e-10)
+
+
 @pytest.mark.parametrize("kept", [0, 5, 200, -20])
 def test_a_truncated_file_is_refused(saved, kept):
     path, _ = saved
@@ -58,7 +68,7 @@ def test_a_truncated_file_is_refused(saved, kept):
 
 
 def test_a_newer_format_is_refused_with_the_remedy(saved):
-    with pytest.raises(ModelFileError, match=r"newer than 2(.|\n)*update atnn"):
+    with pytest.raises(ModelFileError, match=r"newer than 3(.|\n)*update atnn"):
         load_model(rewritten(saved[0], version=files.VERSION + 1))
 
 

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atnn.errors import AtnnWarning, DataError, SpecificationError
-from atnn.model import ModelPotential, ModelSpecification, Potential, check_structures, group_elements
+from atnn.model import Model, ModelPotential, ModelSpecification, Potential, group_elements
 from atnn.neighbors import neighbor_pairs
+from atnn.parts import Statistics
 from atnn.specification import parse
 from atnn.structures import Structures
-from contracts.models import evaluate, small_model
+from contracts.models import NAMES, evaluate, small_model
 from systems import crystal, ethanol, methane, slab
 
 
@@ -36,7 +37,10 @@ def test_every_atom_has_one_slot_in_a_block_of_its_element(values):
     [
         ({"representation": {"name": "reann", "cutof": 5.0}}, "did you mean `cutoff`"),
         ({"representation": {"name": "reann", "cutoff": -1.0}}, "greater than 0"),
-        ({"representation": {"name": "rean"}}, "'eann'"),
+        ({"representation": {"name": "rean"}}, "did you mean `reann`(.|\n)*model.yaml|model.yaml(.|\n)*`reann`"),
+        ({"representation": 3}, "is no name of a representation"),
+        ({"terms": ["zbl", {"reach": 1.0}]}, "is no name of a physics term"),
+        ({"terms": [{"name": "zbl", "reach": 7.0}]}, "`terms.zbl.reach` = 7.0: Input should be less than"),
         ({"representation": {"name": "eann", "channels": 0}}, "greater than or equal to 2"),
         ({"representation": {"name": "eann", "degree": 4}}, "less than or equal to 3"),
         ({"representation": {"name": "nemp", "degree": 4}}, "less than or equal to 3"),
@@ -44,12 +48,9 @@ def test_every_atom_has_one_slot_in_a_block_of_its_element(values):
         ({"representation": {"name": "gmp", "degree": 5}}, "less than or equal to 4"),
         ({"representation": {"name": "acsf", "radial": 0, "angular": 0}}, "radial"),
         ({"representation": {"name": "equireann"}, "elements": [1, 92], "networks": "shared"}, "up to Z = 86"),
-        ({"representation": {"name": "acsf"}, "outputs": ["energy", "dipole"]}, "degree 1 or more"),
         ({"elements": [1, 200]}, "not atomic numbers"),
         ({"elements": []}, "at least 1"),
-        ({"outputs": ["energy", "dipol"]}, "'energy', 'dipole' or 'charges'"),
-        ({"outputs": ["dipole"], "terms": [{"name": "zbl"}]}, "outputs must contain energy"),
-        ({"representation": {"name": "reann", "degree": 0}, "outputs": ["energy", "dipole"]}, "degree 1 or more"),
+        ({"outputs": ["energy", "dipol"]}, "known: charges, dipole, energy"),
         ({"conditions": ["charges"]}, "'charge' or 'spin'"),
         ({"layers": 3}, "unknown key `layers`"),
     ],
@@ -60,9 +61,65 @@ def test_a_specification_that_cannot_work_is_refused(change, message):
         parse(ModelSpecification, values, where="model.yaml")
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"representation": "acsf", "outputs": ["energy", "dipole"]}, "degree 1 are needed"),
+        ({"representation": {"name": "reann", "degree": 0}, "outputs": ["energy", "dipole"]}, "degree 1 are needed"),
+        ({"outputs": ["dipole"], "terms": ["zbl"]}, r"none is learned(.|\n)*add energy to outputs"),
+        ({"terms": ["zbl", "zbl"]}, "zbl and zbl both bring the part zbl"),
+    ],
+)
+def test_components_that_do_not_fit_each_other_are_refused(change, message):
+    values = {"elements": [1, 6], "representation": {"name": "reann"}} | change
+    with pytest.raises(SpecificationError, match=message):
+        Model(parse(ModelSpecification, values))
+
+
+def test_parts_are_evaluated_after_those_that_they_need_and_readouts_last():
+    terms = ("zbl", {"name": "d4", "functional": "pbe"}, "electrostatics", "latent_electrostatics")
+    for outputs in (("energy", "charges"), ("charges", "energy")):
+        model = small_model("eann", outputs=outputs, terms=terms)
+        place = {name: model.order.index(name) for name in model.parts}
+        assert place["charges"] < place["network"] < min(place["d4"], place["electrostatics"])
+        assert place["latent_charges"] < place["latent_electrostatics"]
+        assert place["energy"] == len(model.parts) - 1
+
+
+def test_only_parts_that_the_outputs_need_are_evaluated():
+    model, seen = small_model("eann", terms=("zbl", {"name": "d4", "functional": "pbe"})), []
+    for name, part in model.parts.items():
+        part.register_forward_hook(lambda *_, name=name: seen.append(name))
+    evaluate(model, ethanol(), ("charges",))
+    assert seen == ["dipole", "network"]
+    seen.clear()
+    evaluate(model, ethanol(), ("forces",))
+    assert set(seen) == {"dipole", "network", "zbl", "d4", "energy"}
+
+
+def test_atomic_energies_sum_to_the_energy_and_are_not_given_where_a_part_has_no_share_of_each_atom():
+    model = small_model("reann", terms=("zbl", {"name": "d3", "functional": "pbe"}))
+    for atoms in (ethanol(), crystal()):
+        found = evaluate(model, atoms, ("energy", "atomic_energies"))
+        assert found["atomic_energies"].sum().item() == pytest.approx(found["energy"].item(), rel=1e-13)
+    assert "atomic_energies" not in small_model("reann", terms=("latent_electrostatics",)).outputs
+
+
+def test_a_one_sided_list_gives_the_same_energies_and_derivatives():
+    """As engines with ghost atoms have it, whose neighbors have no pairs of their own."""
+    for name in NAMES:
+        model, atoms = small_model(name, outputs=("energy",)), ethanol()
+        structures = Structures.from_ase(atoms)
+        pairs = neighbor_pairs(structures, model.cutoff)
+        found, expected = (
+            model(structures, p, ("energy", "forces", "virial")) for p in (pairs._replace(reverse=None), pairs)
+        )
+        for quantity, value in expected.items():
+            torch.testing.assert_close(found[quantity], value, rtol=1e-9, atol=1e-10)
+
+
 def test_tiny_differences_of_large_energies_survive_float32():
-    model = small_model("reann").float()
-    model.set_reference_energies({1: -13.6, 6: -1035.0, 8: -20000.0, 14: 0.0, 29: 0.0})
+    model = small_model("reann", energies={1: -13.6, 6: -1035.0, 8: -20000.0}).float()
     atoms = ethanol()
     moved = ethanol()
     moved.positions[8] += 1e-3
@@ -87,7 +144,7 @@ def test_calibration_standardises_the_inputs_of_every_network():
     structures = Structures.from_ase([ethanol(), methane(), molecule("H2O")])
     pairs = neighbor_pairs(structures, model.cutoff)
     seen = {}
-    model.calibrate(structures, pairs)
+    model.start(Statistics(), structures, pairs)
     for name, network in model.named_modules():
         if hasattr(network, "spread"):
             network.layers[0].register_forward_pre_hook(lambda _, args, name=name: seen.update({name: args[0]}))
@@ -113,21 +170,21 @@ def test_stress_without_a_volume_is_refused():
 
 def test_unknown_elements_are_named():
     with pytest.raises(DataError, match="elements S"):
-        check_structures(small_model("eann"), Structures.from_ase(molecule("SH2")))
+        small_model("eann").check_structures(Structures.from_ase(molecule("SH2")))
 
 
 def test_an_ignored_charge_is_counted_in_a_warning():
     atoms = [ethanol(), ethanol(), ethanol()]
     atoms[0].info["charge"], atoms[2].info["charge"], atoms[1].info["charge"] = 1, -1, 0
     with pytest.warns(AtnnWarning, match="ions.xyz: 2 structures carry a total charge; the model ignores it"):
-        check_structures(small_model("eann", outputs=("energy",)), Structures.from_ase(atoms), where="ions.xyz")
+        small_model("eann", outputs=("energy",)).check_structures(Structures.from_ase(atoms), where="ions.xyz")
 
 
 def test_ignored_unpaired_electrons_are_counted_in_a_warning():
     atoms = molecule("O2")
     atoms.info["spin"] = 2
     with pytest.warns(AtnnWarning, match="1 structures carry unpaired electrons"):
-        check_structures(small_model("eann"), Structures.from_ase(atoms))
+        small_model("eann").check_structures(Structures.from_ase(atoms))
 
 
 @pytest.mark.parametrize(
@@ -159,7 +216,7 @@ def test_predictions_take_charges_and_spins_that_the_model_depends_on(info):
 
 def test_conditions_are_those_given_or_else_of_the_representation():
     def conditions(name, given):
-        return small_model(name, conditions=given).conditions
+        return small_model(name, conditions=given).specification.depends_on
 
     assert conditions("reann", None) == conditions("spookynet", ()) == frozenset()
     assert conditions("spookynet", None) == {"charge", "spin"}
@@ -183,13 +240,13 @@ def test_electrons_that_contradict_each_other_are_refused_by_structure(symbols, 
     structures = Structures.from_ase([ethanol(), wrong, wrong])
     for name, conditions in (("spookynet", None), ("eann", ("charge",))):
         with pytest.raises(DataError, match=rf"ions.xyz: structure 1 \({symbols}\), the first of 2: {message}"):
-            check_structures(small_model(name, conditions=conditions), structures, where="ions.xyz")
+            small_model(name, conditions=conditions).check_structures(structures, where="ions.xyz")
 
 
 def test_charges_that_no_partition_can_carry_are_refused_by_models_that_give_charges():
     proton = Structures.from_ase(Atoms("H", positions=[[0, 0, 0]])).replace(charge=torch.tensor([1.5]).double())
     with pytest.raises(DataError, match=r"a charge of 1\.5 e exceeds that of the nuclei, 1 e"):
-        check_structures(small_model("eann", outputs=("energy", "charges")), proton)
+        small_model("eann", outputs=("energy", "charges")).check_structures(proton)
 
 
 @pytest.mark.parametrize(
@@ -199,14 +256,23 @@ def test_charges_that_no_partition_can_carry_are_refused_by_models_that_give_cha
 def test_electrons_that_fit_and_spins_that_nobody_stated_pass(symbols, info):
     atoms = Atoms(symbols, positions=np.random.default_rng(0).normal(size=(len(Atoms(symbols)), 3)))
     atoms.info |= info
-    check_structures(small_model("spookynet"), Structures.from_ase(atoms), refuse=True)
+    small_model("spookynet").check_structures(Structures.from_ase(atoms), refuse=True)
 
 
 def test_an_electric_field_is_refused():
     atoms = ethanol()
     atoms.info["electric_field"] = [0.0, 0.0, 0.1]
     with pytest.raises(DataError, match="electric field"):
-        check_structures(small_model("eann"), Structures.from_ase(atoms))
+        small_model("eann").check_structures(Structures.from_ase(atoms))
+    with pytest.raises(DataError, match="electric field"):
+        evaluate(small_model("eann"), atoms)
+
+
+def test_a_potential_of_another_precision_leaves_the_model_as_it_is():
+    model = small_model("eann")
+    potential = ModelPotential(model, dtype=torch.float32)
+    assert (model.dtype, potential.model.dtype) == (torch.float64, torch.float32)
+    assert ModelPotential(model).model is model
 
 
 def test_a_potential_reuses_pairs_and_stays_right():

@@ -7,37 +7,35 @@ import torch
 from ase import Atoms
 from ase.build import bulk, fcc111
 
-from atnn.derivatives import differentiate, leaves, strained, strained_edges
-from atnn.model import group_elements
+from atnn.derivatives import differentiate, make_variables, strain_edges, strain_structures
 from atnn.neighbors import edges, neighbor_pairs
 from atnn.physics import Electrostatics, ElectrostaticsSpecification
-from atnn.physics.coulomb import molecular_pairs
 from atnn.structures import Structures
+from scenes import energies, make_scene
 from systems import crystal, ethanol, water_box
 
 
 def total(structures, charges, strain=None, skin=0.7, dipoles=None, **specification):
     """Energies of the term, with pairs as a neighbor list with a skin gives them."""
     given = dipoles is not None
-    term = Electrostatics(ElectrostaticsSpecification(dipoles=given, **specification), (1, 6, 8))
+    term = Electrostatics(ElectrostaticsSpecification(dipoles=given, **specification))
     pairs = edges(structures, neighbor_pairs(structures, term.cutoff + skin))
     if strain is not None:
-        structures, pairs = strained(structures, strain), strained_edges(pairs, structures, strain)
-    pairs = pairs._replace(molecular=torch.stack(molecular_pairs(structures.batch, ~structures.pbc.any(1))))
-    elements = group_elements(torch.zeros_like(structures.numbers), 1, structures.positions.dtype)
-    return term(structures, pairs, elements, {"charges": charges} | ({"atomic_dipoles": dipoles} if given else {}))
+        pairs = strain_edges(pairs, structures, strain)
+        structures = strain_structures(structures, strain)
+    values = {"charges": charges} | ({"atomic_dipoles": dipoles} if given else {})
+    return energies(term, make_scene(structures, pairs), values)
 
 
 def evaluate(atoms, charges, outputs=("energy",), dtype=torch.float64, dipoles=None, **specification):
     """The outputs of the term alone, along the way that a model takes."""
     structures = atoms if isinstance(atoms, Structures) else Structures.from_ase(atoms)
     structures = structures.to(dtype=dtype)
-    variables = leaves(structures, outputs)
-    if variables.positions is not None:
-        structures = structures.replace(positions=variables.positions)
+    variables = make_variables(structures, outputs, {"energy"})
+    structures = variables.apply(structures)
     moments = None if dipoles is None else torch.as_tensor(dipoles, dtype=dtype)
     found = total(structures, torch.as_tensor(charges, dtype=dtype), variables.strain, dipoles=moments, **specification)
-    return {"energy": found.detach()} | differentiate(found, variables, structures, outputs)
+    return {"energy": found.detach()} | differentiate({"energy": found}, variables, structures, outputs)
 
 
 def energy(atoms, charges, **specification):
@@ -69,7 +67,7 @@ def oblique(repeat=1, seed=6):
     return atoms, np.where(atoms.numbers == 11, 1.0, -1.0)
 
 
-def mixed():
+def mixed_systems():
     """Molecules, crystals and a slab, with the charges of each."""
     atoms = [ethanol(), crystal(), water_box(2), polar_slab()[0], Atoms("O", positions=[[0.3, -0.2, 0.1]])]
     return [(a, neutral(len(a), seed)) for seed, a in enumerate(atoms)]

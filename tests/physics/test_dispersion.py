@@ -16,12 +16,12 @@ from pydantic import ValidationError
 
 from atnn import units
 from atnn.errors import SpecificationError
-from atnn.model import group_elements
 from atnn.neighbors import edges, neighbor_pairs
 from atnn.physics.dispersion import D3, D4, D3Specification, D4Specification
 from atnn.physics.dispersion_tables import d3_references, d4_references, damping_parameters, known_functionals
 from atnn.specification import parse
 from atnn.structures import Structures
+from scenes import energies, make_scene
 from systems import crystal, ethanol, single_atom, slab, two_fragments, water_box
 
 EVERYTHING = 1e6  # Angstrom; a cutoff whose switch starts beyond all pairs of a list, as the programs have none
@@ -42,19 +42,14 @@ def some_charges(structures):
     return 0.1 * torch.sin(structures.numbers + 0.5 * structures.positions.detach()[:, 0])
 
 
-def prepare(structures, numbers, reach):
-    numbers = torch.tensor(sorted(set(np.asarray(numbers).tolist())))
-    elements = group_elements(torch.bucketize(structures.numbers, numbers), len(numbers), structures.positions.dtype)
-    return edges(structures, neighbor_pairs(structures, reach)), elements
-
-
 def energy(method, atoms, charges=None, functional="pbe", cutoff=10.0, reach=None, known=None, dtype=torch.float64):
     """Energies of a batch, by a term for the elements ``known``; pairs up to ``reach``, or the cutoff."""
     structures = atoms if isinstance(atoms, Structures) else Structures.from_ase(atoms, dtype=dtype)
     known = structures.numbers if known is None else known
-    pairs, elements = prepare(structures, known, reach or cutoff)
+    pairs = edges(structures, neighbor_pairs(structures, reach or cutoff))
     given = {"charges": some_charges(structures) if charges is None else charges}
-    return term(method, known, functional, cutoff)(structures, pairs, elements, given)
+    known = sorted(set(np.asarray(known).tolist()))
+    return energies(term(method, known, functional, cutoff), make_scene(structures, pairs, numbers=known), given)
 
 
 def forces_and_virial(method, atoms, cutoff=10.0, reach=None):
@@ -205,11 +200,10 @@ def test_first_and_second_derivatives_of_positions_and_charges(method):
     atoms = Atoms("OHO", positions=[[0.1, 0, 0], [1.0, 0.2, -0.1], [0.4, 2.2, 1.3]])
     structures = Structures.from_ase(atoms)
     module, neighbors = term(method, atoms.numbers, cutoff=3.0), neighbor_pairs(structures, 3.0)
-    _, elements = prepare(structures, atoms.numbers, 3.0)
 
     def function(positions, charges):
         moved = structures.replace(positions=positions)
-        return module(moved, edges(moved, neighbors), elements, {"charges": charges}) + 0 * charges.sum()
+        return energies(module, make_scene(moved, edges(moved, neighbors)), {"charges": charges}) + 0 * charges.sum()
 
     arguments = (structures.positions.requires_grad_(), torch.tensor([-0.4, 0.3, 0.1]).double().requires_grad_())
     assert torch.autograd.gradcheck(function, arguments)
@@ -218,8 +212,8 @@ def test_first_and_second_derivatives_of_positions_and_charges(method):
 
 def test_more_electrons_attract_more():
     structures = Structures.from_ase(Atoms("Ar2", positions=[[0, 0, 0], [4.0, 0, 0]]))
-    energies = [energy("d4", structures, torch.full((2,), q).double()).item() for q in (-0.5, 0.0, 0.5)]
-    assert energies[0] < energies[1] < energies[2] < 0
+    found = [energy("d4", structures, torch.full((2,), q).double()).item() for q in (-0.5, 0.0, 0.5)]
+    assert found[0] < found[1] < found[2] < 0
 
 
 @pytest.mark.parametrize("charge", [-1.5, -1.0, 1e-9 - 1.0, 0.9])

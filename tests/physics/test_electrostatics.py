@@ -9,10 +9,20 @@ from pydantic import ValidationError
 
 from atnn import units
 from atnn.errors import DataError
+from atnn.neighbors import molecular_pairs
 from atnn.physics import ElectrostaticsSpecification
-from atnn.physics.coulomb import damped, molecular_energies, molecular_pairs
+from atnn.physics.coulomb import damped, molecular_energies
 from atnn.structures import Structures
-from physics.electrostatic_systems import energy, evaluate, mixed, neutral, oblique, polar_slab, total, water_charges
+from physics.electrostatic_systems import (
+    energy,
+    evaluate,
+    mixed_systems,
+    neutral,
+    oblique,
+    polar_slab,
+    total,
+    water_charges,
+)
 from systems import crystal, ethanol, water_box
 
 
@@ -71,7 +81,7 @@ def test_energies_of_molecules_have_exact_first_and_second_derivatives():
     structures = Structures.from_ase([Atoms("OH", positions[:2].numpy()), Atoms("OH", positions[2:].numpy())])
     charges = torch.tensor([0.4, -0.6, 0.9, -0.2], dtype=torch.float64)
 
-    pairs = torch.stack(molecular_pairs(structures.batch, ~structures.pbc.any(1)))
+    pairs = molecular_pairs(structures.batch, ~structures.pbc.any(1))
 
     def total(x, q):
         return molecular_energies(pairs, structures.replace(positions=x), 5.0, q)
@@ -131,22 +141,22 @@ def test_the_virial_equals_finite_differences_of_a_strain(name, method):
 @pytest.mark.parametrize("method", ["auto", "ewald", "mesh"])
 def test_molecules_crystals_and_slabs_in_a_batch_are_as_alone(method):
     outputs = ("energy", "forces", "virial")
-    atoms, charges = zip(*mixed(), strict=True)
+    atoms, charges = zip(*mixed_systems(), strict=True)
     batch = evaluate(atoms, np.concatenate(charges), outputs, method=method)
-    alone = [evaluate(a, q, outputs, method=method) for a, q in mixed()]
+    alone = [evaluate(a, q, outputs, method=method) for a, q in mixed_systems()]
     for name in outputs:
         torch.testing.assert_close(batch[name], torch.cat([one[name] for one in alone]), rtol=1e-9, atol=1e-9)
     assert batch["energy"][-1].item() == 0.0
 
 
 def test_pairs_beyond_the_cutoff_do_not_matter():
-    atoms, charges = zip(*mixed(), strict=True)
+    atoms, charges = zip(*mixed_systems(), strict=True)
     s, q = Structures.from_ase(atoms), torch.as_tensor(np.concatenate(charges))
     torch.testing.assert_close(total(s, q, skin=2.0), total(s, q, skin=1e-9), rtol=1e-12, atol=1e-12)
 
 
 def test_the_order_of_atoms_does_not_matter():
-    for atoms, charges in mixed():
+    for atoms, charges in mixed_systems():
         order = np.random.default_rng(0).permutation(len(atoms))
         result = evaluate(atoms, charges, ("energy", "forces"))
         permuted = evaluate(atoms[order], charges[order], ("energy", "forces"))
@@ -155,7 +165,7 @@ def test_the_order_of_atoms_does_not_matter():
 
 
 def test_rotations_and_translations_leave_the_energy():
-    for atoms, charges in mixed():
+    for atoms, charges in mixed_systems():
         moved = atoms.copy()
         moved.rotate(40.0, (1, 2, 3), rotate_cell=True)
         moved.translate([3.1, -17.0, 1.4])
@@ -174,7 +184,7 @@ def test_a_supercell_has_the_energy_of_its_cells():
 
 @pytest.mark.parametrize("method", ["ewald", "mesh"])
 def test_single_precision_is_near_double(method):
-    for atoms, charges in mixed():
+    for atoms, charges in mixed_systems():
         options = {"outputs": ("energy", "forces"), "method": method}
         double, single = (evaluate(atoms, charges, dtype=t, **options) for t in (torch.float64, torch.float32))
         assert single["energy"].dtype == torch.float64 and single["forces"].dtype == torch.float32
@@ -186,7 +196,7 @@ def test_single_precision_is_near_double(method):
 @pytest.mark.parametrize("method", ["ewald", "mesh"])
 def test_the_gradient_by_the_charges_is_the_potential(method):
     """The energy is a quadratic form of the charges, so that q dE/dq = 2 E in every structure."""
-    for atoms, charges in mixed():
+    for atoms, charges in mixed_systems():
         s, q = Structures.from_ase(atoms), torch.as_tensor(charges).requires_grad_(True)
         found = total(s, q, method=method)
         (potential,) = torch.autograd.grad(found.sum(), q)

@@ -11,17 +11,18 @@ from pydantic import ValidationError
 from scipy.special import erf
 
 from atnn import units
-from atnn.errors import DataError
+from atnn.errors import DataError, SpecificationError
 from atnn.functions import Species
-from atnn.kernels.opaque import opaque
 from atnn.model import Model, ModelSpecification, load_model, save_model
 from atnn.model.compiled import CompiledModel
 from atnn.neighbors import neighbor_pairs
+from atnn.parts import Statistics
 from atnn.physics import Equilibration, EquilibrationSpecification
 from atnn.physics.equilibration import interactions, periodic_interactions
+from atnn.physics.opaque import opaque
 from atnn.structures import Structures
 from contracts.models import NAMES, evaluate, small_model
-from physics.electrostatic_systems import energy, mixed, neutral, oblique, polar_slab
+from physics.electrostatic_systems import energy, mixed_systems, neutral, oblique, polar_slab
 from systems import crystal, ethanol
 
 NUMBERS = (1, 6, 8, 11, 14, 17)
@@ -139,7 +140,7 @@ def test_charges_minimise_the_energy():
 
 
 def with_parameters():
-    return [(atoms, *parameters(atoms.numbers, seed)) for seed, (atoms, _) in enumerate(mixed())]
+    return [(atoms, *parameters(atoms.numbers, seed)) for seed, (atoms, _) in enumerate(mixed_systems())]
 
 
 def test_molecules_crystals_and_slabs_in_a_batch_are_as_alone_and_conserve_charge():
@@ -217,7 +218,7 @@ def model(name, terms=TERMS, charges_in_energy=True):
     made = Model(
         ModelSpecification(**plain | {"charges": charges, "charges_in_energy": charges_in_energy}), seed=1
     ).double()
-    last = made.readouts["charges"].network.layers[-1]
+    last = made.parts["charges"].network.layers[-1]
     last.weight.data.mul_(10.0)
     last.bias.data[:, 0, 0] = torch.linspace(-0.5, 0.5, len(NUMBERS))
     return made
@@ -257,10 +258,10 @@ def test_models_of_every_representation_have_the_forces_and_the_virial_of_charge
 @pytest.mark.parametrize("name", ["acsf", "nemp"])
 def test_calibration_leaves_a_tenth_of_a_charge_to_be_seen_beside_large_invariants(name):
     m, s = model(name), systems()
-    m.calibrate(s, neighbor_pairs(s, m.cutoff))
-    charge = torch.zeros(1, m.readouts["energy"].network.mean.shape[0], dtype=torch.float64)
+    m.start(Statistics(), s, neighbor_pairs(s, m.cutoff))
+    charge = torch.zeros(1, m.parts["energy"].network.mean.shape[0], dtype=torch.float64)
     charge[0, -1] = 0.1
-    network = m.readouts["energy"].network
+    network = m.parts["energy"].network
     assert ((charge - network.mean) / network.spread)[0, -1] == pytest.approx(0.5)
 
 
@@ -288,13 +289,13 @@ def test_atomic_energies_may_depend_on_the_charges(seen):
     ion = Structures.from_ase([charged(ethanol(), charge) for charge in (0.0, 1.0)])
     energies = evaluate(model("eann", (), seen), ion, ("energy",))["energy"]
     assert (energies.diff().abs().item() > 1e-3) is seen
-    with pytest.raises(ValidationError, match="charges_in_energy needs energy, and charges or dipole"):
-        ModelSpecification(elements=(1,), representation={"name": "eann"}, charges_in_energy=True)
+    with pytest.raises(SpecificationError, match=r"energy needs charges.*\n.*add charges or dipole to outputs"):
+        Model(ModelSpecification(elements=(1,), representation="eann", charges_in_energy=True))
 
 
 def test_a_source_of_charges_without_charges_is_refused():
-    with pytest.raises(ValidationError, match="equilibration gives charges: add charges or dipole to outputs"):
-        ModelSpecification(elements=(1,), representation={"name": "eann"}, charges={"name": "equilibration"})
+    with pytest.raises(SpecificationError, match=r"equilibration makes charges.*\n.*add charges or dipole to outputs"):
+        Model(ModelSpecification(elements=(1,), representation="eann", charges="equilibration"))
 
 
 @pytest.mark.compiled

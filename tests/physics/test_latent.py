@@ -5,18 +5,17 @@ import pytest
 import torch
 from ase import Atoms
 from ase.neighborlist import neighbor_list
-from pydantic import ValidationError
 from scipy.special import erf, erfc
 
 from atnn import units
-from atnn.errors import DataError
-from atnn.kernels.opaque import opaque
-from atnn.model import ModelSpecification
+from atnn.errors import DataError, SpecificationError
 from atnn.neighbors import neighbor_pairs
+from atnn.parts import Statistics
+from atnn.physics.opaque import opaque
 from atnn.structures import Labelled, Structures
 from atnn.training.step import Step, make_batch
 from contracts.models import evaluate, small_model
-from physics.electrostatic_systems import energy, mixed, oblique, polar_slab
+from physics.electrostatic_systems import energy, mixed_systems, oblique, polar_slab
 from systems import crystal, ethanol, water_box
 
 SYSTEMS = [crystal, lambda: oblique()[0], lambda: polar_slab()[0], lambda: water_box(2)]
@@ -114,7 +113,7 @@ def test_energies_have_exact_first_and_second_derivatives(periodic):
 
 def test_models_of_slabs_have_the_forces_and_the_virial_of_their_energy_and_batches_are_as_alone():
     model = small_model("eann", (1, 6, 8, 11, 14, 17), ("energy",), ({"name": "latent_electrostatics", "channels": 2},))
-    s = Structures.from_ase([atoms for atoms, _ in mixed()])
+    s = Structures.from_ase([atoms for atoms, _ in mixed_systems()])
     found, step = evaluate(model, s, ("energy", "forces", "virial")), 1e-4
     alone = [evaluate(model, s.select([index]), tuple(found)) for index in range(len(s))]
     for name, values in found.items():
@@ -140,21 +139,20 @@ def test_models_of_slabs_have_the_forces_and_the_virial_of_their_energy_and_batc
 def test_elements_start_from_different_charges(networks):
     term = {"name": "latent_electrostatics", "channels": 2}
     model = small_model("eann", (1, 6, 8), ("energy",), (term,), networks=networks)
-    network = model.readouts["latent_charges"].network
+    network = model.parts["latent_charges"].network
     start = network.last() if networks == "shared" else network.layers[-1].bias[:, 0]
     assert start.detach().sort(dim=0).values.T.tolist() == [pytest.approx([-0.3, 0.0, 0.3], abs=1e-6)] * 2
 
 
 def test_the_long_tail_between_two_ions_is_learned_from_energies_and_forces_beyond_the_cutoff():
-    model = small_model("eann", (11, 17), ("energy",), ({"name": "latent_electrostatics"},))
+    model = small_model("eann", (11, 17), ("energy",), ({"name": "latent_electrostatics"},), energies=None)
     r = torch.linspace(2.5, 12.0, 24, dtype=torch.float64)
     s = Structures.from_ase([Atoms("NaCl", positions=[[0, 0, 0], [0, 0, d]]) for d in r.tolist()])
     pull = torch.zeros(24, 2, 3, dtype=torch.float64)
     pull[:, 0, 2], pull[:, 1, 2] = units.coulomb / r**2, -units.coulomb / r**2
     labels = {"energy": -units.coulomb / r, "forces": pull.reshape(-1, 3)}
     masks = dict.fromkeys(labels, torch.ones(24, dtype=torch.bool))
-    model.set_reference_energies({})
-    model.calibrate(s, neighbor_pairs(s, model.cutoff))
+    model.start(Statistics(), s, neighbor_pairs(s, model.cutoff))
     step = Step(model, tuple(labels), [1.0, 1.0], "mse", compiled=False)
     batch = make_batch(model, Labelled(s, labels, masks), tuple(labels))
     optimizer = torch.optim.Adam(model.parameters(), betas=(0.9, 0.97))
@@ -177,14 +175,12 @@ def test_boundaries_without_an_energy_and_terms_given_twice_are_refused():
         latent(chain, charges_of(chain))
     with pytest.raises(DataError, match="Angstrom of vacuum"):
         latent(polar_slab(vacuum=5.0)[0], charges_of(polar_slab()[0]))
-    with pytest.raises(ValidationError, match="given twice"):
-        ModelSpecification(
-            elements=(1,), representation={"name": "eann"}, terms=({"name": "latent_electrostatics"},) * 2
-        )
+    with pytest.raises(SpecificationError, match="both bring the part latent_charges"):
+        small_model("eann", terms=("latent_electrostatics",) * 2)
 
 
 def test_single_precision_is_near_double():
-    for atoms, charges in mixed():
+    for atoms, charges in mixed_systems():
         s, q = Structures.from_ase(atoms), torch.as_tensor(charges)[:, None]
         single = latent(s.to(dtype=torch.float32), q.float())
         torch.testing.assert_close(single, latent(s, q), rtol=1e-5, atol=2e-5)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from atnn.neighbors import neighbor_pairs
+from atnn.parts import Statistics
 from atnn.structures import Structures
 from contracts.models import evaluate, features, small_model
 from systems import ethanol, methane
@@ -34,7 +35,7 @@ def test_calibration_gives_the_embeddings_of_ions_the_size_of_the_largest_invari
     structures = Structures.from_ase(frames)
     pairs = neighbor_pairs(structures, 4.0)
     model = small_model("nemp", conditions=("charge", "spin"))
-    model.calibrate(structures, pairs)
+    model.start(Statistics(), structures, pairs)
     bare = small_model("nemp").representation.channels[0]
     found = torch.cat([features(model, frame).nodes[0][:, 0] for frame in frames])
     charged = found[9:23, bare : bare + 16]  # 9 atoms of the anion and 5 of the cation

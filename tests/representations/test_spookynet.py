@@ -176,7 +176,7 @@ def test_the_energy_is_continuous_in_the_charge(model):
 
 def test_without_charges_in_the_features_they_change_nothing():
     model = small_model("spookynet", conditions=())
-    assert model.conditions == frozenset()
+    assert model.depends["energy"] == frozenset()
     assert energy(model, state(1, 1)) == energy(model, ethanol())
 
 

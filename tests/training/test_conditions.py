@@ -64,7 +64,7 @@ def test_charges_that_belong_to_another_total_charge_are_refused(tmp_path):
         train(run, {"train": Frames(labelled_charges(stated=False))})
 
 
-@pytest.mark.filterwarnings("ignore:.*the partial charges but not the energy")
+@pytest.mark.filterwarnings("ignore:.*enters the charges but not the energy")
 def test_charges_that_sum_to_a_stated_charge_but_for_rounding_are_trained_on(tmp_path):
     run = settings(tmp_path, (), epochs=1, weights={"energy": 1.0, "charges": 1.0})
     run = run.model_copy(update={"model": run.model.model_copy(update={"outputs": ("energy", "charges")})})
@@ -81,4 +81,4 @@ def test_conditions_that_no_structure_has_are_warned_of(tmp_path):
         folder = tmp_path / str(stated is None)
         with pytest.warns(AtnnWarning, match=r"model\.conditions names charge, but it is zero or not stated"):
             result = train(settings(folder, ("charge",), epochs=1, weights={"energy": 1.0}), {"train": given})
-        assert result.model.conditions == {"charge"}
+        assert result.model.specification.depends_on == {"charge"}

@@ -13,18 +13,18 @@ from training.runs import labelled
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_stands_for_a_whole_model_and_survives_being_written_and_read(name):
     config = parse(ModelConfig, {"preset": name}, where="model")
-    assert config.representation["name"] == PRESETS[name]["representation"]["name"]
+    assert config.representation.name == PRESETS[name]["representation"]["name"]
     assert parse(ModelConfig, config.model_dump(), where="model") == config
-    values = config.model_dump(exclude={"preset"}) | {"elements": (1, 6)}
-    assert parse(ModelSpecification, values, where="model").representation.name == config.representation["name"]
+    specification = config.specification([6, 1])
+    assert type(specification) is ModelSpecification and specification.elements == (1, 6)
+    assert specification.representation == config.representation and specification.hidden == config.hidden
 
 
 def test_conditions_go_with_presets_and_with_representations_by_name():
     for values in ({"preset": "fast"}, {"representation": "spookynet"}):
         for given in (None, ("charge",), ()):
             config = parse(ModelConfig, values | {"conditions": given}, where="model")
-            specification = parse(ModelSpecification, config.model_dump(exclude={"preset"}) | {"elements": (1,)})
-            assert specification.conditions == given
+            assert config.specification([1]).conditions == given
 
 
 def test_a_preset_and_a_representation_are_too_much():

@@ -1,5 +1,7 @@
 """The loss: averages over what is labelled, right gradients, no rounding of large energies."""
 
+from types import MappingProxyType
+
 import numpy as np
 import pytest
 import torch
@@ -9,15 +11,15 @@ from atnn.data import Frames, concatenate, select
 from atnn.model import Model, ModelSpecification
 from atnn.structures import Labelled, Structures
 from atnn.training.config import TrainingConfig
-from atnn.training.loss import label_spreads, mean_charges
 from atnn.training.schedule import LearningRate, loss_weights
+from atnn.training.statistics import element_means, label_spreads
 from atnn.training.step import Step, make_batch
 from training.runs import TINY, config, crystals_and_molecules, labelled
 
 NAMES = ("energy", "forces", "dipole")
 
 
-def small(terms=(), source="network"):
+def small(terms=(), source="network", energies=MappingProxyType({1: -3.0, 6: -5.0, 8: -7.0})):
     specification = ModelSpecification(
         elements=(1, 6, 8),
         representation=TINY,
@@ -26,7 +28,7 @@ def small(terms=(), source="network"):
         terms=terms,
         hidden=(8,),
     )
-    return Model(specification, {1: -3.0, 6: -5.0, 8: -7.0}, seed=1).double()
+    return Model(specification, energies, seed=1).double()
 
 
 def metallic(representation=TINY):
@@ -135,7 +137,7 @@ def test_large_total_energies_keep_microvolts_in_float32():
     ethanol = select(data, [1])
     moved = select(data._replace(labels=shifted), [1])
     before = Step(model, ("energy",), [1.0], "mse", False)(make_batch(model, ethanol, ("energy",)), torch.ones(1))
-    model.set_reference_energies(base)
+    model = small(energies=base).float()
     after = Step(model, ("energy",), [1.0], "mse", False)(make_batch(model, moved, ("energy",)), torch.ones(1))
     assert after.terms.item() == pytest.approx(before.terms.item(), rel=1e-6)
 
@@ -153,8 +155,8 @@ def test_the_spread_of_charges_is_what_the_means_of_the_elements_leave():
     charges = torch.tensor([0.8, -0.8, 0.7, -0.9, 0.9, -0.7], dtype=torch.float64)
     masks = {"charges": torch.tensor([True, True, False])}
     data = Frames(Labelled(structures, {"charges": charges}, masks))
-    means = mean_charges(data)
-    assert means == pytest.approx({11: 0.75, 17: -0.85})
+    means = element_means(data, ["charges", "forces", "energy"])
+    assert set(means) == {"charges"} and means["charges"] == pytest.approx({11: 0.75, 17: -0.85})
     assert label_spreads(data, ["charges"], {}, means)["charges"] == pytest.approx(0.05)
 
 

@@ -1,4 +1,4 @@
-"""Charges that sum to what they must."""
+"""Charges that sum to the total charge."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 
-def conserved(
+def conserve_charges(
     raw: Float[Tensor, " atoms"], charge: Float[Tensor, " structures"], batch: Int[Tensor, " atoms"]
 ) -> Float[Tensor, " atoms"]:
     """Charges shifted by the same amount within each structure, so that they sum to its total charge.
@@ -21,7 +21,7 @@ def conserved(
         charge: Total charge of each structure [e].
         batch: Structure of each atom.
 
-    >>> conserved(torch.tensor([0.5, -0.1, 2.0]), torch.tensor([0.0, 1.0]), torch.tensor([0, 0, 1]))
+    >>> conserve_charges(torch.tensor([0.5, -0.1, 2.0]), torch.tensor([0.0, 1.0]), torch.tensor([0, 0, 1]))
     tensor([ 0.3000, -0.3000,  1.0000])
     """
     # In float64: the excess is a small difference of sums over many atoms.

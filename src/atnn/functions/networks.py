@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float
@@ -35,6 +35,7 @@ class ElementNetwork(nn.Module):
         outputs: Width of the output.
         blocks: Number of residual blocks.
         output_scale: Factor on the random start of the output layer; 0 starts from zero.
+        known: Spreads of the last inputs, where they need not be measured; their mean is taken as zero.
     """
 
     mean: Tensor
@@ -48,6 +49,7 @@ class ElementNetwork(nn.Module):
         outputs: int,
         blocks: int = 1,
         output_scale: float = 1.0,
+        known: Sequence[float] = (),
     ):
         super().__init__()
         self.blocks = blocks
@@ -68,7 +70,8 @@ class ElementNetwork(nn.Module):
             self.first = PerElement(species, torch.randn(len(species.numbers), hidden[0]))
             self.last = PerElement(species, torch.zeros(len(species.numbers), outputs))
         self.register_buffer("mean", torch.zeros(inputs))
-        self.register_buffer("spread", torch.ones(inputs))
+        self.measured = inputs - len(known)
+        self.register_buffer("spread", torch.cat([torch.ones(self.measured), torch.tensor(known)]))
         self.calibrating = False
 
     def forward(self, x: Float[Tensor, "atoms inputs"], elements: Elements) -> Float[Tensor, "atoms outputs"]:
@@ -92,6 +95,12 @@ class ElementNetwork(nn.Module):
         else:
             self.layers[-1].get_parameter("bias")[:, 0, :first] = values
 
+    def start_from_means(self, means: Mapping[int, float] | None, numbers: Sequence[int]) -> None:
+        """Let the first output start from a mean of each element, by atomic number; zero where there is none."""
+        if means:
+            rows = self.mean.new_tensor([means.get(z, 0.0) for z in numbers])
+            self.start_from(rows[:, None])
+
     def _layers(self, x: Tensor, elements: Elements, embedding: Tensor | None = None) -> Tensor:
         layers = iter(self.layers)
         x = next(layers)(x, elements)
@@ -104,11 +113,13 @@ class ElementNetwork(nn.Module):
         return next(layers)(silu(x), elements)
 
     def _calibrate(self, x: Float[Tensor, "atoms inputs"]) -> None:
-        self.mean.copy_(x.mean(0))
+        x = x[:, : self.measured]
+        self.mean[: self.measured] = x.mean(0)
         spread = x.std(0, correction=0)
         # Inputs that hardly vary in the sample must not be blown up where they do.
         floor = max(SMALLEST_SPREAD * float(spread.max()), torch.finfo(x.dtype).tiny)
-        self.spread.copy_(spread.clamp(min=floor) if floor < float(spread.max()) else torch.ones_like(spread))
+        varies = floor < float(spread.max())
+        self.spread[: self.measured] = spread.clamp(min=floor) if varies else torch.ones_like(spread)
 
 
 class ElementLinear(nn.Module):

@@ -1,7 +1,7 @@
 """Hot operations: a plain PyTorch reference each, and a fused CPU kernel behind the same function."""
 
 from atnn.kernels.blocks import from_blocks, to_blocks
-from atnn.kernels.build import native
+from atnn.kernels.build import keep_memory, native
 from atnn.kernels.couplings import couple
 from atnn.kernels.envelope import cosine_squared
 from atnn.kernels.gaussians import gaussian_sums
@@ -21,6 +21,7 @@ __all__ = [
     "gather_centers",
     "gather_neighbors",
     "gaussian_sums",
+    "keep_memory",
     "messages",
     "mirror_pairs",
     "moments",

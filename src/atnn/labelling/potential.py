@@ -33,6 +33,9 @@ class LabellerPotential:
         self.labeller, self.path, self.workers = labeller, path, workers
         self.outputs = frozenset(outputs)
 
+    def forget(self) -> None:
+        """Nothing to drop: labels depend on nothing but the structures."""
+
     def __call__(self, structures: Structures, outputs: Sequence[str]) -> dict[str, Tensor]:
         """Asked quantities of every structure, [structures, ...] or [atoms, ...].
 

@@ -3,55 +3,92 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 
 import torch
+from ase.data import chemical_symbols
 from ase.symbols import Symbols
 from jaxtyping import Bool, Float
 from torch import Tensor
 
 from atnn.errors import AtnnWarning, DataError
 from atnn.functions.species import LANTHANIDES
-from atnn.model.model import Model
-from atnn.structures import Structures
+from atnn.structures import STATED, Stated, Structures
+
+Dependences = Mapping[str, Collection[str]]
 
 
-def check_structures(model: Model, structures: Structures, where: str = "", refuse: bool = False) -> None:
-    """Check once, at the border, that the model can describe these structures.
+def refuse_elements(structures: Structures, known: Collection[int], where: str = "") -> None:
+    """Refuse structures with elements that a model does not know.
 
     Args:
-        model: The model.
-        structures: What it is asked about.
+        structures: The structures.
+        known: Atomic numbers that the model knows.
         where: File or caller, for the message.
-        refuse: Charges and spins that the model ignores are errors, as they must be in predictions; training and
-            comparison with labels count them in a warning.
 
     Raises:
-        DataError: Elements that the model does not know, or an electric field that it would ignore; with ``refuse``
-            charges and spins, too; a charge that no partition can carry, if the model depends on it or gives charges;
-            numbers of electrons that contradict each other, if the model depends on them.
+        DataError: An element is not known.
+    """
+    unknown = [z for z in structures.numbers.unique().tolist() if z not in known]
+    if unknown:
+        raise DataError(
+            f"the model does not know the elements {', '.join(chemical_symbols[z] for z in unknown)}",
+            where=where or f"model for {', '.join(chemical_symbols[z] for z in sorted(known))}",
+            remedy="train with data that contain them, or remove these structures",
+        )
+
+
+def refuse_ignored(structures: Structures, depends: Dependences, where: str = "", all: bool = False) -> None:
+    """Refuse structures that state what none of a model's quantities depends on.
+
+    Args:
+        structures: The structures.
+        depends: Quantity of the model -> names of :data:`STATED` that it depends on.
+        where: File or caller, for the message.
+        all: Refuse also what a training may leave out of account.
+
+    Raises:
+        DataError: They state, for instance, an electric field that the model ignores.
+    """
+    for name, count in _counted(structures):
+        entry = STATED[name]
+        if (all or not entry.ignorable) and not any(name in names for names in depends.values()):
+            raise DataError(
+                f"{count} structures carry {entry.words}, which the model ignores", where=where, remedy=_remedy(entry)
+            )
+
+
+def warn_of_ignored(structures: Structures, depends: Dependences, where: str = "") -> None:
+    """Count what structures state and neither a model nor its energy depends on.
 
     Warns:
-        AtnnWarning: Charges or spins that the model ignores, with their number.
+        AtnnWarning: For instance charges or spins that the model ignores, with their number.
     """
-    known = set(model.elements)
-    unknown = sorted(set(structures.numbers.unique().tolist()) - known)
-    if unknown:
-        model._refuse(structures.numbers.new_tensor(unknown))
-    if structures.field is not None and bool((structures.field != 0).any()):
-        raise DataError(
-            f"{int((structures.field != 0).any(1).sum())} structures carry an electric field that the model ignores",
-            where=where,
-            remedy="remove the field from the structures",
-        )
-    if model.conditions or "charges" in model.outputs:
-        check_charges(structures, where)
-    if model.conditions:
-        check_electrons(structures, where)
-    if structures.charge is not None and "charge" not in model.conditions:
-        _check_charge(model, int((structures.charge != 0).sum()), where, refuse)
-    if structures.spin is not None and "spin" not in model.conditions:
-        _ignored("spin", int((structures.spin != 0).sum()), "unpaired electrons", where, refuse)
+    for name, count in _counted(structures):
+        entry = STATED[name]
+        seen = [quantity for quantity, names in depends.items() if name in names]
+        if not seen:
+            text = f"{entry.words}; the model ignores it"
+        elif "energy" in depends and "energy" not in seen:
+            entered = " and ".join(quantity.replace("_", " ") for quantity in seen)
+            text = f"{entry.words}, which enters the {entered} but not the energy"
+        else:
+            continue
+        prefix = f"{where}: " if where else ""
+        message = f"{prefix}{count} structures carry {text} (model.conditions: [{name}] lets it in)"
+        warnings.warn(message, AtnnWarning, stacklevel=4)
+
+
+def _counted(structures: Structures) -> list[tuple[str, int]]:
+    """Names of what is stated, and in how many structures it is not zero."""
+    counts = {name: int((v.reshape(len(v), -1) != 0).any(1).sum()) for name, v in structures.stated.items()}
+    return [(name, count) for name, count in counts.items() if count]
+
+
+def _remedy(entry: Stated) -> str:
+    if not entry.ignorable:
+        return f"remove `{entry.key}` from the structures"
+    return f"train a model with `conditions: [{entry.key}]`, or remove `{entry.key}`"
 
 
 def check_charges(structures: Structures, where: str = "") -> None:
@@ -116,29 +153,3 @@ def _has_lanthanides(structures: Structures) -> Bool[Tensor, " structures"]:
     present = (structures.numbers >= LANTHANIDES.start) & (structures.numbers < LANTHANIDES.stop)
     count = torch.zeros(len(structures), dtype=torch.int64, device=present.device)
     return count.index_add(0, structures.batch, present.long()) > 0
-
-
-def _check_charge(model: Model, count: int, where: str, refuse: bool) -> None:
-    given = {name for readout in model.readouts.values() for name in readout.outputs}  # type: ignore[union-attr]
-    used = {name for term in model.specification.terms for name in term.inputs}
-    if "charges" not in given:
-        _ignored("charge", count, "a total charge", where, refuse)
-    elif "energy" in given and "charges" not in used and not model.specification.charges_in_energy:
-        _warn("charge", count, "a total charge, which enters the partial charges but not the energy", where)
-
-
-def _ignored(name: str, count: int, what: str, where: str, refuse: bool) -> None:
-    if refuse and count:
-        raise DataError(
-            f"{count} structures carry {what}, which the model ignores",
-            where=where,
-            remedy=f"train a model with `conditions: [{name}]`, or remove `{name}`",
-        )
-    _warn(name, count, what, where)
-
-
-def _warn(name: str, count: int, what: str, where: str) -> None:
-    if count:
-        prefix = f"{where}: " if where else ""
-        text = f"{prefix}{count} structures carry {what}; the model ignores it (model.conditions: [{name}] lets it in)"
-        warnings.warn(text, AtnnWarning, stacklevel=4)

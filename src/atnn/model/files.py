@@ -16,7 +16,7 @@ from atnn.model.model import Model
 from atnn.model.registry import ModelSpecification
 from atnn.specification import parse
 
-FORMAT, VERSION = "atnn-model", 2
+FORMAT, VERSION = "atnn-model", 3
 UNITS = {"energy": "eV", "length": "Angstrom", "charge": "e", "dipole": "e*Angstrom", "stress": "eV/Angstrom^3"}
 
 
@@ -79,7 +79,9 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
                     remedy="update atnn",
                 )
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return header, weights if header["version"] > 1 else _from_version_1(weights)
+            if header["version"] < 2:
+                weights = _from_version_1(weights)
+            return header, weights if header["version"] > 2 else _from_version_2(weights, header["specification"])
     except (SafetensorError, json.JSONDecodeError, KeyError) as error:
         raise ModelFileError(f"truncated or corrupted: {error}", where=str(path), remedy=remedy) from error
 
@@ -90,3 +92,20 @@ def _from_version_1(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]
     weights["representation.coefficients.table"] = weights.pop("representation.coefficients")
     gaussians = [weights.pop(f"representation.radial.{name}") for name in ("centers", "widths")]
     return weights | {"representation.radial.gaussians.table": torch.cat(gaussians, dim=1)}
+
+
+def _from_version_2(weights: dict[str, torch.Tensor], specification: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """Readouts with their sources of charges, and terms by number, became parts by name."""
+    terms = [term["name"] for term in specification["terms"]]
+    source = specification.get("charges", {}).get("name", "network")
+
+    def rename(name: str) -> str:
+        kind, _, rest = name.partition(".")
+        owner, _, own = rest.partition(".")
+        if kind == "terms":
+            return f"parts.{terms[int(owner)]}.{own}"
+        if kind != "readouts":
+            return name
+        return f"parts.{source}.{own.removeprefix('source.')}" if own.startswith("source.") else f"parts.{owner}.{own}"
+
+    return {rename(name): tensor for name, tensor in weights.items()}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from atnn.structures import Elements, Neighbors, Structures
+from atnn.structures import STATED, Elements, Neighbors, Structures
 
 
 class Pairs(NamedTuple):
@@ -29,10 +30,10 @@ class Inputs(NamedTuple):
     Attributes:
         structures: Batch in the model's floating-point type.
         near: Pairs within the cutoff of the representation.
-        far: Pairs within that of the physics terms, where some of them reach farther.
-        molecular: Every pair of atoms of each molecule, where a physics term asks for them; see :class:`Edges`.
+        far: Pairs within that of the parts, where some of them reach farther.
+        molecular: Every pair of atoms of each molecule, where a part asks for them; see :class:`atnn.parts.Scene`.
         elements: Atoms in blocks of one element.
-        reference: Sum of the elements' reference energies of each structure [eV], float64.
+        reference: Reference energy of each atom's element [eV], float64.
     """
 
     structures: Structures
@@ -40,7 +41,52 @@ class Inputs(NamedTuple):
     far: Pairs | None
     molecular: Int[Tensor, "2 molecular"] | None
     elements: Elements
-    reference: Float[Tensor, " structures"]
+    reference: Float[Tensor, " atoms"]
+
+
+Names = tuple[str | None, ...]
+Given = tuple[bool, ...]
+
+# Sizes that vary from call to call, of every tensor of the inputs in the order of flatten_inputs.
+_STRUCTURES: tuple[Names, ...] = (
+    ("atoms", None), ("atoms",), ("structures", None, None), ("structures", None), ("atoms",),
+    *(("structures", *(None,) * len(entry.shape)) for entry in STATED.values()),
+)  # fmt: skip
+_NEAR, _FAR = (((name,), (name,), (name, None), (name,), ("atoms+1",), (name, None)) for name in ("pairs", "far"))
+_ELEMENTS: tuple[Names, ...] = (("atoms",), ("blocks", "rows"), ("blocks", "rows"), ("blocks",), ("atoms",))
+_SIZES: tuple[Names, ...] = (*_STRUCTURES, *_NEAR, *_FAR, (None, "molecular"), *_ELEMENTS, ("atoms",))
+
+
+def flatten_inputs(inputs: Inputs) -> tuple[list[Tensor], Given]:
+    """The tensors of the inputs in a fixed order, and which of all possible ones are there."""
+    s = inputs.structures
+    far = (*inputs.far.neighbors, inputs.far.translations) if inputs.far is not None else (None,) * len(_FAR)
+    slots = (
+        s.positions, s.numbers, s.cell, s.pbc, s.batch, *(getattr(s, name) for name in STATED),
+        *inputs.near.neighbors, inputs.near.translations, *far, inputs.molecular, *inputs.elements, inputs.reference,
+    )  # fmt: skip
+    return [tensor for tensor in slots if tensor is not None], tuple(tensor is not None for tensor in slots)
+
+
+def size_names(given: Given) -> list[Names]:
+    """Names of the sizes of :func:`flatten_inputs`'s tensors that vary from call to call."""
+    return [names for names, there in zip(_SIZES, given, strict=True) if there]
+
+
+def unflatten_inputs(tensors: Sequence[Tensor], given: Given) -> Inputs:
+    """Inverse of :func:`flatten_inputs`."""
+    rest = iter(tensors)
+    slots = iter([next(rest) if there else None for there in given])
+
+    def take(parts: Sequence) -> list:
+        return [next(slots) for _ in parts]
+
+    structures = Structures(*take(_STRUCTURES))
+    near, far = (take(_NEAR), take(_FAR))
+    (molecular,), elements, (reference,) = take([0]), Elements(*take(_ELEMENTS)), take([0])
+    pairs = [None if part[0] is None else Pairs(Neighbors(*part[:-1]), part[-1]) for part in (near, far)]
+    assert pairs[0] is not None
+    return Inputs(structures, pairs[0], pairs[1], molecular, elements, reference)
 
 
 def pairs_of(structures: Structures, neighbors: Neighbors) -> Pairs:

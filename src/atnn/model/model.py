@@ -1,27 +1,35 @@
-"""A model: representation, readouts and physics terms."""
+"""A model: a representation, and parts that make quantities of its features."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from ase.data import chemical_symbols
 from torch import Tensor, nn
 
-from atnn.derivatives import derivation, differentiate, make_variables, strain_edges, strain_structures
-from atnn.errors import DataError, SpecificationError
+from atnn.derivatives import (
+    Variables,
+    derivable,
+    derivation,
+    differentiate,
+    make_variables,
+    strain_edges,
+    strain_structures,
+)
+from atnn.errors import SpecificationError
 from atnn.functions import ElementNetwork, Species
+from atnn.model.assembly import build_parts, build_representation, dependences, needed_parts, order_parts
+from atnn.model.checks import check_charges, check_electrons, refuse_elements, refuse_ignored, warn_of_ignored
 from atnn.model.inputs import Inputs, group_elements, pairs_of
-from atnn.model.registry import CHARGES, READOUTS, REPRESENTATIONS, TERMS, ModelSpecification
+from atnn.model.registry import ModelSpecification
+from atnn.neighbors import molecular_pairs
 from atnn.neighbors.pairs import edges_of, select_pairs
-from atnn.physics import LatentElectrostaticsSpecification
-from atnn.physics.coulomb import molecular_pairs
-from atnn.readouts import EnergyReadout, LatentChargesReadout, NetworkCharges
-from atnn.representations import Conditioned
-from atnn.structures import Edges, Neighbors, Structures
-
-CHARGE_SPREAD = 0.2  # e, of charges as inputs of a network
+from atnn.parts import SUMMED, Part, Scene, Statistics, add_values
+from atnn.quantities import QUANTITIES
+from atnn.structures import Neighbors, Structures
 
 
 class Model(nn.Module):
@@ -31,6 +39,16 @@ class Model(nn.Module):
         specification: What it is made of.
         reference_energies: Energy [eV] of each element's atom, by atomic number; zero where not given.
         seed: Of the random start of the weights.
+
+    Attributes:
+        cutoff: Distance up to which the model needs pairs [Angstrom].
+        parts: The parts by name; they are evaluated in the order of ``order``.
+        given: Quantities that the parts give, without derivatives.
+        depends: For each of them the names of :data:`atnn.structures.STATED` that it depends on.
+        outputs: All quantities that the model can give.
+
+    Raises:
+        SpecificationError: The specification names components that do not fit each other.
     """
 
     rows: Tensor
@@ -45,31 +63,27 @@ class Model(nn.Module):
         self.specification = specification
         self.elements = specification.elements
         self.provenance: dict[str, Any] = {}
-        count = len(self.elements)
+        self.reference_energies = {z: float((reference_energies or {}).get(z, 0.0)) for z in self.elements}
         species = Species(self.elements, specification.networks == "shared")
-        own = getattr(specification.representation, "conditions", ())
-        self.conditions = frozenset(own if specification.conditions is None else specification.conditions)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.representation = _representation(specification, species, self.conditions)
-            channels = self.representation.channels
-            self.readouts = nn.ModuleDict(
-                {output: _readout(output, specification, species, channels) for output in specification.outputs}
-            )
-            for term in specification.terms:
-                if isinstance(term, LatentElectrostaticsSpecification):
-                    sizes = (channels, species, specification.hidden, specification.blocks, term.channels)
-                    self.readouts["latent_charges"] = LatentChargesReadout(*sizes)
-        self.terms = nn.ModuleList(TERMS[term.name][1](term, self.elements) for term in specification.terms)
+            self.representation = build_representation(specification, species)
+            parts = build_parts(specification, species, self.representation.channels)
+        self.parts, self.order = nn.ModuleDict(parts), order_parts(parts)
+        self._plans: dict[frozenset[str], tuple[str, ...]] = {}
+        values = dependences(parts, self.order, specification.depends_on)
+        if "atomic_energies" in values:  # which sum up to the energy, but for parts that give no share of each atom
+            values["energy"] = values["atomic_energies"] | values.get("energy", set())
+        if any("energy" in part.gives for part in parts.values()):
+            values.pop("atomic_energies", None)
+        self.depends = {name: frozenset(values[name]) for name in QUANTITIES if name in values}
+        self.given = frozenset(self.depends)
+        field = {"field"} if any("field" in names for names in self.depends.values()) else set()
+        self.outputs = self.given | derivable(self.given, {"positions", "strain", *field})
+        self.cutoff = max([self.representation.cutoff, *(part.cutoff for part in parts.values())])
         rows = torch.full((len(chemical_symbols),), -1)
-        rows[list(self.elements)] = torch.arange(count)
+        rows[list(self.elements)] = torch.arange(len(self.elements))
         self.register_buffer("rows", rows, persistent=False)
-        self.set_reference_energies(reference_energies or {})
-
-    @property
-    def cutoff(self) -> float:
-        """Distance up to which the model needs pairs [Angstrom]."""
-        return max([self.representation.cutoff, *(term.cutoff for term in self.terms)])
 
     @property
     def dtype(self) -> torch.dtype:
@@ -79,74 +93,31 @@ class Model(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        # Of a buffer: while a training step is traced stand-ins replace the weights, and batches are read meanwhile.
+        # The device of a buffer: stand-ins replace the weights while a training step is traced, and batches are read
+        # meanwhile.
         return self.rows.device
 
-    @property
-    def _given(self) -> set[str]:
-        return {name for output in self.specification.outputs for name in READOUTS[output].outputs}
+    def start(self, statistics: Statistics, structures: Structures, neighbors: Neighbors) -> None:
+        """Set the start of all that is learned from the training data, before a training.
 
-    @property
-    def outputs(self) -> frozenset[str]:
-        """Everything the model can give, derivatives included."""
-        direct = self._given
-        return frozenset(direct | ({"forces", "stress", "virial"} if "energy" in direct else set()))
+        Sums over neighbors are scaled to their mean number, the inputs of every network are standardised, and each part
+        starts from what it can know, after the parts that it needs.
 
-    def set_reference_energies(self, energies: Mapping[int, float]) -> None:
-        """Reference energy [eV] of each element, added in float64 outside the network."""
-        self.reference_energies = {z: float(energies.get(z, 0.0)) for z in self.elements}
-
-    def set_energy_scale(self, scale: float) -> None:
-        """Unit of the energy network [eV], such as the root mean square of the training forces."""
-        if "energy" in self.readouts:
-            self.readouts["energy"].get_buffer("scale").fill_(scale)
-
-    def set_binding_energy(self, energy: float) -> None:
-        """Start the network from this mean energy per atom [eV], on top of the reference energies."""
-        readout = self.readouts["energy"]
-        assert isinstance(readout, EnergyReadout)
-        readout.start_from(energy)
-
-    def set_mean_charges(self, charges: Mapping[int, float]) -> None:
-        """Start the network of the charges, if there is one, from these means [e] of the elements' charges."""
-        means = torch.tensor([charges.get(z, 0.0) for z in self.elements], dtype=self.dtype, device=self.device)
-        for readout in self.readouts.values():
-            if isinstance(getattr(readout, "source", None), NetworkCharges):
-                network = readout.network
-                assert isinstance(network, ElementNetwork)
-                network.start_from(means[:, None])
-
-    def set_neighbor_count(self, mean_neighbors: float) -> None:
-        """Mean number of neighbors in the training data, for representations that scale their sums by it."""
+        Args:
+            statistics: Of the training data.
+            structures: A sample of them.
+            neighbors: Their pairs.
+        """
         for name, buffer in self.representation.named_buffers():
             if name.endswith("neighbor_count"):
-                buffer.fill_(max(1.0, mean_neighbors))
-
-    def calibrate(self, structures: Structures, neighbors: Neighbors) -> None:
-        """Standardise the inputs of every network by a sample of the training data."""
-        networks = [module for module in self.modules() if isinstance(module, ElementNetwork)]
-        for network in networks:
-            network.calibrating = True
-        with torch.no_grad():
-            self.compute(self.prepare(structures, neighbors), self.specification.outputs)
-        for network in networks:
-            network.calibrating = False
-        if self.specification.charges_in_energy:
-            # The charges so far are those of an untrained network. Taken as small ones beside large invariants, they
-            # would be learned late.
-            energy = self.readouts["energy"].get_submodule("network")
-            energy.get_buffer("mean")[-1], energy.get_buffer("spread")[-1] = 0.0, CHARGE_SPREAD
-
-    def mean_term_energy(self, structures: Structures, neighbors: Neighbors) -> float:
-        """Mean energy per atom [eV] of the physics terms in these structures; zero without terms."""
-        if not self.terms:
-            return 0.0
+                buffer.fill_(max(1.0, statistics.neighbors))
         inputs = self.prepare(structures, neighbors)
-        with torch.no_grad():
-            parts = _edges(inputs, inputs.structures.positions)
-            results = self._read(inputs, parts[0])
-            energies = torch.stack([*self._term_energies(inputs, parts[0], parts[-1], results)]).sum(0)
-        return float((energies / inputs.structures.counts).mean())
+        values: dict[str, Tensor] = {}
+        with torch.no_grad(), _calibration(self):
+            scene = self._with_features(_scene(inputs, make_variables(inputs.structures, (), self.given)))
+            for part in self._ordered(self.order):
+                part.start(statistics, self._seen(part, scene), values)
+                values = add_values(values, part(self._seen(part, scene), values))
 
     def prepare(self, structures: Structures, neighbors: Neighbors, skin: float = 0.0) -> Inputs:
         """Inputs of :meth:`compute`, in the model's type and on its device.
@@ -163,73 +134,42 @@ class Model(nn.Module):
         neighbors = neighbors.to(self.device, self.dtype)
         index = self.rows[structures.numbers]
         if bool((index < 0).any()):
-            self._refuse(structures.numbers[index < 0])
+            refuse_elements(structures, self.elements)
         near, far = pairs_of(structures, neighbors), None
         if self.cutoff > self.representation.cutoff:
             close = edges_of(structures.positions, near.translations, neighbors).lengths
             kept = close < self.representation.cutoff + skin
             near, far = pairs_of(structures, select_pairs(neighbors, kept)), near
         energies = torch.tensor(list(self.reference_energies.values()), dtype=torch.float64, device=self.device)
-        reference = torch.zeros(len(structures), dtype=torch.float64, device=self.device)
-        reference = reference.index_add(0, structures.batch, energies[index])
         molecular = None
-        if any(getattr(term, "all_pairs_of_molecules", False) for term in self.terms):
-            molecular = torch.stack(molecular_pairs(structures.batch, ~structures.pbc.any(1)))
+        if any(part.molecular for part in self._ordered(self.order)):
+            molecular = molecular_pairs(structures.batch, ~structures.pbc.any(1))
         elements = group_elements(index, len(self.elements), self.dtype)
-        return Inputs(structures, near, far, molecular, elements, reference)
-
-    def _refuse(self, numbers: Tensor) -> None:
-        unknown = ", ".join(chemical_symbols[z] for z in numbers.unique().tolist())
-        known = ", ".join(chemical_symbols[z] for z in self.elements)
-        raise DataError(
-            f"the model does not know the elements {unknown}",
-            where=f"model for {known}",
-            remedy="train with data that contain them, or remove these structures",
-        )
-
-    def predict(self, inputs: Inputs, edges: Edges, far: Edges) -> dict[str, Tensor]:
-        """Direct outputs of the readouts, terms and reference energies included.
-
-        Args:
-            inputs: With the structures as they are, strained where the energy is differentiated by the strain.
-            edges: Pairs of the representation.
-            far: Pairs of the terms that reach farther.
-        """
-        results = self._read(inputs, edges)
-        if "energy" in results:
-            results["energy"] = sum(self._term_energies(inputs, edges, far, results), results["energy"])
-            results["energy"] = results["energy"] + inputs.reference
-        return results
-
-    def _read(self, inputs: Inputs, edges: Edges) -> dict[str, Tensor]:
-        structures, elements = inputs.structures, inputs.elements
-        features = self.representation(structures, edges, elements)
-        results: dict[str, Tensor] = {}
-        for name in sorted(self.readouts, key=lambda name: name == "energy"):  # which may depend on the charges
-            seen = features
-            if name == "energy" and self.specification.charges_in_energy:
-                seen = features.extended(results["charges"][:, None])
-            results |= self.readouts[name](structures, edges, elements, seen)
-        return results
-
-    def _term_energies(
-        self, inputs: Inputs, edges: Edges, far: Edges, results: Mapping[str, Tensor]
-    ) -> Iterator[Tensor]:
-        for term in self.terms:
-            pairs = edges if term.cutoff <= self.representation.cutoff else far
-            yield term(inputs.structures, pairs._replace(molecular=inputs.molecular), inputs.elements, results)
+        return Inputs(structures, near, far, molecular, elements, energies[index])
 
     def compute(self, inputs: Inputs, outputs: Sequence[str], create_graph: bool = False) -> dict[str, Tensor]:
         """The asked outputs; only tensor operations whose sizes follow from the inputs, so it can be traced."""
-        variables = make_variables(inputs.structures, outputs, self._given)
-        structures = variables.apply(inputs.structures)
-        parts, moved = _edges(inputs, structures.positions), structures
-        if variables.strain is not None:
-            parts = [strain_edges(part, structures, variables.strain) for part in parts]
-            moved = strain_structures(structures, variables.strain)
-        results = self.predict(inputs._replace(structures=moved), parts[0], parts[-1])
-        results |= differentiate(results, variables, structures, outputs, create_graph)
-        return {name: results[name] for name in outputs}
+        variables = make_variables(inputs.structures, outputs, self.given)
+        values = self.from_edges(_scene(inputs, variables), outputs)
+        values |= differentiate(values, variables, inputs.structures, outputs, create_graph)
+        return {name: values[name] for name in outputs}
+
+    def from_edges(self, scene: Scene, outputs: Sequence[str]) -> dict[str, Tensor]:
+        """Quantities that the outputs are, or are derivatives of, as functions of the vectors of the pairs.
+
+        Args:
+            scene: Without features; the list of pairs may be one-sided.
+            outputs: Names out of :attr:`outputs`.
+        """
+        wanted = frozenset(outputs) & self.given
+        wanted |= {row.derivative.of for row in derivation(outputs, self.given) if row.derivative} & self.given
+        parts = tuple(self._ordered(self._needed(wanted)))
+        if any(part.degree is not None for part in parts):
+            scene = self._with_features(scene)
+        values: dict[str, Tensor] = {}
+        for part in parts:
+            values = add_values(values, part(self._seen(part, scene), values))
+        return {name: value for name, value in _with_references(values, scene, wanted).items() if name in wanted}
 
     def forward(
         self,
@@ -248,10 +188,11 @@ class Model(nn.Module):
 
         Raises:
             SpecificationError: An output that the model does not have, or the stress of a structure without a cell.
-            DataError: An element that the model does not know.
+            DataError: An element that the model does not know, or a field that it ignores.
         """
         self.check_outputs(outputs, structures)
-        with torch.enable_grad() if create_graph or derivation(outputs, self._given) else torch.no_grad():
+        refuse_ignored(structures, self.depends)
+        with torch.enable_grad() if create_graph or derivation(outputs, self.given) else torch.no_grad():
             return self.compute(self.prepare(structures, neighbors), outputs, create_graph)
 
     def check_outputs(self, outputs: Sequence[str], structures: Structures) -> None:
@@ -262,33 +203,89 @@ class Model(nn.Module):
                 f"the model does not give {', '.join(missing)}",
                 remedy=f"ask for some of: {', '.join(sorted(self.outputs))}",
             )
-        if "stress" in outputs and not bool(structures.pbc.all()):
+        over_volume = [name for name in outputs if QUANTITIES[name].per_volume]
+        if over_volume and not bool(structures.pbc.all()):
             raise SpecificationError(
-                "stress of a structure that is not periodic in three dimensions",
+                f"{', '.join(over_volume)} of a structure that is not periodic in three dimensions",
                 remedy="ask for the virial, which needs no volume",
             )
 
+    def check_structures(self, structures: Structures, where: str = "", refuse: bool = False) -> None:
+        """Check once, at the border, that the model can describe these structures.
 
-def _representation(specification: ModelSpecification, species: Species, conditions: frozenset[str]) -> Any:
-    """The representation, which takes in the conditions by itself or has them appended to what it gives."""
-    given = specification.representation
-    build = REPRESENTATIONS[given.name][1]
-    if hasattr(given, "conditions"):
-        return build(given, species, conditions)
-    return Conditioned(build(given, species), conditions, species) if conditions else build(given, species)
+        Args:
+            structures: What it is asked about.
+            where: File or caller, for the message.
+            refuse: Charges and spins that the model ignores are errors, as they must be in predictions; training and
+                comparison with labels count them in a warning.
+
+        Raises:
+            DataError: Elements that the model does not know, or an electric field that it would ignore; with ``refuse``
+                charges and spins, too; a charge that no partition can carry, if the model depends on it; numbers of
+                electrons that contradict each other, if the representation depends on them.
+
+        Warns:
+            AtnnWarning: Charges or spins that the model ignores, with their number.
+        """
+        refuse_elements(structures, self.elements, where)
+        if any("charge" in names for names in self.depends.values()):
+            check_charges(structures, where)
+        if self.specification.depends_on:
+            check_electrons(structures, where)
+        refuse_ignored(structures, self.depends, where, all=refuse)
+        warn_of_ignored(structures, self.depends, where)
+
+    def _needed(self, wanted: frozenset[str]) -> tuple[str, ...]:
+        if wanted not in self._plans:
+            values = wanted | SUMMED if wanted & SUMMED else wanted
+            self._plans[wanted] = needed_parts(dict(self.parts.items()), self.order, values)  # type: ignore[arg-type]
+        return self._plans[wanted]
+
+    def _ordered(self, names: Sequence[str]) -> Iterator[Part]:
+        for name in names:
+            part = self.parts[name]
+            assert isinstance(part, Part)
+            yield part
+
+    def _with_features(self, scene: Scene) -> Scene:
+        return scene._replace(features=self.representation(scene.structures, scene.edges, scene.elements))
+
+    def _seen(self, part: Part, scene: Scene) -> Scene:
+        """The scene with pairs as far as the part reaches."""
+        return scene if part.cutoff <= self.representation.cutoff else scene._replace(edges=scene.far)
 
 
-def _edges(inputs: Inputs, positions: Tensor) -> list[Edges]:
-    """Pairs of the representation and, where some reach farther, of the terms."""
+def _scene(inputs: Inputs, variables: Variables) -> Scene:
+    """Geometry of the batch as a function of the variables."""
+    structures = variables.apply(inputs.structures)
     lists = [pairs for pairs in (inputs.near, inputs.far) if pairs is not None]
-    return [edges_of(positions, pairs.translations, pairs.neighbors) for pairs in lists]
+    edges = [edges_of(structures.positions, pairs.translations, pairs.neighbors) for pairs in lists]
+    if variables.strain is not None:
+        edges = [strain_edges(part, structures, variables.strain) for part in edges]
+        structures = strain_structures(structures, variables.strain)
+    return Scene(structures, edges[0], edges[-1], inputs.molecular, inputs.elements, inputs.reference)
 
 
-def _readout(output: str, specification: ModelSpecification, species: Species, channels: Sequence[int]) -> nn.Module:
-    build: type[Any] = READOUTS[output]
-    if output == "energy" and specification.charges_in_energy:
-        channels = (channels[0] + 1, *channels[1:])
-    sizes = (channels, species, specification.hidden, specification.blocks)
-    if "charges" not in build.outputs:
-        return build(*sizes)
-    return build(*sizes, CHARGES[specification.charges.name][1](specification.charges, species))
+def _with_references(values: dict[str, Tensor], scene: Scene, wanted: frozenset[str]) -> dict[str, Tensor]:
+    """Values whose energies are totals: shares of the atoms summed up, reference energies of the elements added."""
+    found = dict(values)
+    if "energy" in wanted:
+        shares = [scene.sum_structures(values["atomic_energies"])] if "atomic_energies" in values else []
+        whole = [values["energy"].double()] if "energy" in values else []
+        found["energy"] = torch.stack([*shares, *whole, scene.sum_structures(scene.reference)]).sum(0)
+    if "atomic_energies" in wanted:
+        found["atomic_energies"] = values["atomic_energies"] + scene.reference
+    return found
+
+
+@contextmanager
+def _calibration(model: nn.Module) -> Iterator[None]:
+    """Within it every network standardises its inputs by those that it sees."""
+    networks = [module for module in model.modules() if isinstance(module, ElementNetwork)]
+    for network in networks:
+        network.calibrating = True
+    try:
+        yield
+    finally:
+        for network in networks:
+            network.calibrating = False

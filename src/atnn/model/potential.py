@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from atnn.model.checks import check_structures
 from atnn.model.compiled import CompiledModel
 from atnn.model.inputs import Inputs
 from atnn.model.model import Model
 from atnn.neighbors import VerletList
-from atnn.structures import Neighbors, Structures
+from atnn.structures import STATED, Neighbors, Structures
 
 
 @runtime_checkable
@@ -27,12 +27,15 @@ class Potential(Protocol):
     def __call__(self, structures: Structures, outputs: Sequence[str]) -> dict[str, Tensor]:
         """The asked quantities, detached, in the units of the table."""
 
+    def forget(self) -> None:
+        """Drop what is kept of earlier calls, so that the next result depends on nothing but its own arguments."""
+
 
 class ModelPotential:
     """A model with its neighbor list, ready for dynamics.
 
     Args:
-        model: The model; it is used as it is, in evaluation mode.
+        model: The model, which stays as it is; it is copied where type or device differ.
         skin: Verlet skin [Angstrom]; the pair list is rebuilt when an atom has moved half of it.
         compile: Trace and compile the model at the first call (seconds), for many fast calls after.
         dtype: Floating-point type to compute in; the model's own by default.
@@ -48,7 +51,9 @@ class ModelPotential:
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ):
-        self.model = model.to(device=device or model.device, dtype=dtype or model.dtype).eval()
+        device, dtype = torch.device(device or model.device), dtype or model.dtype
+        same = (device, dtype) == (model.device, model.dtype)
+        self.model = model if same else copy.deepcopy(model).to(device, dtype)
         self.outputs = model.outputs
         self._list = VerletList(model.cutoff, skin)
         self._compiled = CompiledModel(self.model) if compile else None
@@ -61,7 +66,7 @@ class ModelPotential:
         return self._list.builds
 
     def forget(self) -> None:
-        """Drop the pair list, so that the next result depends on nothing but its own arguments.
+        """Drop the pair list.
 
         The order of the pairs, and with it the last bits of a sum, depends on where a list was built;
         dynamics calls this at each checkpoint, so that a resumed run repeats the undisturbed one.
@@ -91,9 +96,9 @@ class ModelPotential:
 
     def _check(self, structures: Structures, outputs: Sequence[str]) -> None:
         self.model.check_outputs(outputs, structures)
-        key = (structures.numbers, structures.charge, structures.spin, structures.field)
+        key = (structures.numbers, *(getattr(structures, name) for name in STATED))
         if self._checked is not None and all(new is old for new, old in zip(key, self._checked, strict=True)):
             return
-        check_structures(self.model, structures, refuse=True)
+        self.model.check_structures(structures, refuse=True)
         self._static = None  # other elements or charges at the same positions leave the pair list as it is
         self._checked = key

@@ -1,117 +1,98 @@
-"""What a model can be made of: one line per representation, readout and term."""
+"""What a model can be made of: one line for each representation, output, source of charges and physics term.
+
+Components of one's own are added in the same way, ``TERMS["mine"] = MySpecification``, before a model is made.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from ase.data import chemical_symbols
 from pydantic import Field, field_validator, model_validator
 
 from atnn.functions.species import HEAVIEST
+from atnn.parts import Design, Part
 from atnn.physics import (
-    D3,
-    D4,
-    ZBL,
     D3Specification,
     D4Specification,
-    Electrostatics,
     ElectrostaticsSpecification,
-    Equilibration,
     EquilibrationSpecification,
-    LatentElectrostatics,
     LatentElectrostaticsSpecification,
     ZBLSpecification,
 )
-from atnn.readouts import ChargesReadout, DipoleReadout, EnergyReadout, NetworkCharges, NetworkChargesSpecification
+from atnn.readouts import EnergyReadout, NetworkChargesSpecification, make_charges, make_dipole
 from atnn.representations import (
-    ACSF,
-    EANN,
-    GMP,
-    NEAT,
-    NEMP,
-    REANN,
     ACSFSpecification,
     EANNSpecification,
-    EquiREANN,
     EquiREANNSpecification,
     GMPSpecification,
     NEATSpecification,
     NEMPSpecification,
     REANNSpecification,
-    SpookyNet,
     SpookyNetSpecification,
 )
-from atnn.specification import Specification
+from atnn.representations.specification import RepresentationSpecification
+from atnn.specification import Specification, chosen_from
 
-REPRESENTATIONS = {
-    "acsf": (ACSFSpecification, ACSF),
-    "eann": (EANNSpecification, EANN),
-    "gmp": (GMPSpecification, GMP),
-    "equireann": (EquiREANNSpecification, EquiREANN),
-    "neat": (NEATSpecification, NEAT),
-    "nemp": (NEMPSpecification, NEMP),
-    "reann": (REANNSpecification, REANN),
-    "spookynet": (SpookyNetSpecification, SpookyNet),
+REPRESENTATIONS: dict[str, type[RepresentationSpecification]] = {
+    "acsf": ACSFSpecification,
+    "eann": EANNSpecification,
+    "gmp": GMPSpecification,
+    "equireann": EquiREANNSpecification,
+    "neat": NEATSpecification,
+    "nemp": NEMPSpecification,
+    "reann": REANNSpecification,
+    "spookynet": SpookyNetSpecification,
 }
-READOUTS: dict[str, type[EnergyReadout] | type[DipoleReadout] | type[ChargesReadout]] = {
-    "energy": EnergyReadout,
-    "dipole": DipoleReadout,
-    "charges": ChargesReadout,
+# Name of an output -> the parts that give it, by name.
+OUTPUTS: dict[str, Callable[[Design], dict[str, Part]]] = {
+    "energy": lambda design: {"energy": EnergyReadout(design)},
+    "dipole": make_dipole,
+    "charges": make_charges,
 }
-CHARGES: dict[str, tuple[type[Specification], type[Any]]] = {
-    "network": (NetworkChargesSpecification, NetworkCharges),
-    "equilibration": (EquilibrationSpecification, Equilibration),
+# Specifications whose ``parts`` are the sources of charges, and the terms added to the energy.
+CHARGES: dict[str, type[Specification]] = {
+    "network": NetworkChargesSpecification,
+    "equilibration": EquilibrationSpecification,
 }
-TERMS: dict[str, tuple[type[Specification], type[Any]]] = {
-    "zbl": (ZBLSpecification, ZBL),
-    "d3": (D3Specification, D3),
-    "d4": (D4Specification, D4),
-    "electrostatics": (ElectrostaticsSpecification, Electrostatics),
-    "latent_electrostatics": (LatentElectrostaticsSpecification, LatentElectrostatics),
+TERMS: dict[str, type[Specification]] = {
+    "zbl": ZBLSpecification,
+    "d3": D3Specification,
+    "d4": D4Specification,
+    "electrostatics": ElectrostaticsSpecification,
+    "latent_electrostatics": LatentElectrostaticsSpecification,
 }
 
-RepresentationSpecification = Annotated[
-    ACSFSpecification
-    | EANNSpecification
-    | EquiREANNSpecification
-    | GMPSpecification
-    | NEATSpecification
-    | NEMPSpecification
-    | REANNSpecification
-    | SpookyNetSpecification,
-    Field(discriminator="name"),
-]
-
-TermSpecification = Annotated[
-    ZBLSpecification
-    | D3Specification
-    | D4Specification
-    | ElectrostaticsSpecification
-    | LatentElectrostaticsSpecification,
-    Field(discriminator="name"),
-]
-ChargesSpecification = Annotated[NetworkChargesSpecification | EquilibrationSpecification, Field(discriminator="name")]
-Output = Literal["energy", "dipole", "charges"]
-Condition = Literal["charge", "spin"]
+Representation = Annotated[Any, chosen_from(REPRESENTATIONS, "a representation")]
+Charges = Annotated[Any, chosen_from(CHARGES, "a source of charges")]
+Term = Annotated[Any, chosen_from(TERMS, "a physics term")]
 
 
 class ModelSpecification(Specification):
     """Everything that defines a model but its weights; stored as JSON beside them."""
 
     elements: tuple[int, ...] = Field(min_length=1, description="atomic numbers that the model knows")
-    representation: RepresentationSpecification = Field(description="the representation and its sizes")
-    outputs: tuple[Output, ...] = Field(("energy",), min_length=1, description="what is learned")
-    charges: ChargesSpecification = Field(
-        NetworkChargesSpecification(), description="where charges come from: network, or equilibration"
+    representation: Representation = Field(description="the representation and its sizes")
+    outputs: tuple[str, ...] = Field(default=("energy",), min_length=1, description="what is learned")
+    charges: Charges = Field(
+        default=NetworkChargesSpecification(), description="where charges come from, e.g. {name: equilibration}"
     )
-    charges_in_energy: bool = Field(False, description="the network of the energy sees the charges of its atoms")
-    terms: tuple[TermSpecification, ...] = Field((), description="physics terms added to the learned energy")
-    conditions: tuple[Condition, ...] | None = Field(
-        None, description="numbers of the electrons to depend on; none: charge and spin with spookynet, else neither"
+    charges_in_energy: bool = Field(
+        default=False, description="the network of the energy sees the charges of its atoms"
     )
-    networks: Literal["element", "shared"] = Field("element", description="a network per element, or one for all")
-    hidden: tuple[int, ...] = Field((64, 64), min_length=1, description="readout layer widths in a residual block")
-    blocks: int = Field(1, ge=1, le=8, description="residual blocks of the readouts")
+    terms: tuple[Term, ...] = Field(default=(), description="physics terms added to the energy, e.g. - {name: zbl}")
+    conditions: tuple[Literal["charge", "spin"], ...] | None = Field(
+        default=None,
+        description="numbers of the electrons to depend on; none: charge and spin with spookynet, else neither",
+    )
+    networks: Literal["element", "shared"] = Field(
+        default="element", description="a network per element, or one for all"
+    )
+    hidden: tuple[int, ...] = Field(
+        default=(64, 64), min_length=1, description="readout layer widths in a residual block"
+    )
+    blocks: int = Field(default=1, ge=1, le=8, description="residual blocks of the readouts")
 
     @field_validator("elements")
     @classmethod
@@ -121,28 +102,26 @@ class ModelSpecification(Specification):
             raise ValueError(f"not atomic numbers: {unknown}")
         return tuple(sorted(set(elements)))
 
+    @field_validator("outputs")
+    @classmethod
+    def _known_outputs(cls, outputs: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in outputs if name not in OUTPUTS]
+        if unknown:
+            raise ValueError(f"no model learns {', '.join(unknown)}; known: {', '.join(sorted(OUTPUTS))}")
+        return outputs
+
     @model_validator(mode="after")
-    def _parts_fit(self) -> ModelSpecification:
-        if "dipole" in self.outputs and self.representation.degree < 1:
-            raise ValueError("a dipole needs a representation of degree 1 or more")
-        if self.networks == "shared" and max(self.elements) > HEAVIEST:
+    def _elements_have_shells(self) -> ModelSpecification:
+        if self.networks == "shared" and max(self.elements, default=0) > HEAVIEST:
             raise ValueError(f"networks: shared knows elements up to Z = {HEAVIEST}; give networks: element")
-        if self.terms and "energy" not in self.outputs:
-            raise ValueError("terms are energies: outputs must contain energy")
-        if [term.name for term in self.terms].count("latent_electrostatics") > 1:
-            raise ValueError("latent_electrostatics is given twice: give it more channels")
-        given = [name for output in self.outputs for name in READOUTS[output].outputs]
-        if len(given) > len(set(given)):
-            raise ValueError("charges come with the dipole: give dipole or charges in outputs, not both")
-        if self.charges.name != "network" and "charges" not in given:
-            raise ValueError(f"{self.charges.name} gives charges: add charges or dipole to outputs")
-        if self.charges_in_energy and not {"energy", "charges"} <= set(given):
-            raise ValueError("charges_in_energy needs energy, and charges or dipole, in outputs")
-        for term in self.terms:
-            missing = set(term.inputs) - set(given)
-            if missing:
-                sources = [output for output, readout in READOUTS.items() if missing <= set(readout.outputs)]
-                raise ValueError(
-                    f"{term.name} needs {', '.join(sorted(missing))}: add {' or '.join(sorted(sources))} to outputs"
-                )
         return self
+
+    @property
+    def depends_on(self) -> frozenset[str]:
+        """Numbers of the electrons that the representation depends on."""
+        return frozenset(self.representation.conditions if self.conditions is None else self.conditions)
+
+    def design(self, species: Any, channels: tuple[int, ...]) -> Design:
+        """What the parts are built for."""
+        inputs = ("charges",) if self.charges_in_energy else ()
+        return Design(species, channels, self.hidden, self.blocks, self.charges, inputs)

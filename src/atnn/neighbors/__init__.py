@@ -1,6 +1,7 @@
 """Pairs of neighbors for batches with any periodicity, and their geometry."""
 
+from atnn.neighbors.molecules import molecular_pairs
 from atnn.neighbors.pairs import edges, neighbor_pairs
 from atnn.neighbors.verlet import VerletList
 
-__all__ = ["VerletList", "edges", "neighbor_pairs"]
+__all__ = ["VerletList", "edges", "molecular_pairs", "neighbor_pairs"]

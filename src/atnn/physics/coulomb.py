@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from atnn.neighbors.pairs import lengths
-from atnn.physics.dipoles import CLOSEST, Radial, inverse_root, joined, mixed, potentials
+from atnn.physics.dipoles import CLOSEST, Radial, blend_radial, inverse_root, join_moments, potentials
 from atnn.structures import Structures
 
 SOFTENING = 1.0  # Angstrom^2, under the root of the short-range form
@@ -39,7 +39,7 @@ def damped_derivatives(distances: Float[Tensor, " pairs"], damping: float) -> Ra
     bare = inverse_root(squared)
     if damping == 0:
         return bare
-    return mixed(_switch_derivatives(distances, damping), inverse_root(squared + SOFTENING), bare)
+    return blend_radial(_switch_derivatives(distances, damping), inverse_root(squared + SOFTENING), bare)
 
 
 def _switch_derivatives(distances: Tensor, damping: float) -> Radial:
@@ -52,18 +52,6 @@ def _switch_derivatives(distances: Tensor, damping: float) -> Radial:
     first = by_x * slope * by_r / distances
     second = by_x * ((rest - switch) * slope * slope + curvature) * by_r**2
     return switch, first, (second - first) / (distances * distances)
-
-
-def molecular_pairs(
-    batch: Int[Tensor, " atoms"], molecules: Bool[Tensor, " structures"]
-) -> tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"]]:
-    """Both atoms of every pair within each of the structures marked, each pair once."""
-    atoms = torch.arange(len(batch), device=batch.device)
-    ends = torch.cumsum(torch.bincount(batch, minlength=len(molecules)), 0)[batch]
-    partners = torch.where(molecules[batch], ends - 1 - atoms, 0)
-    first = torch.repeat_interleave(atoms, partners)
-    rank = torch.arange(len(first), device=first.device) - (torch.cumsum(partners, 0) - partners)[first]
-    return first, first + 1 + rank
 
 
 def molecular_energies(
@@ -84,7 +72,7 @@ def molecular_energies(
         products = charges.index_select(0, first) * charges.index_select(0, second)
         energies = products * damped(distances, damping)
     else:
-        moments = joined(charges, dipoles)
+        moments = join_moments(charges, dipoles)
         fields = potentials(vectors, damped_derivatives(distances, damping), moments.index_select(0, second))
         energies = (moments.index_select(0, first) * fields).sum(1)
     total = charges.new_zeros(structures.cell.shape[0], dtype=torch.float64)

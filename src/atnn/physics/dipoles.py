@@ -15,7 +15,7 @@ Radial = tuple[Float[Tensor, " pairs"], Float[Tensor, " pairs"], Float[Tensor, "
 CLOSEST = 0.05  # Angstrom; nearer than any two atoms, and far enough for r^-5 and differences of such in float32
 
 
-def joined(charges: Float[Tensor, " atoms"], dipoles: Float[Tensor, "atoms 3"]) -> Float[Tensor, "atoms 4"]:
+def join_moments(charges: Float[Tensor, " atoms"], dipoles: Float[Tensor, "atoms 3"]) -> Float[Tensor, "atoms 4"]:
     """Charge [e] and dipole [e Angstrom] of each atom side by side."""
     return torch.cat([charges[:, None], dipoles], 1)
 
@@ -32,7 +32,7 @@ def potentials(
     Args:
         vectors: R, from centers to neighbors [Angstrom].
         radial: v [1/Angstrom], v_1 and v_2 of the pairs.
-        moments: Charges and dipoles of the neighbors, see :func:`joined`.
+        moments: Charges and dipoles of the neighbors, see :func:`join_moments`.
 
     Returns:
         phi [e/Angstrom] and its gradient [e/Angstrom^2].
@@ -51,7 +51,7 @@ def inverse_root(squared: Float[Tensor, " pairs"]) -> Radial:
     return value, -value * inverse, 3 * value * inverse * inverse
 
 
-def mixed(switch: Radial, inner: Radial, outer: Radial) -> Radial:
+def blend_radial(switch: Radial, inner: Radial, outer: Radial) -> Radial:
     """``s f + (1 - s) g`` of a switch s and two potentials f and g, by the product rule."""
     change = [f - g for f, g in zip(inner, outer, strict=True)]
     return (

@@ -7,8 +7,8 @@ Teller and Muto (s9) is left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from atnn.errors import SpecificationError
 from atnn.functions import polynomial
 from atnn.kernels import spread, sum_centers
+from atnn.parts import Design, Part, Scene, Values
 from atnn.physics.dispersion_tables import (
     Damping,
     Method,
@@ -28,7 +29,7 @@ from atnn.physics.dispersion_tables import (
     element_data,
 )
 from atnn.specification import Specification
-from atnn.structures import Edges, Elements, Structures
+from atnn.structures import Edges, Elements
 
 SWITCH = 0.8  # part of the cutoff from which the pair energies are led to zero
 D3_STEEPNESS, D3_WIDTH = 16.0, 4.0  # of the counting function; of the Gaussians that weight references
@@ -53,7 +54,6 @@ class D3Specification(Specification):
     ``2 pi rho C6 / 3 r^3``: about 1 meV in water at the default.
     """
 
-    inputs: ClassVar[tuple[str, ...]] = ()
     name: Literal["d3"] = "d3"
     functional: str = Field(description="density functional of the labels or of the rest of the energy")
     cutoff: float = Field(10.0, gt=0, description="distance beyond which pairs do not count [Angstrom]")
@@ -63,11 +63,14 @@ class D3Specification(Specification):
     def _known(cls, functional: str) -> str:
         return _known_functional("d3", functional)
 
+    def parts(self, design: Design) -> dict[str, Part]:
+        """The term."""
+        return {self.name: D3(self, design.species.numbers)}
+
 
 class D4Specification(Specification):
     """DFT-D4 dispersion with rational damping; the cutoff is that of :class:`D3Specification`."""
 
-    inputs: ClassVar[tuple[str, ...]] = ("charges",)
     name: Literal["d4"] = "d4"
     functional: str = Field(description="density functional of the labels or of the rest of the energy")
     cutoff: float = Field(10.0, gt=0, description="distance beyond which pairs do not count [Angstrom]")
@@ -76,6 +79,10 @@ class D4Specification(Specification):
     @classmethod
     def _known(cls, functional: str) -> str:
         return _known_functional("d4", functional)
+
+    def parts(self, design: Design) -> dict[str, Part]:
+        """The term."""
+        return {self.name: D4(self, design.species.numbers)}
 
 
 class DampedPairs(nn.Module):
@@ -116,7 +123,7 @@ class DampedPairs(nn.Module):
         return switch * (self.s6 / (power + sixth) + scale / (power * square + eighth))
 
 
-class D3(nn.Module):
+class D3(Part):
     """``E = -1/2 sum_ij C6_ij g(r_ij)`` with C6 by coordination numbers.
 
         n_i    = sum_j f(r_ij) / (1 + exp(-16 ((R_i + R_j) / r_ij - 1)))
@@ -136,6 +143,7 @@ class D3(nn.Module):
         SpecificationError: An element without reference atoms.
     """
 
+    gives = frozenset({"atomic_energies"})
     contacts: Tensor
     absent: Tensor
     coordination: Tensor
@@ -151,20 +159,19 @@ class D3(nn.Module):
         for name in ("absent", "coordination", "vectors", "signs"):
             self.register_buffer(name, getattr(references, name), persistent=False)
 
-    def forward(
-        self, structures: Structures, edges: Edges, elements: Elements, predicted: Mapping[str, Tensor]
-    ) -> Float[Tensor, " structures"]:
-        """Energies [structures] in eV, float64."""
+    def forward(self, scene: Scene, values: Values) -> dict[str, Tensor]:
+        """``atomic_energies`` [atoms] in eV, float64."""
+        edges, elements = scene.edges, scene.elements
         kinds, switch = pair_kinds(edges, elements, len(self.absent)), self.damped.switch(edges.lengths)
         contacts = self.contacts.to(switch.dtype).index_select(0, kinds)
         counts = switch * torch.sigmoid(D3_STEEPNESS * (contacts / edges.lengths - 1))
         distance = sum_centers(counts[:, None], edges.i, edges.offsets) - self.coordination.to(switch.dtype)
         logarithms = self.absent.to(switch.dtype).index_select(0, elements.row) - D3_WIDTH * distance**2
         vectors = torch.softmax(logarithms, dim=1) @ self.vectors.to(switch.dtype)
-        return energies(structures, edges, vectors, self.signs, self.damped(edges.lengths, kinds, switch))
+        return {"atomic_energies": pair_energies(edges, vectors, self.signs, self.damped(edges.lengths, kinds, switch))}
 
 
-class D4(nn.Module):
+class D4(Part):
     """``E = -1/2 sum_ij C6_ij g(r_ij)`` with C6 by coordination numbers and given partial charges.
 
         n_i    = sum_j f(r_ij) d_ij (1 + erf(7.5 (1 - r_ij / (R_i + R_j)))) / 2
@@ -188,6 +195,8 @@ class D4(nn.Module):
         SpecificationError: An element without reference atoms.
     """
 
+    needs = frozenset({"charges"})
+    gives = frozenset({"atomic_energies"})
     bonds: Tensor
     atoms: Tensor
     absent: Tensor
@@ -210,17 +219,16 @@ class D4(nn.Module):
         for name in ("absent", "coordination", "vectors", "signs", "charges", "shells"):
             self.register_buffer(name, getattr(references, name), persistent=False)
 
-    def forward(
-        self, structures: Structures, edges: Edges, elements: Elements, predicted: Mapping[str, Tensor]
-    ) -> Float[Tensor, " structures"]:
-        """Energies [structures] in eV, float64, differentiable also by the predicted ``charges`` [atoms] in e."""
+    def forward(self, scene: Scene, values: Values) -> dict[str, Tensor]:
+        """``atomic_energies`` [atoms] in eV, float64, differentiable also by the ``charges`` [atoms] in e."""
+        edges, elements = scene.edges, scene.elements
         kinds, switch = pair_kinds(edges, elements, len(self.absent)), self.damped.switch(edges.lengths)
         slope, half = (row.index_select(0, kinds) for row in self.bonds.to(switch.dtype))
         counts = switch * half * (1 + torch.erf((D4_STEEPNESS - slope * edges.lengths).clamp(min=UNBOUND)))
         numbers = sum_centers(counts[:, None], edges.i, edges.offsets)
-        weights = self.weights(numbers, elements) * self.scales(predicted["charges"].to(switch.dtype), elements)
+        weights = self.weights(numbers, elements) * self.scales(values["charges"].to(switch.dtype), elements)
         vectors = weights @ self.vectors.to(switch.dtype)
-        return energies(structures, edges, vectors, self.signs, self.damped(edges.lengths, kinds, switch))
+        return {"atomic_energies": pair_energies(edges, vectors, self.signs, self.damped(edges.lengths, kinds, switch))}
 
     def weights(self, numbers: Float[Tensor, "atoms 1"], elements: Elements) -> Float[Tensor, "atoms references"]:
         """w, normalised for each atom, from coordination numbers."""
@@ -243,22 +251,15 @@ def pair_kinds(edges: Edges, elements: Elements, count: int) -> Int[Tensor, " pa
     return elements.row.index_select(0, edges.i) * count + elements.row.index_select(0, edges.j)
 
 
-def energies(
-    structures: Structures,
-    edges: Edges,
-    vectors: Float[Tensor, "atoms k"],
-    signs: Float[Tensor, " k"],
-    factors: Float[Tensor, " pairs"],
-) -> Float[Tensor, " structures"]:
-    """``E = -1/2 sum_ij C6_ij g_ij`` [eV], float64, with ``C6_ij = sum_k v_ik signs_k v_jk`` never formed per pair.
+def pair_energies(
+    edges: Edges, vectors: Float[Tensor, "atoms k"], signs: Float[Tensor, " k"], factors: Float[Tensor, " pairs"]
+) -> Float[Tensor, " atoms"]:
+    """``E_i = -1/2 sum_j C6_ij g_ij`` [eV], float64, with ``C6_ij = sum_k v_ik signs_k v_jk`` never formed per pair.
 
     Args:
-        structures: For the structure of each atom.
         edges: Pairs.
         vectors: v of each atom, in parts whose products are in eV Angstrom^6.
         signs: 1 or -1.
         factors: g [1/Angstrom^6].
     """
-    atoms = -0.5 * (vectors * signs.to(vectors.dtype) * spread(factors, vectors, edges)).sum(1)
-    total = atoms.new_zeros(structures.cell.shape[0], dtype=torch.float64)
-    return total.index_add(0, structures.batch, atoms.double())
+    return -0.5 * (vectors * signs.to(vectors.dtype) * spread(factors, vectors, edges)).sum(1).double()

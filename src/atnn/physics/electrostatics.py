@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
 from pydantic import Field, model_validator
-from torch import Tensor, nn
+from torch import Tensor
 
 from atnn import units
 from atnn.kernels import gather_neighbors, sum_centers
-from atnn.kernels.opaque import FUNCTIONS, opaque
+from atnn.parts import Design, Part, Scene, Values
 from atnn.physics.boundaries import Background, check_boundaries, check_vacuum, slab_dipole_factor, slab_normal
 from atnn.physics.coulomb import damped, damped_derivatives, molecular_energies
-from atnn.physics.dipoles import joined, potentials
+from atnn.physics.dipoles import join_moments, potentials
 from atnn.physics.ewald import decay, point_corrections, screened, screened_derivatives, wave_energy
 from atnn.physics.mesh import mesh_energy
+from atnn.physics.opaque import FUNCTIONS, opaque
 from atnn.specification import Specification
-from atnn.structures import Edges, Elements, Structures
+from atnn.structures import Edges, Structures
 
 LARGEST_EWALD = 100  # atoms up to which plain sums over waves are the faster ones
 
@@ -42,10 +43,9 @@ class ElectrostaticsSpecification(Specification):
     background: Background = Field("none", description="what neutralises charged cells; none: they are refused")
     dipoles: bool = Field(False, description="atomic dipoles interact, too; they come with the output `dipole`")
 
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """What readouts must give."""
-        return ("charges", "atomic_dipoles") if self.dipoles else ("charges",)
+    def parts(self, design: Design) -> dict[str, Part]:
+        """The term."""
+        return {self.name: Electrostatics(self)}
 
     @model_validator(mode="after")
     def _damping_within_cutoff(self) -> ElectrostaticsSpecification:
@@ -54,7 +54,7 @@ class ElectrostaticsSpecification(Specification):
         return self
 
 
-class Electrostatics(nn.Module):
+class Electrostatics(Part):
     """``E = k_e / 2 sum_ij q_i q_j v(r_ij)`` over all pairs and periodic images, v = :func:`damped`.
 
     Molecules: all pairs, without a cutoff. Periodic structures: v is 1/r beyond the cutoff, so
@@ -70,41 +70,40 @@ class Electrostatics(nn.Module):
 
     Args:
         specification: Cutoff, damping and accuracy, and whether there are dipoles.
-        numbers: Atomic numbers of the model's elements; charges say all, nothing depends on them.
     """
 
-    all_pairs_of_molecules = True  # the model prepares them as Edges.molecular
+    gives = frozenset({"energy"})
+    molecular = True
 
-    def __init__(self, specification: ElectrostaticsSpecification, numbers: Sequence[int]):
+    def __init__(self, specification: ElectrostaticsSpecification):
         super().__init__()
         self.specification = specification
+        self.sources = ("charges", "atomic_dipoles") if specification.dipoles else ("charges",)
+        self.needs = frozenset(self.sources)
         self.cutoff = specification.cutoff
         self.width = specification.cutoff / decay(specification.accuracy)
         largest = {"auto": float(LARGEST_EWALD), "ewald": math.inf, "mesh": 0.0}[specification.method]
         background = float(specification.background == "uniform")
-        self.settings = Settings(self.cutoff, self.width, specification.accuracy, largest, background)
+        self.settings = WaveSettings(self.cutoff, self.width, specification.accuracy, largest, background)
 
-    def forward(
-        self, structures: Structures, edges: Edges, elements: Elements, predicted: Mapping[str, Tensor]
-    ) -> Float[Tensor, " structures"]:
-        """Energies [structures] in eV, float64.
+    def forward(self, scene: Scene, values: Values) -> dict[str, Tensor]:
+        """``energy`` [structures] in eV, float64.
 
         Args:
-            structures: Positions and cells, strained like the edges where a stress is asked for.
-            edges: Pairs within the cutoff, of which those of periodic structures are used, and all of molecules.
-            elements: Not used.
-            predicted: ``charges`` of the atoms [e] and, where specified, ``atomic_dipoles`` [e Angstrom].
+            scene: Pairs within the cutoff, of which those of periodic structures are used, and all of molecules.
+            values: ``charges`` of the atoms [e] and, where specified, ``atomic_dipoles`` [e Angstrom].
 
         Raises:
             DataError: Charges and boundary conditions without a defined energy, see :func:`check_boundaries`.
         """
-        assert edges.molecular is not None
-        sources = [predicted[name].to(structures.positions.dtype) for name in self.specification.inputs]
-        molecules = molecular_energies(edges.molecular, structures, self.specification.damping, *sources)
+        structures, edges = scene.structures, scene.edges
+        assert scene.molecular is not None
+        sources = [values[name].to(structures.positions.dtype) for name in self.sources]
+        molecules = molecular_energies(scene.molecular, structures, self.specification.damping, *sources)
         variables = (structures.positions, structures.cell, *sources)
         waves = opaque("electrostatics", variables, (structures.batch, structures.pbc), self.settings)
         near = self._near_dipoles if self.specification.dipoles else self._near_charges
-        return units.coulomb * (molecules + near(structures, edges, *sources) + waves)
+        return {"energy": units.coulomb * (molecules + near(structures, edges, *sources) + waves)}
 
     def _near_charges(self, structures: Structures, edges: Edges, charges: Tensor) -> Tensor:
         """Pairs within the cutoff of periodic structures, less what the waves say about them [e^2/Angstrom]."""
@@ -120,7 +119,7 @@ class Electrostatics(nn.Module):
         exact = damped_derivatives(edges.lengths, self.specification.damping)
         waves = screened_derivatives(edges.lengths, self.width)
         value, first, second = (whole - smooth for whole, smooth in zip(exact, waves, strict=True))
-        moments = joined(charges, dipoles)
+        moments = join_moments(charges, dipoles)
         neighbors = gather_neighbors(moments, edges.j, edges.reverse, edges.offsets)
         pairs = potentials(edges.vectors, (value, first, second), neighbors)
         pairs = torch.where(self._used(structures, edges)[:, None], pairs, 0.0)
@@ -132,7 +131,7 @@ class Electrostatics(nn.Module):
         return structures.pbc.any(1)[structures.batch[edges.i]] & (edges.lengths < self.cutoff)
 
 
-class Settings(NamedTuple):
+class WaveSettings(NamedTuple):
     """The numbers that :func:`far_energies` takes."""
 
     cutoff: float
@@ -150,12 +149,12 @@ def far_energies(
     Args:
         variables: Positions [atoms, 3], cells [structures, 3, 3], charges [atoms]; dipoles [atoms, 3], if any.
         constants: Structure of each atom, and periodicity [structures, 3].
-        settings: :class:`Settings`.
+        settings: :class:`WaveSettings`.
 
     Raises:
         DataError: Charges and boundary conditions without a defined energy, see :func:`check_boundaries`.
     """
-    (positions, cell, charges, *dipoles), (batch, pbc), chosen = variables, constants, Settings(*settings)
+    (positions, cell, charges, *dipoles), (batch, pbc), chosen = variables, constants, WaveSettings(*settings)
     if not bool(pbc.any()):
         return cell.new_zeros(len(pbc), dtype=torch.float64)
     total = charges.new_zeros(len(pbc), dtype=torch.float64).index_add(0, batch, charges.double())
@@ -171,7 +170,7 @@ def far_energies(
 
 
 def _waves(
-    cell: Tensor, pbc: Tensor, settings: Settings, positions: Tensor, charges: Tensor, dipoles: Tensor | None = None
+    cell: Tensor, pbc: Tensor, settings: WaveSettings, positions: Tensor, charges: Tensor, dipoles: Tensor | None = None
 ) -> Tensor:
     waves = wave_energy if len(positions) <= settings.largest_ewald else mesh_energy
     energy = waves(positions, charges, cell, settings.width, settings.accuracy, dipoles)

@@ -9,22 +9,23 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from ase.data import covalent_radii
 from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import softplus
 
 from atnn.functions import PerElement, Species
-from atnn.kernels.opaque import FUNCTIONS, opaque
 from atnn.neighbors.pairs import lengths, neighbor_pairs
+from atnn.parts import Design, Part, Scene, Values
 from atnn.physics.boundaries import Background, check_boundaries, check_vacuum, slab_dipole_factor, slab_normal
 from atnn.physics.ewald import decay, screened, wave_matrix
+from atnn.physics.opaque import FUNCTIONS, opaque
 from atnn.specification import Specification
-from atnn.structures import Elements, Structures
+from atnn.structures import Structures
 
 # Angstrom, of the Gaussians summed over waves: narrower ones cost more waves, wider ones more pairs.
 NARROWEST = 1.5
@@ -34,13 +35,18 @@ HARDNESS = 0.5  # at the start, in units of k_e / Angstrom: 7 eV/e^2
 class EquilibrationSpecification(Specification):
     """Gaussian charges that minimise the energy of electronegativity, hardness and Coulomb's law."""
 
+    starts_from: ClassVar[str] = "electronegativities"  # which nothing is known of before
     name: Literal["equilibration"] = "equilibration"
     width: float = Field(1.0, gt=0, le=3, description="widths of the charges in units of the covalent radii")
     accuracy: float = Field(1e-6, ge=1e-12, le=1e-2, description="relative error of sums over periodic images")
     background: Background = Field("none", description="what neutralises charged cells; none: they are refused")
 
+    def parts(self, design: Design) -> dict[str, Part]:
+        """The source."""
+        return {self.name: Equilibration(self, design.species)}
 
-class Equilibration(nn.Module):
+
+class Equilibration(Part):
     """Charges that minimise ``sum_i (chi_i q_i + J_i q_i^2 / 2) + k_e / 2 sum_ij q_i A_ij q_j`` at the total charge.
 
         A_ij = erf(r_ij / (sqrt(2) gamma_ij)) / r_ij,  gamma_ij^2 = sigma_i^2 + sigma_j^2
@@ -57,6 +63,9 @@ class Equilibration(nn.Module):
         species: The elements.
     """
 
+    needs = frozenset({"raw_charges"})
+    gives = frozenset({"charges"})
+    conditions = frozenset({"charge"})
     widths: Tensor
 
     def __init__(self, specification: EquilibrationSpecification, species: Species):
@@ -68,29 +77,28 @@ class Equilibration(nn.Module):
         self.hardness = PerElement(species, torch.full((len(widths), 1), start))
         # Waves stand for Gaussians no narrower than any pair of charges, so that what they miss ends at their reach.
         smearing = max(NARROWEST, math.sqrt(2) * max(widths))
-        self.settings = Settings(smearing, specification.accuracy, float(specification.background == "uniform"))
+        background = float(specification.background == "uniform")
+        self.settings = EquilibrationSettings(smearing, specification.accuracy, background)
 
-    def forward(
-        self, raw: Float[Tensor, " atoms"], structures: Structures, elements: Elements
-    ) -> Float[Tensor, " atoms"]:
-        """Charges of lowest energy [e].
+    def forward(self, scene: Scene, values: Values) -> dict[str, Tensor]:
+        """``charges`` of lowest energy [atoms] in e.
 
         Args:
-            raw: Electronegativities [k_e / (e Angstrom)].
-            structures: Positions, cells and total charges.
-            elements: Elements of the atoms.
+            scene: Positions, cells, total charges and elements.
+            values: ``raw_charges``, which are the electronegativities [k_e / (e Angstrom)].
 
         Raises:
             DataError: A total charge that the boundary conditions do not allow, see :func:`check_boundaries`.
         """
-        hardness = softplus(self.hardness()).squeeze(1).index_select(0, elements.row)
-        widths = self.widths.index_select(0, elements.row)
+        structures, row, raw = scene.structures, scene.elements.row, values["raw_charges"]
+        hardness = softplus(self.hardness()).squeeze(1).index_select(0, row)
+        widths = self.widths.index_select(0, row)
         variables = (structures.positions, structures.cell, raw, hardness)
         constants = (structures.total_charge, structures.pbc, widths, structures.batch)
-        return opaque("equilibration", variables, constants, self.settings).to(raw.dtype)
+        return {"charges": opaque("equilibration", variables, constants, self.settings).to(raw.dtype)}
 
 
-class Settings(NamedTuple):
+class EquilibrationSettings(NamedTuple):
     """The numbers that :func:`equilibrium_charges` takes."""
 
     smearing: float
@@ -106,13 +114,13 @@ def equilibrium_charges(
     Args:
         variables: Positions [atoms, 3], cells [structures, 3, 3], electronegativities and hardnesses [atoms].
         constants: Total charges [structures], periodicity [structures, 3], widths and structures of the atoms.
-        settings: :class:`Settings`.
+        settings: :class:`EquilibrationSettings`.
 
     Raises:
         DataError: A total charge that the boundary conditions do not allow, see :func:`check_boundaries`.
     """
     positions, cell, electronegativity, hardness = (variable.double() for variable in variables)
-    (total, pbc, widths, batch), chosen = constants, Settings(*settings)
+    (total, pbc, widths, batch), chosen = constants, EquilibrationSettings(*settings)
     total, widths = total.double(), widths.double()
     check_boundaries(cell, pbc, total, "uniform" if chosen.background else "none")
     charges, places = [], []
@@ -157,7 +165,7 @@ def periodic_interactions(
     widths: Float[Tensor, " atoms"],
     cell: Float[Tensor, "3 3"],
     pbc: Tensor,
-    settings: Settings,
+    settings: EquilibrationSettings,
 ) -> Float[Tensor, "atoms atoms"]:
     """Coulomb matrix of unit Gaussian charges and all their images [1/Angstrom].
 
@@ -189,6 +197,7 @@ def _pairs(positions: Tensor, cell: Tensor, pbc: Tensor, reach: float) -> tuple[
 def _neighbors(reach: float, positions: Tensor, cell: Tensor, pbc: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     numbers = torch.zeros(len(positions), dtype=torch.int64, device=positions.device)
     pairs = neighbor_pairs(Structures(positions, numbers, cell[None], pbc[None], numbers), reach)
+    assert pairs.reverse is not None
     once = torch.arange(len(pairs.i), device=positions.device) < pairs.reverse
     return pairs.i[once], pairs.j[once], pairs.shifts[once]
 

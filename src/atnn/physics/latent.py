@@ -6,24 +6,25 @@ B. Cheng, Latent Ewald summation, npj Comput. Mater. 2025, 11, 80, doi:10.1038/s
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from atnn import units
-from atnn.kernels.opaque import FUNCTIONS, opaque
+from atnn.neighbors import molecular_pairs
 from atnn.neighbors.pairs import lengths
+from atnn.parts import Design, Part, Scene, Values
 from atnn.physics.boundaries import check_boundaries, check_vacuum, slab_dipole_factor, slab_normal
-from atnn.physics.coulomb import molecular_pairs
 from atnn.physics.electrostatics import LARGEST_EWALD
 from atnn.physics.ewald import decay, screened, wave_energy
+from atnn.physics.latent_charges import LatentCharges
 from atnn.physics.mesh import mesh_energy
+from atnn.physics.opaque import FUNCTIONS, opaque
 from atnn.specification import Specification
-from atnn.structures import Edges, Elements, Structures
 
 ACCURACY = 1e-6  # relative, of sums over waves
 
@@ -31,13 +32,16 @@ ACCURACY = 1e-6  # relative, of sums over waves
 class LatentElectrostaticsSpecification(Specification):
     """Coulomb's law between Gaussian charges that are neither labelled nor known."""
 
-    inputs: ClassVar[tuple[str, ...]] = ()  # its charges come from a readout of its own
     name: Literal["latent_electrostatics"] = "latent_electrostatics"
     channels: int = Field(1, ge=1, le=16, description="kinds of charges, each of which interacts with its own kind")
     width: float = Field(1.0, ge=0.2, le=4, description="width of the Gaussian charges [Angstrom]")
 
+    def parts(self, design: Design) -> dict[str, Part]:
+        """The readout of the charges, and their energy."""
+        return {"latent_charges": LatentCharges(design, self.channels), self.name: LatentElectrostatics(self)}
 
-class LatentElectrostatics(nn.Module):
+
+class LatentElectrostatics(Part):
     """``E = k_e / 2 sum_c sum_{i != j} q_ic q_jc erf(r_ij / (sqrt(2) sigma)) / r_ij`` over all pairs and images.
 
     In periodic structures this is a sum over waves, without the Gaussians' energy with themselves:
@@ -52,35 +56,32 @@ class LatentElectrostatics(nn.Module):
 
     Args:
         specification: Number and width of the charges.
-        numbers: Atomic numbers of the model's elements; nothing depends on them.
     """
 
-    cutoff = 0.0  # pairs are not needed
+    needs = frozenset({"latent_charges"})
+    gives = frozenset({"energy"})
 
-    def __init__(self, specification: LatentElectrostaticsSpecification, numbers: Sequence[int]):
+    def __init__(self, specification: LatentElectrostaticsSpecification):
         super().__init__()
-        self.settings = Settings(specification.width, ACCURACY)
+        self.settings = LatentSettings(specification.width, ACCURACY)
 
-    def forward(
-        self, structures: Structures, edges: Edges, elements: Elements, predicted: Mapping[str, Tensor]
-    ) -> Float[Tensor, " structures"]:
-        """Energies [structures] in eV, float64.
+    def forward(self, scene: Scene, values: Values) -> dict[str, Tensor]:
+        """``energy`` [structures] in eV, float64.
 
         Args:
-            structures: Positions and cells, strained like the edges where a stress is asked for.
-            edges: Not used.
-            elements: Not used.
-            predicted: ``latent_charges`` of the atoms [atoms, channels] in e.
+            scene: Positions and cells, strained where a stress is asked for; pairs are not used.
+            values: ``latent_charges`` of the atoms [atoms, channels] in e.
 
         Raises:
             DataError: Periodicity along one direction; a slab with too little vacuum or without a third vector.
         """
-        variables = (structures.positions, structures.cell, predicted["latent_charges"])
+        structures = scene.structures
+        variables = (structures.positions, structures.cell, values["latent_charges"])
         constants = (structures.batch, structures.pbc)
-        return units.coulomb * opaque("latent_electrostatics", variables, constants, self.settings)
+        return {"energy": units.coulomb * opaque("latent_electrostatics", variables, constants, self.settings)}
 
 
-class Settings(NamedTuple):
+class LatentSettings(NamedTuple):
     """The numbers that :func:`latent_energies` takes."""
 
     width: float
@@ -95,9 +96,9 @@ def latent_energies(
     Args:
         variables: Positions [atoms, 3], cells [structures, 3, 3] and charges [atoms, channels].
         constants: Structure of each atom, and periodicity [structures, 3].
-        settings: :class:`Settings`.
+        settings: :class:`LatentSettings`.
     """
-    (positions, cell, charges), (batch, pbc), chosen = variables, constants, Settings(*settings)
+    (positions, cell, charges), (batch, pbc), chosen = variables, constants, LatentSettings(*settings)
     none = cell.new_zeros(len(pbc), dtype=torch.float64)
     check_boundaries(cell, pbc, none, "uniform")
     first, second = molecular_pairs(batch, ~pbc.any(1))
@@ -110,7 +111,7 @@ def latent_energies(
     return energies + torch.stack(periodic) if periodic else energies
 
 
-def _waves(positions: Tensor, charges: Tensor, cell: Tensor, pbc: Tensor, settings: Settings) -> Tensor:
+def _waves(positions: Tensor, charges: Tensor, cell: Tensor, pbc: Tensor, settings: LatentSettings) -> Tensor:
     """Energy of one periodic structure [e^2/Angstrom]."""
     width, accuracy = settings
     waves = wave_energy if len(positions) <= LARGEST_EWALD else mesh_energy

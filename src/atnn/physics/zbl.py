@@ -5,8 +5,8 @@ J. F. Ziegler, J. P. Biersack, U. Littmark, The Stopping and Range of Ions in So
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import torch
 from ase.data import covalent_radii
@@ -17,9 +17,9 @@ from torch.nn.functional import softplus
 
 from atnn import units
 from atnn.functions import polynomial
-from atnn.kernels import gather_centers, gather_neighbors
+from atnn.kernels import gather_centers, gather_neighbors, sum_centers
+from atnn.parts import Design, Part, Scene, Values
 from atnn.specification import Specification
-from atnn.structures import Edges, Elements, Structures
 
 SCREENING = ((0.18175, 3.19980), (0.50986, 0.94229), (0.28022, 0.40290), (0.02817, 0.20162))
 SCREENING_EXPONENT, SCREENING_LENGTH = 0.23, 0.46850  # Angstrom
@@ -28,13 +28,16 @@ SCREENING_EXPONENT, SCREENING_LENGTH = 0.23, 0.46850  # Angstrom
 class ZBLSpecification(Specification):
     """Universal screened repulsion, switched off where bonds begin."""
 
-    inputs: ClassVar[tuple[str, ...]] = ()
     name: Literal["zbl"] = "zbl"
     reach: float = Field(1.0, gt=0, le=2, description="range in units of the sum of the two covalent radii")
     learnable: bool = Field(False, description="learn the screening, from the universal one on")
 
+    def parts(self, design: Design) -> dict[str, Part]:
+        """The term."""
+        return {self.name: ZBL(self, design.species.numbers)}
 
-class ZBL(nn.Module):
+
+class ZBL(Part):
     """``E = 1/2 sum_ij k_e Z_i Z_j / r  phi(r / a_ij)  f(r / (reach (R_i + R_j)))``.
 
         phi(x) = sum_k c_k exp(-b_k x) / sum_k c_k,  a_ij = d / (Z_i^p + Z_j^p)
@@ -49,6 +52,7 @@ class ZBL(nn.Module):
         numbers: Atomic numbers of the model's elements.
     """
 
+    gives = frozenset({"atomic_energies"})
     nuclei: Tensor
     universal: Tensor
 
@@ -73,20 +77,17 @@ class ZBL(nn.Module):
         weights, decays, last = values.split([len(SCREENING), len(SCREENING), 2])
         return Screening(weights / weights.sum(), decays, last[0], last[1])
 
-    def forward(
-        self, structures: Structures, edges: Edges, elements: Elements, predicted: Mapping[str, Tensor]
-    ) -> Float[Tensor, " structures"]:
-        """Energies [structures] in eV, float64."""
-        charges, radii = self.nuclei
+    def forward(self, scene: Scene, values: Values) -> dict[str, Tensor]:
+        """``atomic_energies`` [atoms] in eV, float64: half the energies of the pairs of each atom."""
+        edges, (charges, radii) = scene.edges, self.nuclei
         screening = self.screening
         table = torch.stack([charges, charges**screening.exponent / screening.length, radii], dim=1)
-        atoms = table.index_select(0, elements.row)
+        atoms = table.index_select(0, scene.elements.row)
         zi, si, ri = gather_centers(atoms, edges.i, edges.offsets).unbind(1)
         zj, sj, rj = gather_neighbors(atoms, edges.j, edges.reverse, edges.offsets).unbind(1)
         energy = units.coulomb * zi * zj / edges.lengths * screening(edges.lengths * (si + sj))
         energy = energy * polynomial(edges.lengths / (ri + rj))
-        total = energy.new_zeros(structures.cell.shape[0], dtype=torch.float64)
-        return total.index_add(0, structures.batch[edges.i], 0.5 * energy.double())
+        return {"atomic_energies": sum_centers(0.5 * energy[:, None], edges.i, edges.offsets)[:, 0].double()}
 
 
 class Screening(NamedTuple):

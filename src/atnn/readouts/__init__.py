@@ -1,15 +1,16 @@
-"""From features to properties: each readout gives one or more quantities of the table."""
+"""From features to properties: each readout is a part that gives one or more values."""
 
-from atnn.readouts.charges import ChargesReadout, NetworkCharges, NetworkChargesSpecification
-from atnn.readouts.dipole import DipoleReadout
+from atnn.readouts.charges import NetworkCharges, NetworkChargesSpecification, RawCharges, make_charges
+from atnn.readouts.dipole import AtomicDipoles, DipoleSum, make_dipole
 from atnn.readouts.energy import EnergyReadout
-from atnn.readouts.latent import LatentChargesReadout
 
 __all__ = [
-    "ChargesReadout",
-    "DipoleReadout",
+    "AtomicDipoles",
+    "DipoleSum",
     "EnergyReadout",
-    "LatentChargesReadout",
     "NetworkCharges",
     "NetworkChargesSpecification",
+    "RawCharges",
+    "make_charges",
+    "make_dipole",
 ]

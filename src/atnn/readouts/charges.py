@@ -2,65 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from atnn.functions import ElementNetwork, Species
-from atnn.functions.charges import conserved
+from atnn.functions.charges import conserve_charges
+from atnn.parts import Design, Part, Scene, Statistics, Values
 from atnn.specification import Specification
-from atnn.structures import Edges, Elements, Features, Structures
+
+
+class RawCharges(Part):
+    """One number for each atom, a network of its invariants, from which a source makes charges.
+
+    Args:
+        design: Elements and sizes; if the source takes the numbers for charges, they start from the mean charges of
+            the elements.
+    """
+
+    gives = frozenset({"raw_charges"})
+    degree = 0
+
+    def __init__(self, design: Design):
+        super().__init__()
+        self.numbers, self.starts_from = design.species.numbers, design.charges.starts_from
+        self.network = design.network(1, scale=0.1)
+
+    def start(self, statistics: Statistics, scene: Scene, values: Values) -> None:
+        """Let the network start from the mean of the labels of each element."""
+        self.network.start_from_means(statistics.means.get(self.starts_from), self.numbers)
+
+    def forward(self, scene: Scene, values: Values) -> dict[str, Tensor]:
+        """``raw_charges`` [atoms]."""
+        return {"raw_charges": self.network(scene.features.nodes[0].squeeze(1), scene.elements).squeeze(1)}
 
 
 class NetworkChargesSpecification(Specification):
     """What a network says of each atom, shifted evenly within a structure to its total charge."""
 
+    starts_from: ClassVar[str] = "charges"
     name: Literal["network"] = "network"
 
-
-class NetworkCharges(nn.Module):
-    """The numbers of a network, shifted so that they sum to the total charge exactly: see :func:`conserved`.
-
-    Args:
-        specification: Has no settings.
-        species: Not used.
-    """
-
-    def __init__(self, specification: NetworkChargesSpecification, species: Species):
-        super().__init__()
-
-    def forward(
-        self, raw: Float[Tensor, " atoms"], structures: Structures, elements: Elements
-    ) -> Float[Tensor, " atoms"]:
-        """Charges [e]."""
-        return conserved(raw, structures.total_charge, structures.batch)
+    def parts(self, design: Design) -> dict[str, Part]:
+        """The source."""
+        return {self.name: NetworkCharges()}
 
 
-class ChargesReadout(nn.Module):
-    """Charges that follow from one number for each atom, a network of its invariants.
+class NetworkCharges(Part):
+    """The numbers of a network, shifted so that they sum to the total charge exactly: see :func:`conserve_charges`."""
 
-    Args:
-        channels: Channels of the features of each degree.
-        species: The elements, and whether they share the network.
-        hidden: Layer widths of one residual block.
-        blocks: Residual blocks.
-        source: How charges that sum to the total charge come from these numbers.
-    """
+    needs = frozenset({"raw_charges"})
+    gives = frozenset({"charges"})
+    conditions = frozenset({"charge"})
 
-    outputs = ("charges",)
-
-    def __init__(
-        self, channels: Sequence[int], species: Species, hidden: Sequence[int], blocks: int, source: nn.Module
-    ):
-        super().__init__()
-        self.network = ElementNetwork(species, channels[0], hidden, 1, blocks, output_scale=0.1)
-        self.source = source
-
-    def forward(
-        self, structures: Structures, edges: Edges, elements: Elements, features: Features
-    ) -> dict[str, Tensor]:
+    def forward(self, scene: Scene, values: Values) -> dict[str, Tensor]:
         """``charges`` [atoms] in e."""
-        raw = self.network(features.nodes[0].squeeze(1), elements).squeeze(1)
-        return {"charges": self.source(raw, structures, elements)}
+        structures = scene.structures
+        return {"charges": conserve_charges(values["raw_charges"], structures.total_charge, structures.batch)}
+
+
+def make_charges(design: Design) -> dict[str, Part]:
+    """Parts of the output ``charges``."""
+    return {"charges": RawCharges(design), **design.charges.parts(design)}

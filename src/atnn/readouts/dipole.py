@@ -2,51 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from atnn.functions import ElementNetwork, Species
-from atnn.structures import Edges, Elements, Features, Structures
+from atnn.parts import Design, Part, Scene, Statistics, Values
 
 
-class DipoleReadout(nn.Module):
-    """Dipole of each structure, and the charges and atomic dipoles behind it.
+class AtomicDipoles(Part):
+    """Vectors of the representation, weighted by networks of the invariants: ``mu_i = sum_k u_k(invariants_i) v_i^k``.
 
-        mu = sum_i q_i r_i + sum_i sum_k u_k(invariants_i) v_i^k
-
-    Charges sum to the total charge exactly (the excess is spread evenly), so the dipole of a neutral structure does
-    not depend on the origin, and that of an ion shifts by Q times the origin's shift, as quantum chemistry's does. The
-    vectors v of the representation vanish smoothly at the cutoff. The charge term has no meaning in a periodic
-    cell, where r_i is defined only up to a lattice vector: there only the atomic dipoles contribute, and the result is
-    the polarisation of the cell up to its quantum.
+    The same network gives the number from which a source makes the charge of the atom. The vectors v vanish smoothly
+    at the cutoff.
 
     Args:
-        channels: Channels of the features of each degree; degree 1 must be there.
-        species: The elements, and whether they share the network.
-        hidden: Layer widths of one residual block.
-        blocks: Residual blocks.
-        source: How charges that sum to the total charge come from one number of each atom.
+        design: Elements and sizes.
     """
 
-    outputs = ("dipole", "charges", "atomic_dipoles")
+    gives = frozenset({"raw_charges", "atomic_dipoles"})
+    degree = 1
 
-    def __init__(
-        self, channels: Sequence[int], species: Species, hidden: Sequence[int], blocks: int, source: nn.Module
-    ):
+    def __init__(self, design: Design):
         super().__init__()
-        self.network = ElementNetwork(species, channels[0], hidden, 1 + channels[1], blocks, output_scale=0.1)
-        self.source = source
+        self.numbers, self.starts_from = design.species.numbers, design.charges.starts_from
+        self.network = design.network(1 + design.width(1), scale=0.1)
 
-    def forward(
-        self, structures: Structures, edges: Edges, elements: Elements, features: Features
-    ) -> dict[str, Tensor]:
-        """``dipole`` [structures, 3] and ``atomic_dipoles`` [atoms, 3] in e Angstrom, ``charges`` [atoms] in e."""
-        atomic = self.network(features.nodes[0].squeeze(1), elements)
-        charges = self.source(atomic[:, 0], structures, elements)
+    def start(self, statistics: Statistics, scene: Scene, values: Values) -> None:
+        """Let the charges start from the mean of the labels of each element."""
+        self.network.start_from_means(statistics.means.get(self.starts_from), self.numbers)
+
+    def forward(self, scene: Scene, values: Values) -> dict[str, Tensor]:
+        """``raw_charges`` [atoms] and ``atomic_dipoles`` [atoms, 3] in e Angstrom."""
+        weights = self.network(scene.features.nodes[0].squeeze(1), scene.elements)
+        dipoles = (scene.features.nodes[1] * weights[:, None, 1:]).sum(2)
+        return {"raw_charges": weights[:, 0], "atomic_dipoles": dipoles}
+
+
+class DipoleSum(Part):
+    """``mu = sum_i q_i r_i + sum_i mu_i``, of each structure.
+
+    Charges sum to the total charge exactly, so the dipole of a neutral structure does not depend on the origin, and
+    that of an ion shifts by Q times the origin's shift, as quantum chemistry's does. The charge term has no meaning in
+    a periodic cell, where r_i is defined only up to a lattice vector: there only the atomic dipoles contribute, and the
+    result is the polarisation of the cell up to its quantum.
+    """
+
+    needs = frozenset({"charges", "atomic_dipoles"})
+    gives = frozenset({"dipole"})
+
+    def forward(self, scene: Scene, values: Values) -> dict[str, Tensor]:
+        """``dipole`` [structures, 3] in e Angstrom."""
+        structures, charges = scene.structures, values["charges"]
         isolated = ~structures.pbc.any(1)[structures.batch]
-        dipoles = (features.nodes[1] * atomic[:, None, 1:]).sum(2)
-        moments = dipoles + torch.where(isolated, charges, 0.0)[:, None] * structures.positions
-        total = moments.new_zeros((structures.cell.shape[0], 3)).index_add(0, structures.batch, moments)
-        return {"dipole": total, "charges": charges, "atomic_dipoles": dipoles}
+        moments = values["atomic_dipoles"] + torch.where(isolated, charges, 0.0)[:, None] * structures.positions
+        total = moments.new_zeros((structures.cell.shape[0], 3))
+        return {"dipole": total.index_add(0, structures.batch, moments)}
+
+
+def make_dipole(design: Design) -> dict[str, Part]:
+    """Parts of the output ``dipole``, which gives charges and atomic dipoles, too."""
+    return {"dipole": AtomicDipoles(design), **design.charges.parts(design), "dipole_sum": DipoleSum()}

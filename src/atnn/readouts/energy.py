@@ -2,40 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from atnn.functions import ElementNetwork, Species
-from atnn.structures import Edges, Elements, Features, Structures
+from atnn.parts import Design, Part, Scene, Statistics, Values
+
+INPUT_SPREAD = 0.2  # e, of charges as inputs: measured on an untrained network they would be seen too late
 
 
-class EnergyReadout(nn.Module):
-    """``E = scale * sum_i NN_{z_i}(invariants_i)``, summed in float64.
+class EnergyReadout(Part):
+    """``E = scale * sum_i NN_{z_i}(invariants_i)``.
 
     Args:
-        channels: Channels of the features of each degree.
-        species: The elements, and whether they share the network.
-        hidden: Layer widths of one residual block.
-        blocks: Residual blocks.
+        design: Elements and sizes; ``energy_inputs`` names values of the atoms that the network sees, too.
     """
 
-    outputs = ("energy",)
+    gives = frozenset({"atomic_energies"})
+    degree = 0
+    scale: Tensor
 
-    def __init__(self, channels: Sequence[int], species: Species, hidden: Sequence[int], blocks: int):
+    def __init__(self, design: Design):
         super().__init__()
-        self.network = ElementNetwork(species, channels[0], hidden, 1, blocks)
+        self.inputs = design.energy_inputs
+        self.needs = frozenset(self.inputs)
+        self.network = design.network(1, known=(INPUT_SPREAD,) * len(self.inputs))
         self.register_buffer("scale", torch.tensor(1.0))
 
-    def start_from(self, energy: float) -> None:
-        """Let the network start from this mean energy per atom [eV]."""
-        self.network.start_from((energy / self.get_buffer("scale")).expand(self.network.elements, 1))
+    def start(self, statistics: Statistics, scene: Scene, values: Values) -> None:
+        """Let the network start from the mean energy per atom that the other parts leave."""
+        self.scale.fill_(statistics.scale)
+        if statistics.energy is not None:
+            left = statistics.energy - _mean_energy(scene, values)
+            self.network.start_from((left / self.scale).expand(self.network.elements, 1))
 
-    def forward(
-        self, structures: Structures, edges: Edges, elements: Elements, features: Features
-    ) -> dict[str, Tensor]:
-        """Interaction energies [structures] in eV, without the reference energies of the elements."""
-        atomic = self.network(features.nodes[0].squeeze(1), elements).squeeze(1) * self.scale
-        energy = atomic.new_zeros(structures.cell.shape[0], dtype=torch.float64)
-        return {"energy": energy.index_add(0, structures.batch, atomic.double())}
+    def forward(self, scene: Scene, values: Values) -> dict[str, Tensor]:
+        """``atomic_energies`` [atoms] in eV, without the reference energies of the elements."""
+        x = scene.features.nodes[0].squeeze(1)
+        if self.inputs:
+            x = torch.cat([x, *(values[name][:, None] for name in self.inputs)], dim=1)
+        return {"atomic_energies": (self.network(x, scene.elements).squeeze(1) * self.scale).double()}
+
+
+def _mean_energy(scene: Scene, values: Values) -> float:
+    """Mean energy per atom [eV] of what other parts give."""
+    total = torch.zeros(len(scene.structures), dtype=torch.float64, device=scene.structures.batch.device)
+    if "energy" in values:
+        total = total + values["energy"]
+    if "atomic_energies" in values:
+        total = total + scene.sum_structures(values["atomic_energies"])
+    return float((total / scene.structures.counts).mean())

@@ -7,8 +7,8 @@ J. Chem. Phys. 2018, 148, 241709, doi:10.1063/1.5019667.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import ClassVar, Literal
+from collections.abc import Collection, Sequence
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -19,6 +19,7 @@ from atnn.errors import SpecificationError
 from atnn.functions import Species
 from atnn.kernels import moments, triples
 from atnn.kernels.moments import WIDTHS
+from atnn.representations.specification import RepresentationSpecification
 from atnn.representations.symmetry_functions import (
     AngularFunction,
     RadialFunction,
@@ -30,7 +31,6 @@ from atnn.representations.symmetry_functions import (
     shifted,
     triple_functions,
 )
-from atnn.specification import Specification
 from atnn.structures import Edges, Elements, Features, Structures
 
 MOST = 256  # functions chosen by a number
@@ -38,10 +38,8 @@ LARGEST_ZETA = 128
 SMALLEST = 1e-8  # root mean square of a function that is told from zero
 
 
-class ACSFSpecification(Specification):
+class ACSFSpecification(RepresentationSpecification):
     """What defines a set of symmetry functions: two numbers, or lists of all functions."""
-
-    degree: ClassVar[int] = 0  # gives no vectors
 
     name: Literal["acsf"] = "acsf"
     cutoff: float = Field(5.0, gt=0, description="cutoff radius [Angstrom]")
@@ -106,6 +104,10 @@ class ACSFSpecification(Specification):
             return self.angular
         etas = [function.eta for function in centered(self.angular, self.cutoff)]
         return tuple(AngularFunction(eta, z, sign) for eta in etas for z in self.zetas for sign in self.lambdas)
+
+    def build(self, species: Species, conditions: Collection[str] = ()) -> ACSF:
+        """The representation."""
+        return ACSF(self, species)
 
 
 def _check(values: Sequence) -> None:

@@ -52,7 +52,7 @@ class Conditioned(nn.Module):
         embeddings = self.electrons(self.queries(features.nodes[0].squeeze(1), elements), structures)
         if self.queries.calibrating:
             self._calibrate(embeddings)
-        return features.extended(torch.cat([*(self.unit[:, None, None] * embeddings)], dim=1))
+        return features.append(torch.cat([*(self.unit[:, None, None] * embeddings)], dim=1))
 
     def _calibrate(self, embeddings: Float[Tensor, "conditions atoms channels"]) -> None:
         squares = embeddings.square().mean(2)

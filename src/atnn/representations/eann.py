@@ -5,31 +5,32 @@ Y. Zhang, C. Hu, B. Jiang, J. Phys. Chem. Lett. 2019, 10, 4962, doi:10.1021/acs.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
 
-from atnn.functions import PerElement, Species
-from atnn.kernels import gather_neighbors, moments
+from atnn.functions import Species
 from atnn.representations.density import Density, squares
-from atnn.representations.orbitals import GaussianOrbitals, monomials
-from atnn.specification import Specification
+from atnn.representations.orbitals import OrbitalSpecification, OrbitalSums
 from atnn.structures import Edges, Elements, Features, Structures
 
 
-class EANNSpecification(Specification):
+class EANNSpecification(OrbitalSpecification):
     """What defines an EANN representation; defaults are those of the published code, at 16 channels."""
 
     name: Literal["eann"] = "eann"
     cutoff: float = Field(6.0, gt=0, description="cutoff radius [Angstrom]")
     channels: int = Field(16, ge=2, le=256, description="radial channels k")
-    degree: int = Field(2, ge=0, le=3, description="largest angular degree L")
     contraction: int | None = Field(None, ge=1, le=4096, description="contracted densities per degree; none: one per k")
 
+    def build(self, species: Species, conditions: Collection[str] = ()) -> EANN:
+        """The representation."""
+        return EANN(self, species)
 
-class EANN(nn.Module):
+
+class EANN(OrbitalSums):
     """Squares of sums of Gaussian-type orbitals over the neighbors.
 
         W_i^{m,k} = n^{-1/2} sum_j c_{z_j,k} phi_m(r_ij) g_k(r_ij)
@@ -38,32 +39,23 @@ class EANN(nn.Module):
     with ``phi_m`` the Cartesian monomials of the unit vector to the neighbor and ``n`` the mean number of neighbors.
     The paper takes monomials of the vector itself, as if g_k carried another r^l; with unit vectors (as in FIREANN,
     doi:10.1038/s41467-023-42148-y) near and far neighbors weigh alike and training reaches half the error in the
-    same time. Coefficients start random, so that elements differ from the first step on.
+    same time.
 
     Args:
         specification: Sizes and cutoff.
         species: The elements, and whether they share networks and parameters.
     """
 
-    neighbor_count: Tensor
-
     def __init__(self, specification: EANNSpecification, species: Species):
-        super().__init__()
+        super().__init__(specification, species)
         spec = self.specification = specification
-        self.cutoff = spec.cutoff
-        self.radial = GaussianOrbitals(species, spec.channels, spec.cutoff)
-        self.coefficients = PerElement(species, torch.randn(len(species.numbers), spec.channels))
-        self.register_buffer("neighbor_count", torch.tensor(10.0))
         self.density = None if spec.contraction is None else Density(spec.channels, spec.degree, spec.contraction)
         width = spec.channels if spec.contraction is None else spec.contraction
-        self.channels = ((spec.degree + 1) * width, spec.channels) if spec.degree else (width,)
+        self.channels = ((spec.degree + 1) * width, *[spec.channels] * spec.degree)
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
-        """Densities as invariants, the first-degree orbital sums as vectors."""
-        angular = monomials(edges.vectors / edges.lengths[:, None], self.specification.degree)
+        """Densities as invariants, the orbital sums as tensors."""
         orbitals = (self.coefficients() * torch.rsqrt(self.neighbor_count)).index_select(0, elements.row)
-        weights = gather_neighbors(orbitals, edges.j, edges.reverse, edges.offsets)
-        sums = moments(angular, self.radial(edges, elements.row) * weights, edges.i, edges.offsets)
-        densities = squares(sums, self.specification.degree) if self.density is None else self.density(sums)
-        invariants = densities.reshape(densities.shape[0], 1, self.channels[0])
-        return Features((invariants, sums[:, 1:4]) if self.specification.degree else (invariants,))
+        sums = self.sum_orbitals(self.angular(edges), self.radial(edges, elements.row), orbitals, edges)
+        densities = squares(sums, self.degree) if self.density is None else self.density(sums)
+        return self.as_features(densities.reshape(densities.shape[0], self.channels[0]), sums)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,8 +22,8 @@ from torch import Tensor, nn
 from atnn.errors import SpecificationError
 from atnn.functions import Species, polynomial
 from atnn.kernels import gaussian_sums, moments
+from atnn.representations.specification import RepresentationSpecification
 from atnn.so3 import solid_harmonics
-from atnn.specification import Specification
 from atnn.structures import Edges, Elements, Features, Structures
 
 DENSITIES = Path(__file__).with_name("gmp_densities.json")
@@ -33,7 +34,7 @@ ATOMS = 0.1  # per Angstrom^3, in the surroundings that define a typical feature
 Positive = Annotated[float, Field(gt=0)]
 
 
-class GMPSpecification(Specification):
+class GMPSpecification(RepresentationSpecification):
     """What defines a GMP representation.
 
     The published models have up to 30 probes, evenly up to 2 Angstrom as here, degree 2 and a sharp cutoff of 10
@@ -53,6 +54,10 @@ class GMPSpecification(Specification):
         if isinstance(self.sigmas, tuple):
             return self.sigmas
         return tuple(float(sigma) for sigma in np.linspace(0.0, WIDEST, self.sigmas + 1)[1:])
+
+    def build(self, species: Species, conditions: Collection[str] = ()) -> GMP:
+        """The representation."""
+        return GMP(self, species)
 
 
 class GMP(nn.Module):
@@ -102,10 +107,10 @@ class GMP(nn.Module):
         self.register_buffer("exponents", torch.tensor(exponents, dtype=dtype))
         self.register_buffer("amplitudes", torch.tensor(amplitudes, dtype=dtype))
         self.register_buffer("own", torch.tensor(amplitudes[:, 0].sum(1), dtype=dtype))
-        self.channels = ((degree + 1) * len(widths), len(widths)) if degree else (len(widths),)
+        self.channels = ((degree + 1) * len(widths), *[len(widths)] * degree)
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
-        """Norms of the multipoles as invariants, dipoles as vectors."""
+        """Norms of the multipoles as invariants, and the multipoles."""
         envelope = polynomial(edges.lengths / self.cutoff)
         square = edges.lengths * edges.lengths
         kind = elements.row.index_select(0, edges.j)
@@ -118,7 +123,7 @@ class GMP(nn.Module):
         monopole = tensors[0].squeeze(1) + self.own.index_select(0, elements.row)
         norms = [torch.sqrt((t * t).sum(1) + ROUNDING**2) - ROUNDING for t in tensors[1:]]
         invariants = torch.cat([monopole, *norms], dim=1)[:, None]
-        return Features((invariants, tensors[1]) if self.specification.degree else (invariants,))
+        return Features((invariants, *tensors[1:]))
 
 
 @functools.cache

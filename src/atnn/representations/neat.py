@@ -8,6 +8,7 @@ pair (EquiREANN, doi:10.1021/acs.jpca.4c06669).
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Literal
 
 import torch
@@ -18,13 +19,13 @@ from torch import Tensor, nn
 from atnn.functions import PerElement, Species
 from atnn.kernels import gather_neighbors, messages, moments
 from atnn.representations.pair_functions import PairFunctions, PairUnits
-from atnn.representations.tensors import ElementScale, Mixing, Nodes, Product, bounded, overlap
+from atnn.representations.specification import RepresentationSpecification
+from atnn.representations.tensors import ElementScale, Mixing, Nodes, Product, bounded, by_degree, overlap
 from atnn.so3 import spherical_harmonics
-from atnn.specification import Specification
 from atnn.structures import Edges, Elements, Features, Structures
 
 
-class NEATSpecification(Specification):
+class NEATSpecification(RepresentationSpecification):
     """What defines a NEAT representation."""
 
     name: Literal["neat"] = "neat"
@@ -34,6 +35,10 @@ class NEATSpecification(Specification):
     rounds: int = Field(2, ge=1, le=8, description="rounds of message passing; the first sees bare elements")
     order: int = Field(3, ge=1, le=5, description="factors of the largest product at the atom")
     radial: int = Field(8, ge=2, le=64, description="radial functions of each pair of elements")
+
+    def build(self, species: Species, conditions: Collection[str] = ()) -> NEAT:
+        """The representation."""
+        return NEAT(self, species)
 
 
 class NEAT(nn.Module):
@@ -67,10 +72,10 @@ class NEAT(nn.Module):
         self.sources = PerElement(species, torch.randn(len(species.numbers), spec.channels))
         self.first = Round(spec, species)
         self.later = nn.ModuleList(LaterRound(spec, species) for _ in range(spec.rounds - 1))
-        self.channels = (spec.channels * (spec.rounds + spec.degree + 1), spec.channels)
+        self.channels = (spec.channels * (spec.rounds + spec.degree + 1), *[spec.channels] * spec.degree)
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
-        """Invariants of all rounds; vectors of the last."""
+        """Invariants of all rounds; tensors of the last."""
         degree = self.specification.degree
         angular = torch.cat(spherical_harmonics(edges.vectors / edges.lengths[:, None], degree), dim=1)
         radial = self.radial(edges, elements)
@@ -82,7 +87,7 @@ class NEAT(nn.Module):
             nodes = update(angular, radial, envelope, nodes, edges, elements)
             invariants.append(nodes[:, 0])
         invariants.append(overlap(nodes, nodes, degree))
-        return Features((torch.cat(invariants, dim=1)[:, None], nodes[:, 1:4]))
+        return Features((torch.cat(invariants, dim=1)[:, None], *by_degree(nodes, degree)[1:]))
 
 
 class Round(nn.Module):
@@ -116,9 +121,9 @@ class Round(nn.Module):
     ) -> Nodes:
         """Tensors of the atoms from their neighbors' scalars."""
         weights = self.units(radial) * envelope * gather_neighbors(sources, edges.j, edges.reverse, edges.offsets)
-        return self.raised(self.embedding(moments(angular, weights, edges.i, edges.offsets)), elements)
+        return self.sum_powers(self.embedding(moments(angular, weights, edges.i, edges.offsets)), elements)
 
-    def raised(self, sums: Nodes, elements: Elements) -> Nodes:
+    def sum_powers(self, sums: Nodes, elements: Elements) -> Nodes:
         """Sum of the mixed powers of a tensor."""
         sums = bounded(sums)
         total, *factors = self.sums.split(sums)
@@ -160,4 +165,4 @@ class LaterRound(nn.Module):
         scalars = gather_neighbors(nodes[:, 0] @ self.scalars, edges.j, edges.reverse, edges.offsets)
         embedded = self.sum.embedding(moments(angular, units * scalars, edges.i, edges.offsets))
         sums = math.sqrt(0.5) * (embedded + messages((units @ self.weights)[:, None], self.passed(nodes), edges))
-        return math.sqrt(0.5) * (self.sum.raised(sums, elements) + self.kept(nodes, elements))
+        return math.sqrt(0.5) * (self.sum.sum_powers(sums, elements) + self.kept(nodes, elements))

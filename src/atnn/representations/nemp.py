@@ -6,7 +6,7 @@ Y. Zhang, H. Guo, Chem. Sci. 2026, doi:10.1039/d5sc07248d.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 import torch
@@ -15,15 +15,15 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from atnn.functions import Species
-from atnn.kernels import contract_angular, messages, opposite, sum_centers
+from atnn.kernels import contract_angular, gather_neighbors, messages, opposite, sum_centers
 from atnn.representations.pair_functions import PairFunctions, PairNetwork
+from atnn.representations.specification import RepresentationSpecification
 from atnn.representations.tensors import ElementScale, Mixing, Nodes, Product, bounded, by_degree, overlap, summed
 from atnn.so3 import spherical_harmonics
-from atnn.specification import Specification
 from atnn.structures import Edges, Elements, Features, Structures
 
 
-class NEMPSpecification(Specification):
+class NEMPSpecification(RepresentationSpecification):
     """What defines a NEMP representation; defaults are those of the published example input."""
 
     name: Literal["nemp"] = "nemp"
@@ -33,6 +33,10 @@ class NEMPSpecification(Specification):
     rounds: int = Field(3, ge=1, le=8, description="rounds of message passing")
     radial: int = Field(16, ge=2, le=64, description="radial functions of each pair of elements")
     hidden: tuple[int, ...] = Field((64,), description="hidden layers of the networks on pairs")
+
+    def build(self, species: Species, conditions: Collection[str] = ()) -> NEMP:
+        """The representation."""
+        return NEMP(self, species)
 
 
 class NEMP(nn.Module):
@@ -68,10 +72,10 @@ class NEMP(nn.Module):
         self.scale = ElementScale(species, spec.channels, spec.degree)
         self.mixing = Mixing(spec.channels, spec.degree)
         self.rounds = nn.ModuleList(Round(spec, species, spec.radial + t * new) for t in range(spec.rounds))
-        self.channels = ((spec.rounds + 1) * (spec.channels + new), spec.channels)
+        self.channels = ((spec.rounds + 1) * (spec.channels + new), *[spec.channels] * spec.degree)
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
-        """Invariants of all rounds; vectors of the last."""
+        """Invariants of all rounds; tensors of the last."""
         spec = self.specification
         angular = spherical_harmonics(edges.vectors / edges.lengths[:, None], spec.degree)
         scalars = radial = self.radial(edges, elements)
@@ -84,7 +88,7 @@ class NEMP(nn.Module):
         for update in self.rounds:
             nodes, scalars, found = update(angular, radial, scalars, envelope, norm, nodes, edges, elements)
             invariants += [nodes[:, 0], found]
-        return Features((torch.cat(invariants, dim=1)[:, None], nodes[:, 1:4]))
+        return Features((torch.cat(invariants, dim=1)[:, None], *by_degree(nodes, spec.degree)[1:]))
 
 
 class Round(nn.Module):
@@ -131,6 +135,12 @@ class Round(nn.Module):
         parts = zip(angular, by_degree(nodes, self.degree), strict=True)
         here = torch.cat([contract_angular(y, part, edges.i, edges.offsets) for y, part in parts], dim=1)
         # Projections of the neighbor on the opposite direction; the sign (-1)^l is for the network to learn.
-        there = opposite(here, edges.reverse)
+        there = self._from_neighbors(angular, nodes, edges) if edges.reverse is None else opposite(here, edges.reverse)
         u, v = self.projections(radial).chunk(2, dim=1)
         return u * here + v * there
+
+    def _from_neighbors(self, angular, nodes, edges: Edges):
+        """The projections of the neighbors where these have no pairs of their own."""
+        passed = gather_neighbors(nodes.flatten(1), edges.j, None, edges.offsets).reshape(-1, *nodes.shape[1:])
+        parts = zip(angular, by_degree(passed, self.degree), strict=True)
+        return torch.cat([(-1) ** d * (y[:, :, None] * part).sum(1) for d, (y, part) in enumerate(parts)], dim=1)

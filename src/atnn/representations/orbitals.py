@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
 from jaxtyping import Float, Int
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from atnn.functions import PerElement, Species
-from atnn.kernels import cosine_squared, gather_neighbors
-from atnn.structures import Edges
+from atnn.kernels import cosine_squared, gather_neighbors, moments
+from atnn.representations.specification import RepresentationSpecification
+from atnn.so3 import solid_harmonics
+from atnn.structures import Edges, Features
 
 
 class GaussianOrbitals(nn.Module):
@@ -75,3 +79,73 @@ def degree_slices(degree: int) -> list[slice]:
     sizes = [(d + 1) * (d + 2) // 2 for d in range(degree + 1)]
     ends = [sum(sizes[: d + 1]) for d in range(degree + 1)]
     return [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
+
+
+@functools.cache
+def harmonic_matrix(degree: int) -> list[list[float]]:
+    """Harmonics of one degree, :func:`atnn.so3.solid_harmonics` of unit vectors, as sums of its monomials.
+
+    Returns:
+        Coefficients, a row for each monomial and a column for each harmonic.
+    """
+    directions = torch.cat([torch.eye(3), torch.cartesian_prod(*[torch.tensor([-1.0, 0.3, 2.0])] * 3)]).double()
+    values = monomials(directions, degree)[:, degree_slices(degree)[degree]]
+    wanted = solid_harmonics(directions, torch.ones(len(directions), dtype=torch.float64), degree)[degree]
+    return torch.linalg.lstsq(values, wanted, driver="gelsd").solution.tolist()
+
+
+class OrbitalSpecification(RepresentationSpecification):
+    """What the orbitals of a representation are defined by."""
+
+    cutoff: float = Field(5.0, gt=0, description="cutoff radius [Angstrom]")
+    channels: int = Field(8, ge=2, le=256, description="radial channels k")
+    degree: int = Field(2, ge=0, le=3, description="largest angular degree L")
+
+
+class OrbitalSums(nn.Module):
+    """Sums of orbitals over the neighbors, weighted by coefficients of the neighbors.
+
+    Coefficients start random, so that elements differ from the first step on. Sums are divided by the root of the mean
+    number of neighbors n.
+
+    Args:
+        specification: Sizes and cutoff.
+        species: The elements, and whether they share parameters.
+    """
+
+    neighbor_count: Tensor
+
+    def __init__(self, specification: OrbitalSpecification, species: Species):
+        super().__init__()
+        self.cutoff, self.degree = specification.cutoff, specification.degree
+        self.radial = GaussianOrbitals(species, specification.channels, specification.cutoff)
+        self.coefficients = PerElement(species, torch.randn(len(species.numbers), specification.channels))
+        self.register_buffer("neighbor_count", torch.tensor(10.0))
+        # As numbers, which no change of the floating-point type rounds.
+        self.harmonics = [harmonic_matrix(degree) for degree in range(2, self.degree + 1)]
+
+    def angular(self, edges: Edges) -> Float[Tensor, "pairs m"]:
+        """Angular part of the orbitals."""
+        return monomials(edges.vectors / edges.lengths[:, None], self.degree)
+
+    def sum_orbitals(
+        self,
+        angular: Float[Tensor, "pairs m"],
+        radial: Float[Tensor, "pairs channels"],
+        coefficients: Float[Tensor, "atoms channels"],
+        edges: Edges,
+    ) -> Float[Tensor, "atoms m channels"]:
+        """``W_i^{m,k} = sum_j c_{j,k} phi_m(r_ij) g_k(r_ij)``."""
+        weights = gather_neighbors(coefficients, edges.j, edges.reverse, edges.offsets)
+        return moments(angular, radial * weights, edges.i, edges.offsets)
+
+    def as_features(
+        self, invariants: Float[Tensor, "atoms scalars"], sums: Float[Tensor, "atoms m channels"]
+    ) -> Features:
+        """Invariants, and the orbital sums of each degree as spherical tensors."""
+        vectors = [sums[:, 1:4]] if self.degree else []
+        higher = [
+            torch.einsum("axk,xm->amk", sums[:, part], sums.new_tensor(matrix))
+            for part, matrix in zip(degree_slices(self.degree)[2:], self.harmonics, strict=True)
+        ]
+        return Features((invariants[:, None], *vectors, *higher))

@@ -6,34 +6,49 @@ J. Chem. Phys. 2022, 156, 114801, doi:10.1063/5.0080766.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 
-from atnn.functions import ElementNetwork, PerElement, Species
-from atnn.kernels import gather_neighbors, moments
+from atnn.functions import ElementNetwork, Species
 from atnn.representations.density import Density
-from atnn.representations.orbitals import GaussianOrbitals, monomials
-from atnn.specification import Specification
+from atnn.representations.orbitals import OrbitalSpecification, OrbitalSums
 from atnn.structures import Edges, Elements, Features, Structures
 
 
-class REANNSpecification(Specification):
-    """What defines a REANN representation; defaults are those of the published gas-surface example."""
+class RecursiveSpecification(OrbitalSpecification):
+    """What defines orbitals whose coefficients are updated by networks of densities."""
 
-    name: Literal["reann"] = "reann"
-    cutoff: float = Field(5.0, gt=0, description="cutoff radius [Angstrom]")
-    channels: int = Field(8, ge=2, le=256, description="radial channels k")
-    degree: int = Field(2, ge=0, le=3, description="largest angular degree L")
     rounds: int = Field(3, ge=0, le=8, description="updates of the orbital coefficients T")
     densities: int | None = Field(None, ge=1, le=4096, description="densities p; none: (L+1) k (k+1) / 2")
     hidden: tuple[int, ...] = Field((64, 64), min_length=1, description="layer widths of one residual block")
     blocks: int = Field(1, ge=1, le=8, description="residual blocks of each network")
 
+    @property
+    def density_count(self) -> int:
+        """Densities p."""
+        return self.densities or (self.degree + 1) * self.channels * (self.channels + 1) // 2
 
-class REANN(nn.Module):
+    def updates(self, species: Species) -> nn.ModuleList:
+        """The networks of all rounds, from densities to changes of the coefficients."""
+        sizes = self.density_count, self.hidden, self.channels, self.blocks
+        return nn.ModuleList(ElementNetwork(species, *sizes, output_scale=0.1) for _ in range(self.rounds))
+
+
+class REANNSpecification(RecursiveSpecification):
+    """What defines a REANN representation; defaults are those of the published gas-surface example."""
+
+    name: Literal["reann"] = "reann"
+
+    def build(self, species: Species, conditions: Collection[str] = ()) -> REANN:
+        """The representation."""
+        return REANN(self, species)
+
+
+class REANN(OrbitalSums):
     """EANN whose orbital coefficients are updated by networks of the neighbors' own densities.
 
         W_i^{m,k} = n^{-1/2} sum_j c_{j,k}^{(t)} phi_m(r_ij) g_k(r_ij)
@@ -48,35 +63,20 @@ class REANN(nn.Module):
         species: The elements, and whether they share networks and parameters.
     """
 
-    neighbor_count: Tensor
-
     def __init__(self, specification: REANNSpecification, species: Species):
-        super().__init__()
+        super().__init__(specification, species)
         spec = self.specification = specification
-        self.cutoff = spec.cutoff
-        self.radial = GaussianOrbitals(species, spec.channels, spec.cutoff)
-        self.coefficients = PerElement(species, torch.randn(len(species.numbers), spec.channels))
-        self.register_buffer("neighbor_count", torch.tensor(10.0))
-        densities = spec.densities or (spec.degree + 1) * spec.channels * (spec.channels + 1) // 2
-        self.density = Density(spec.channels, spec.degree, densities)
-        self.updates = nn.ModuleList(
-            ElementNetwork(species, densities, spec.hidden, spec.channels, spec.blocks, output_scale=0.1)
-            for _ in range(spec.rounds)
-        )
-        self.channels = (densities, spec.channels) if spec.degree else (densities,)
+        self.density = Density(spec.channels, spec.degree, spec.density_count)
+        self.updates = spec.updates(species)
+        self.channels = (spec.density_count, *[spec.channels] * spec.degree)
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
-        """Last densities as invariants, last first-degree orbital sums as vectors."""
-        angular = monomials(edges.vectors / edges.lengths[:, None], self.specification.degree)
+        """Last densities as invariants, last orbital sums as tensors."""
+        angular = self.angular(edges)
         radial = self.radial(edges, elements.row) * torch.rsqrt(self.neighbor_count)
         coefficients = self.coefficients().index_select(0, elements.row)
         for update in self.updates:
-            densities = self.density.summed(self._sums(angular, radial, coefficients, edges))
+            densities = self.density.summed(self.sum_orbitals(angular, radial, coefficients, edges))
             coefficients = coefficients + update(densities, elements)
-        sums = self._sums(angular, radial, coefficients, edges)
-        invariants = self.density.summed(sums)[:, None]
-        return Features((invariants, sums[:, 1:4]) if self.specification.degree else (invariants,))
-
-    def _sums(self, angular, radial, coefficients, edges: Edges):
-        weights = gather_neighbors(coefficients, edges.j, edges.reverse, edges.offsets)
-        return moments(angular, radial * weights, edges.i, edges.offsets)
+        sums = self.sum_orbitals(angular, radial, coefficients, edges)
+        return self.as_features(self.density.summed(sums), sums)

@@ -23,17 +23,16 @@ from atnn.functions.residual import SMALL, Residual, ResidualNetwork
 from atnn.functions.species import HEAVIEST
 from atnn.kernels import gather_neighbors, moments
 from atnn.representations.electrons import CONDITIONS, Electrons
+from atnn.representations.specification import RepresentationSpecification
 from atnn.so3 import solid_harmonics
-from atnn.specification import Specification
 from atnn.structures import Edges, Elements, Features, Structures
 
 DECAY = 0.9448630629  # gamma at the start, 1 / (2 a0) [1/Angstrom]
 
 
-class SpookyNetSpecification(Specification):
+class SpookyNetSpecification(RepresentationSpecification):
     """What defines a SpookyNet representation; defaults are those of the publication."""
 
-    degree: ClassVar[int] = 1  # gives vectors
     conditions: ClassVar[tuple[str, ...]] = CONDITIONS  # enter the first features, unless a model does without
 
     name: Literal["spookynet"] = "spookynet"
@@ -43,6 +42,10 @@ class SpookyNetSpecification(Specification):
     radial: int = Field(16, ge=2, le=64, description="Bernstein polynomials K")
     attention: bool = Field(True, description="nonlocal interaction of all atoms of a structure")
     random_features: int = Field(64, ge=16, le=1024, multiple_of=16, description="random features of the attention")
+
+    def build(self, species: Species, conditions: Collection[str] = ()) -> SpookyNet:
+        """The representation."""
+        return SpookyNet(self, species, conditions)
 
 
 class SpookyNet(nn.Module):
@@ -85,7 +88,7 @@ class SpookyNet(nn.Module):
                 where="spookynet",
                 remedy="leave heavier elements out",
             )
-        self.cutoff, self.channels = spec.cutoff, (spec.channels, spec.channels)
+        self.cutoff, self.channels = spec.cutoff, (spec.channels,) * 3
         self.local = not spec.attention
         self.register_buffer("neighbor_count", torch.tensor(10.0))
         start = torch.randn(len(species.numbers), spec.channels)
@@ -96,7 +99,7 @@ class SpookyNet(nn.Module):
         self.rounds = nn.ModuleList(Interaction(spec) for _ in range(spec.rounds))
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
-        """Sum of all modules' features; p functions of the last as vectors."""
+        """Sum of all modules' features; p and d functions of the last as tensors."""
         angular = solid_harmonics(edges.vectors / edges.lengths[:, None], torch.ones_like(edges.lengths), 2)
         envelope = bump(edges.lengths, self.cutoff) * torch.rsqrt(self.neighbor_count)
         radial = exponential_bernstein(edges.lengths, softplus(self.decay), self.specification.radial)
@@ -105,9 +108,9 @@ class SpookyNet(nn.Module):
         offsets = torch.searchsorted(structures.batch, first)
         x, parts = self._embedded(structures, elements), []
         for update in self.rounds:
-            x, part, vectors = update(angular, radial, x, structures.batch, offsets, edges)
+            x, part, tensors = update(angular, radial, x, structures.batch, offsets, edges)
             parts.append(part)
-        return Features((torch.stack(parts).sum(0)[:, None], vectors))
+        return Features((torch.stack(parts).sum(0)[:, None], *tensors))
 
     def _embedded(self, structures: Structures, elements: Elements) -> Float[Tensor, "atoms channels"]:
         """Start of the features: the element, the charge and the spin."""
@@ -149,16 +152,16 @@ class Interaction(nn.Module):
         batch: Int[Tensor, " atoms"],
         offsets: Int[Tensor, " structures_plus_1"],
         edges: Edges,
-    ) -> tuple[Float[Tensor, "atoms channels"], Float[Tensor, "atoms channels"], Float[Tensor, "atoms 3 channels"]]:
-        """New x, the module's share of the features, and p functions."""
+    ) -> tuple[Float[Tensor, "atoms channels"], Float[Tensor, "atoms channels"], tuple[Tensor, ...]]:
+        """New x, the module's share of the features, and p and d functions."""
         y = self.before(x[None])
-        local, vectors = self._local(angular, radial, y, edges)
+        local, tensors = self._local(angular, radial, y, edges)
         total = y[0] + local
         if self.attention:
             queries, keys, values = self.attending(y).unbind(0)
             total = total + linear_attention(queries, keys, values, self.features, batch, offsets)
         x = self.after(total[None])
-        return x[0], self.output(x)[0], vectors
+        return x[0], self.output(x)[0], tensors
 
     def _local(self, angular, radial, y, edges: Edges):
         own, *passed = self.sources(y).unbind(0)
@@ -174,4 +177,4 @@ class Interaction(nn.Module):
             mixed = (function.reshape(-1, weight.shape[0]) @ weight).reshape(*function.shape[:2], -1)
             first, second = mixed.chunk(2, dim=2)
             total = total + (first * second).sum(1)
-        return self.combined(total[None])[0], p
+        return self.combined(total[None])[0], (p, d)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from atnn.errors import SpecificationError
-from atnn.model import PRESETS, REPRESENTATIONS
-from atnn.model.registry import ChargesSpecification, Condition, Output, TermSpecification
+from atnn.model import PRESETS, ModelSpecification
+from atnn.model.registry import Representation
 from atnn.quantities import QUANTITIES
-from atnn.readouts import NetworkChargesSpecification
+from atnn.representations import REANNSpecification
 from atnn.specification import Specification, parse, read_yaml
 
 Part = float | int | str | tuple[str, ...]
@@ -40,35 +41,16 @@ class DataConfig(Specification):
         return part
 
 
-class ModelConfig(Specification):
+class ModelConfig(ModelSpecification):
     """What to train; the elements come from the data, and those named here."""
 
-    preset: Literal["accurate", "fast"] | None = Field(
-        default=None, description="a model by name, instead of representation and hidden"
-    )
-    representation: dict[str, Any] = Field(default={"name": "reann"}, description="name, or name and sizes")
-    outputs: tuple[Output, ...] = Field(default=("energy",), min_length=1, description="what is learned")
-    charges: ChargesSpecification = Field(
-        default=NetworkChargesSpecification(), description="where charges come from, e.g. {name: equilibration}"
-    )
-    charges_in_energy: bool = Field(
-        default=False, description="the network of the energy sees the charges of its atoms"
-    )
-    terms: tuple[TermSpecification, ...] = Field(default=(), description="physics terms, e.g. - {name: zbl}")
-    conditions: tuple[Condition, ...] | None = Field(
-        default=None,
-        description="numbers of the electrons to depend on, e.g. [charge]; none: both with spookynet, else neither",
-    )
-    networks: Literal["element", "shared"] = Field(
-        default="element", description="a network per element, or one for all"
-    )
     elements: tuple[int, ...] = Field(
         default=(), description="atomic numbers to know beyond those of the data; only with networks: shared"
     )
-    hidden: tuple[int, ...] = Field(
-        default=(64, 64), min_length=1, description="readout layer widths in a residual block"
+    representation: Representation = Field(default=parse(REANNSpecification, {}), description="name, or name and sizes")
+    preset: Literal["accurate", "fast"] | None = Field(
+        default=None, description="a model by name, instead of representation and hidden"
     )
-    blocks: int = Field(default=1, ge=1, le=8, description="residual blocks of the readouts")
 
     @model_validator(mode="before")
     @classmethod
@@ -83,14 +65,6 @@ class ModelConfig(Specification):
             raise ValueError(f"the preset {values['preset']} sets {', '.join(both)}: give one or the other")
         return {name: value for name, value in values.items() if name != "preset"} | chosen
 
-    @field_validator("representation", mode="before")
-    @classmethod
-    def _by_name(cls, value: Any) -> Any:
-        value = {"name": value} if isinstance(value, str) else value
-        if isinstance(value, dict) and value.get("name") not in REPRESENTATIONS:
-            raise ValueError(f"known representations: {', '.join(sorted(REPRESENTATIONS))}")
-        return value
-
     @model_validator(mode="after")
     def _has_networks(self) -> ModelConfig:
         if self.elements and self.networks == "element":
@@ -99,6 +73,11 @@ class ModelConfig(Specification):
                 "cannot be trained"
             )
         return self
+
+    def specification(self, numbers: Iterable[int]) -> ModelSpecification:
+        """Specification of the model for data with these elements."""
+        fields = {name: getattr(self, name) for name in ModelSpecification.model_fields if name != "elements"}
+        return ModelSpecification(elements=tuple(sorted({*numbers, *self.elements})), **fields)
 
 
 class TrainingConfig(Specification):
@@ -153,6 +132,14 @@ class TrainingConfig(Specification):
         return self
 
 
+class Seeds(Specification):
+    """Seeds of their own for what otherwise follows from the seed of the run."""
+
+    split: int | None = Field(default=None, ge=0, description="of the split of the data")
+    weights: int | None = Field(default=None, ge=0, description="of the start of the weights")
+    order: int | None = Field(default=None, ge=0, description="of the order of the training structures")
+
+
 class RunConfig(Specification):
     """A training run: the whole YAML file."""
 
@@ -161,6 +148,12 @@ class RunConfig(Specification):
     training: TrainingConfig = TrainingConfig()
     output: str = Field(default="run", description="folder of everything the run writes")
     seed: int = Field(default=0, ge=0, description="of the split, the weights and the order of the data")
+    seeds: Seeds = Field(default=Seeds(), description="another seed for one of these three, e.g. {weights: 1}")
+
+    def seed_of(self, what: Literal["split", "weights", "order"]) -> int:
+        """Seed of the split of the data, of the start of the weights, or of the order of the training structures."""
+        own = getattr(self.seeds, what)
+        return self.seed if own is None else own
 
 
 def load_config(path: str | Path) -> RunConfig:
@@ -198,8 +191,9 @@ def commented_example() -> str:
     """A YAML file with every key at its default and what it means."""
     lines = ["# A training run. Only data.train is needed; every other line shows its default.", "data:"]
     lines += _fields(DataConfig, {"train": "training.xyz"})
-    lines += ["model:", *_fields(ModelConfig, {}), "training:", *_fields(TrainingConfig, {})]
-    for name in ("output", "seed"):
+    lines += ["model:", *_fields(ModelConfig, {"representation": "reann", "charges": "network"})]
+    lines += ["training:", *_fields(TrainingConfig, {})]
+    for name in ("output", "seed", "seeds"):
         field = RunConfig.model_fields[name]
         lines.append(f"{name}: {_yaml(field.default)}  # {field.description}")
     return "\n".join(lines) + "\n"

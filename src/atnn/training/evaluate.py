@@ -10,10 +10,10 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from atnn.data import Dataset, select
+from atnn.data import Dataset, batches_of, select
 from atnn.errors import DataError
 from atnn.files import write_atomically
-from atnn.model import Model, check_structures
+from atnn.model import Model
 from atnn.neighbors import neighbor_pairs
 from atnn.quantities import QUANTITIES
 from atnn.structures import Labelled
@@ -67,8 +67,8 @@ def evaluate(
         DataError: Unknown elements, or no label that the model gives.
     """
     collected: dict[str, list[tuple[np.ndarray, ...]]] = {}
-    for labelled in _batches(dataset, batch_size):
-        check_structures(model, labelled.structures, where)
+    for labelled in batches_of(dataset, batch_size):
+        model.check_structures(labelled.structures, where)
         for name, values in _compare(model, labelled, quantities):
             collected.setdefault(name, []).append(values)
     if not collected:
@@ -83,22 +83,18 @@ def evaluate(
     }
 
 
-def _batches(dataset: Dataset, size: int) -> Iterator[Labelled]:
-    for start in range(0, len(dataset), size):
-        yield dataset[range(start, min(start + size, len(dataset)))]
-
-
 def _compare(
     model: Model, labelled: Labelled, quantities: Sequence[str] | None
 ) -> Iterator[tuple[str, tuple[np.ndarray, ...]]]:
     wanted = model.outputs if quantities is None else set(quantities) & model.outputs
     names = [name for name in QUANTITIES if name in wanted and name in labelled.labels and labelled.masks[name].any()]
     periodic = labelled.structures.pbc.all(1)
-    if "stress" in names and not bool(periodic.all()):
+    over_volume = [name for name in names if QUANTITIES[name].per_volume]
+    if over_volume and not bool(periodic.all()):
         chosen = periodic.nonzero()[:, 0]
-        names.remove("stress")
+        names = [name for name in names if name not in over_volume]
         if len(chosen):
-            yield from _compare(model, select(labelled, chosen), ["stress"])
+            yield from _compare(model, select(labelled, chosen), over_volume)
     if not names:
         return
     structures = labelled.structures
@@ -110,9 +106,9 @@ def _compare(
         reference = labelled.labels[name].double()[mask].numpy()
         numbers = (structures.numbers[mask].cpu().numpy(),) if of_atoms else ()
         yield name, (predicted, reference, *numbers)
-        if name == "energy":
+        if QUANTITIES[name].per_atom and not QUANTITIES[name].shape:
             atoms = structures.counts[mask].double().numpy()
-            yield "energy_per_atom", (predicted / atoms, reference / atoms)
+            yield f"{name}_per_atom", (predicted / atoms, reference / atoms)
 
 
 def save_errors(path: Path, errors: Errors) -> None:

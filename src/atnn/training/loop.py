@@ -6,9 +6,9 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 from atnn.data import Dataset
 from atnn.errors import AtnnError, SpecificationError
 from atnn.model import Model, load_model, save_model
+from atnn.quantities import QUANTITIES
 from atnn.structures import Labelled
 from atnn.training.checkpoint import load_checkpoint, pack, save_checkpoint, unpack
 from atnn.training.config import RunConfig
@@ -24,12 +25,14 @@ from atnn.training.distributed import Processes
 from atnn.training.evaluate import Errors, evaluate, save_errors
 from atnn.training.folder import CHECKPOINT, MODEL, claim
 from atnn.training.history import Board, Row, write_history
-from atnn.training.loss import counts, per_atom
+from atnn.training.initial import initial_model
+from atnn.training.loss import counts
 from atnn.training.optimizer import build_optimizers
 from atnn.training.plan import Plan
 from atnn.training.progress import Progress
+from atnn.training.provenance import describe_training
 from atnn.training.schedule import LearningRate, loss_weights
-from atnn.training.setup import Sets, build_model, open_sets, provenance
+from atnn.training.sets import Sets, open_sets
 from atnn.training.step import Batch, Step, make_batch
 from atnn.training.validation import validation_errors
 
@@ -61,7 +64,34 @@ class TrainingResult:
     finished: bool
 
 
-def train(config: RunConfig, datasets: Mapping[str, Dataset] | None = None) -> TrainingResult:
+@dataclass
+class Standing:
+    """How far a run has come.
+
+    Attributes:
+        terms, counts: Sums of squared errors of each quantity on the training data since the last validation, and their
+            numbers.
+        epoch, position, step: Epochs done, steps done in the present one, steps done in all.
+        seconds: Time spent in steps.
+        best: Smallest validation metric.
+        waited: Validations since then.
+        skipped: Steps in a row whose gradient was not finite.
+    """
+
+    terms: list[float]
+    counts: list[float]
+    epoch: int = 0
+    position: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    best: float = float("inf")
+    waited: int = 0
+    skipped: int = 0
+
+
+def train(
+    config: RunConfig, datasets: Mapping[str, Dataset] | None = None, start: Model | None = None
+) -> TrainingResult:
     """Train a model, or go on where an earlier run in the same folder was stopped or killed.
 
     Writes ``model.atnn`` (the best so far, from the first validation on), ``history.csv``, ``checkpoint.safetensors``,
@@ -70,6 +100,8 @@ def train(config: RunConfig, datasets: Mapping[str, Dataset] | None = None) -> T
     Args:
         config: The run.
         datasets: Data sets ``train``, ``validation``, ``test`` to use instead of the files of the configuration.
+        start: A model to go on from, for instance one that was trained on many cheap labels; it has to be the one that
+            the configuration describes, and stays as it is.
 
     Raises:
         DataError: Data that cannot be used.
@@ -78,6 +110,7 @@ def train(config: RunConfig, datasets: Mapping[str, Dataset] | None = None) -> T
     """
     processes = Processes()
     folder = Path(config.output)
+    Model(config.model.specification([1]))  # parts that do not fit each other are found before the data are read
     if processes.first:
         claim(config)
         # A split without a checkpoint is that of a run that never began, perhaps with other parts.
@@ -86,7 +119,7 @@ def train(config: RunConfig, datasets: Mapping[str, Dataset] | None = None) -> T
     else:
         processes.wait()
         sets = open_sets(config, folder, datasets)
-    trainer = Trainer(config, folder, sets, processes)
+    trainer = Trainer(config, folder, sets, processes, start)
     finished = trainer.run()
     processes.wait()
     model = load_model(folder / MODEL)
@@ -103,23 +136,22 @@ def train(config: RunConfig, datasets: Mapping[str, Dataset] | None = None) -> T
 class Trainer:
     """State and steps of a run; :func:`train` is the way to use it."""
 
-    def __init__(self, config: RunConfig, folder: Path, sets: Sets, processes: Processes):
+    def __init__(self, config: RunConfig, folder: Path, sets: Sets, processes: Processes, start: Model | None = None):
         self.config, self.folder, self.sets, self.processes = config, folder, sets, processes
         self.names = list(config.training.weights)
-        self.model, spreads = build_model(config, sets)
+        self.model, spreads = initial_model(config, sets, start)
         self.spreads = {name: spreads[name] for name in self.names}
         if processes.device is not None:
             self.model.to(processes.device)
-        self.model.provenance = provenance(config, sets)
+        self.model.provenance = describe_training(config, sets)
         t = config.training
         self.step = Step(self.model, self.names, list(self.spreads.values()), t.loss, t.compile)
         self.parameters: list[Tensor] = list(self.model.parameters())
         self.average = [p.detach().clone() for p in self.parameters]
         self.optimizers = build_optimizers(t, self.model)
-        self.plan = Plan(t, sets.train, config.seed)
+        self.plan = Plan(t, sets.train, config.seed_of("order"))
         self.rate = LearningRate(t, t.epochs * len(self.plan(0)))
-        self.state: dict[str, Any] = {"epoch": 0, "position": 0, "step": 0, "seconds": 0.0, "best": float("inf")}
-        self.state |= {"waited": 0, "skipped": 0, "terms": [0.0] * len(self.names), "counts": [0.0] * len(self.names)}
+        self.standing = Standing([0.0] * len(self.names), [0.0] * len(self.names))
         self.history: list[Row] = []
         self.checkpoint, self._kept = folder / CHECKPOINT, folder / MODEL
         if self.checkpoint.exists():
@@ -130,16 +162,16 @@ class Trainer:
         """All epochs that are left; False when time ran out first."""
         t = self.config.training
         self._announce()
-        board = Board(self.folder, self.state["epoch"]) if self.processes.first else None
-        with Progress(t.epochs, self.state["epoch"], self.processes.first) as progress, ThreadPoolExecutor(1) as reader:
-            while self.state["epoch"] < t.epochs and not self._done():
+        board = Board(self.folder, self.standing.epoch) if self.processes.first else None
+        with Progress(t.epochs, self.standing.epoch, self.processes.first) as progress, ThreadPoolExecutor(1) as reader:
+            while self.standing.epoch < t.epochs and not self._done():
                 if not self._epoch(reader):
                     self._save()
                     if self.processes.first and not self._kept.exists():
                         self._with_average(lambda: save_model(self._kept, self.model))
                     return False
-                self.state["epoch"] += 1
-                if self.state["epoch"] % t.validate_every == 0 or self.state["epoch"] == t.epochs:
+                self.standing.epoch += 1
+                if self.standing.epoch % t.validate_every == 0 or self.standing.epoch == t.epochs:
                     row = self._validate()
                     if board is not None:
                         board.add(row)
@@ -158,12 +190,12 @@ class Trainer:
         sizes = ", ".join(f"{len(part)} {name}" for name, part in self.sets._asdict().items() if part is not None)
         count = sum(p.numel() for p in self.parameters)
         log.info("%s structures; %d parameters; %d process(es)", sizes, count, self.processes.count)
-        if self.state["step"]:
-            log.info("resumed at epoch %d, step %d", self.state["epoch"], self.state["step"])
+        if self.standing.step:
+            log.info("resumed at epoch %d, step %d", self.standing.epoch, self.standing.step)
 
     def _done(self) -> bool:
         stop = self.config.training.early_stopping
-        return self.rate.exhausted or (stop is not None and self.state["waited"] >= stop)
+        return self.rate.exhausted or (stop is not None and self.standing.waited >= stop)
 
     def _batches(self, reader: ThreadPoolExecutor, plan: Sequence[np.ndarray]) -> Iterator[tuple[Batch | None, Tensor]]:
         """Batches of this process, one read ahead in the background, with the global numbers of labels."""
@@ -184,26 +216,26 @@ class Trainer:
     def _epoch(self, reader: ThreadPoolExecutor) -> bool:
         """Steps of an epoch from where it stands; False when time is up."""
         t, limit = self.config.training, self.config.training.max_minutes
-        plan = self.plan(self.state["epoch"])
+        plan = self.plan(self.standing.epoch)
         started = time.monotonic()
-        for batch, number in self._batches(reader, plan[self.state["position"] :]):
+        for batch, number in self._batches(reader, plan[self.standing.position :]):
             self._update(batch, number)
-            self.state["position"] += 1
+            self.standing.position += 1
             out_of_time = limit is not None and time.monotonic() - self._started > 60 * limit
             if self.processes.agree(out_of_time):
-                self.state["seconds"] += time.monotonic() - started
+                self.standing.seconds += time.monotonic() - started
                 return False
             if time.monotonic() - self._saved > max(t.checkpoint_seconds, 1e-9):
-                self.state["seconds"] += time.monotonic() - started
+                self.standing.seconds += time.monotonic() - started
                 started = time.monotonic()
                 self._save()
-        self.state["seconds"] += time.monotonic() - started
-        self.state["position"] = 0
+        self.standing.seconds += time.monotonic() - started
+        self.standing.position = 0
         return True
 
     def _update(self, batch: Batch | None, number: Tensor) -> None:
         t = self.config.training
-        progress = min(1.0, self.state["step"] / self.rate.steps)
+        progress = min(1.0, self.standing.step / self.rate.steps)
         weights = torch.tensor(loss_weights(t, progress), dtype=torch.float64)
         factors = weights / number.clamp(min=1.0)
         if batch is None:
@@ -220,29 +252,29 @@ class Trainer:
         if torch.isfinite(norm):
             for optimizer in self.optimizers:
                 for group in optimizer.param_groups:
-                    group["lr"] = self.rate.at(self.state["step"])
+                    group["lr"] = self.rate.at(self.standing.step)
                 optimizer.step()
             self._accumulate(squares, number)
-            decay = min(t.ema, (1 + self.state["step"]) / (10 + self.state["step"]))
+            decay = min(t.ema, (1 + self.standing.step) / (10 + self.standing.step))
             with torch.no_grad():
                 torch._foreach_lerp_(self.average, self.parameters, 1 - decay)
-        self.state["step"] += 1
+        self.standing.step += 1
 
     def _accumulate(self, squares: Tensor, number: Tensor) -> None:
         for index, (square, count) in enumerate(zip(squares.tolist(), number.tolist(), strict=True)):
-            self.state["terms"][index] += square
-            self.state["counts"][index] += count
+            self.standing.terms[index] += square
+            self.standing.counts[index] += count
 
     def _guard(self, finite: bool) -> None:
         if finite:
-            self.state["skipped"] = 0
+            self.standing.skipped = 0
             return
-        self.state["skipped"] += 1
-        log.warning("step %d skipped: the gradient is not finite", self.state["step"])
-        if self.state["skipped"] >= TOLERATED:
+        self.standing.skipped += 1
+        log.warning("step %d skipped: the gradient is not finite", self.standing.step)
+        if self.standing.skipped >= TOLERATED:
             raise TrainingDiverged(
                 f"the gradient was NaN or infinite in {TOLERATED} steps in a row",
-                where=f"{self.folder}, step {self.state['step']}",
+                where=f"{self.folder}, step {self.standing.step}",
                 remedy="lower training.learning_rate, look for outliers with `atnn data inspect`; "
                 "the last checkpoint is from before",
             )
@@ -268,25 +300,25 @@ class Trainer:
         final = torch.tensor(loss_weights(t, 1.0), dtype=torch.float64)
         # Weights of the end, whatever the epoch, so that metrics of different epochs compare.
         metric = float((final * scaled).sum())
-        improved = metric < self.state["best"]
-        self.state["waited"] = 0 if improved else self.state["waited"] + 1
+        improved = metric < self.standing.best
+        self.standing.waited = 0 if improved else self.standing.waited + 1
         if improved or not self._kept.exists():
-            if improved:  # never a NaN, than which nothing is better
-                self.state["best"] = metric
+            if improved:  # a metric that is NaN is never an improvement
+                self.standing.best = metric
             if self.processes.first:
                 save_model(self._kept, self.model)
         self.rate.validated(metric)
         return self._record(metric, rmse)
 
     def _record(self, metric: float, rmse: list[float]) -> Row:
-        row = {"epoch": float(self.state["epoch"]), "step": float(self.state["step"])}
-        row |= {"seconds": round(self.state["seconds"], 3), "learning_rate": self.rate.at(self.state["step"])}
+        row = {"epoch": float(self.standing.epoch), "step": float(self.standing.step)}
+        row |= {"seconds": round(self.standing.seconds, 3), "learning_rate": self.rate.at(self.standing.step)}
         row["metric"] = metric
         for index, name in enumerate(self.names):
-            label = f"{name}_per_atom" if per_atom(name) else name
-            row[f"train_{label}"] = (self.state["terms"][index] / max(self.state["counts"][index], 1.0)) ** 0.5
+            label = f"{name}_per_atom" if QUANTITIES[name].per_atom else name
+            row[f"train_{label}"] = (self.standing.terms[index] / max(self.standing.counts[index], 1.0)) ** 0.5
             row[f"validation_{label}"] = rmse[index]
-        self.state |= {"terms": [0.0] * len(self.names), "counts": [0.0] * len(self.names)}
+        self.standing.terms, self.standing.counts = [0.0] * len(self.names), [0.0] * len(self.names)
         self.history.append(row)
         if self.processes.first:
             write_history(self.folder, self.history)
@@ -296,7 +328,7 @@ class Trainer:
         if not self.processes.first or time.monotonic() - self._saved < only_after:
             return
         tensors = pack(self.parameters, self.average, self.optimizers)
-        state = self.state | {"history": self.history, "rate": self.rate.state}
+        state = asdict(self.standing) | {"history": self.history, "rate": self.rate.state}
         save_checkpoint(self.checkpoint, tensors, {"state": state, "data": self.model.provenance["data_hash"]})
         self._saved = time.monotonic()
 
@@ -312,7 +344,7 @@ class Trainer:
         unpack(self.checkpoint, tensors, self.parameters, self.average, self.optimizers)
         state = header["state"]
         self.history, self.rate.state = state.pop("history"), state.pop("rate")
-        self.state = state
+        self.standing = Standing(**state)
 
 
 def _filled(labelled: Labelled, names: Sequence[str]) -> Labelled:

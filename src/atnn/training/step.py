@@ -14,7 +14,7 @@ from torch.func import functional_call
 from atnn.derivatives import parameter_gradients
 from atnn.errors import AtnnWarning
 from atnn.model import Inputs, Model
-from atnn.model.compiled import dimensions, flatten, unflatten
+from atnn.model.inputs import Given, flatten_inputs, size_names, unflatten_inputs
 from atnn.model.tracing import compile_graph, trace
 from atnn.neighbors import neighbor_pairs
 from atnn.quantities import QUANTITIES
@@ -43,7 +43,7 @@ def make_batch(model: Model, labelled: Labelled, names: Sequence[str]) -> Batch:
     """Labelled structures as a batch on the model's device; absent quantities are masked out."""
     structures = labelled.structures
     inputs = model.prepare(structures, neighbor_pairs(structures, model.cutoff))
-    if "stress" in names:
+    if any(QUANTITIES[name].per_volume for name in names):
         inputs = _with_volumes(inputs)
     labels, masks, device = {}, {}, model.device
     for name in names:
@@ -54,7 +54,7 @@ def make_batch(model: Model, labelled: Labelled, names: Sequence[str]) -> Batch:
             rows = len(structures) if q.axis == "structure" else len(structures.batch)
             label = torch.zeros((rows, *q.shape), dtype=torch.float64)
             mask = torch.zeros(len(structures), dtype=torch.bool)
-        labels[name] = label.to(device, torch.float64 if name == "energy" else model.dtype)
+        labels[name] = label.to(device, torch.float64 if QUANTITIES[name].referenced else model.dtype)
         masks[name] = mask.to(device)
     known = Labelled(structures, {}, {name: mask.cpu() for name, mask in masks.items()})
     return Batch(inputs, labels, masks, counts(known, names))
@@ -86,11 +86,11 @@ class Step:
         self.parameters = dict(model.named_parameters())
         self._module = _Sums(model, self.names, loss)
         self._spreads = torch.tensor(list(spreads), dtype=model.dtype, device=model.device)
-        self._graphs: dict[tuple[bool, ...], Callable] = {}
+        self._graphs: dict[Given, Callable] = {}
 
     def __call__(self, batch: Batch, factors: Float[Tensor, " quantities"]) -> StepResult:
         """Sums and gradient of ``sum_q factors_q terms_q``."""
-        tensors, given = flatten(batch.inputs)
+        tensors, given = flatten_inputs(batch.inputs)
         arguments = [
             *self.parameters.values(),
             *tensors,
@@ -106,13 +106,13 @@ class Step:
         # The fused optimizer takes the memory of a gradient to be laid out like that of its parameter.
         return StepResult(terms, squares, tuple(gradient.contiguous() for gradient in gradients))
 
-    def _function(self, given: tuple[bool, ...]) -> Callable:
-        names, count = list(self.parameters), len(dimensions(given))
+    def _function(self, given: Given) -> Callable:
+        names, count = list(self.parameters), len(size_names(given))
 
         def evaluate(*arguments: Tensor) -> list[Tensor]:
             parameters = [a.detach().requires_grad_(True) for a in arguments[: len(names)]]
             rest = list(arguments[len(names) :])
-            inputs, rest = unflatten(rest[:count], given), rest[count:]
+            inputs, rest = unflatten_inputs(rest[:count], given), rest[count:]
             labels = dict(zip(self.names, rest, strict=False))
             masks = dict(zip(self.names, rest[len(self.names) :], strict=False))
             spreads, factors = rest[-2:]
@@ -124,11 +124,11 @@ class Step:
 
         return evaluate
 
-    def _compile(self, arguments: Sequence[Tensor], given: tuple[bool, ...]) -> None:
+    def _compile(self, arguments: Sequence[Tensor], given: Given) -> None:
         fixed = [(None,) * p.dim() for p in self.parameters.values()]
         labels = [(_axis(name), *(None,) * len(QUANTITIES[name].shape)) for name in self.names]
         masks = [("structures",)] * len(self.names)
-        names = [*fixed, *dimensions(given), *labels, *masks, (None,), (None,)]
+        names = [*fixed, *size_names(given), *labels, *masks, (None,), (None,)]
         try:
             graph, fakes = trace(self._function(given), [a.detach() for a in arguments], names)
             self._graphs[given] = compile_graph(graph, fakes)

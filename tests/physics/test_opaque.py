@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from atnn.kernels.opaque import FUNCTIONS, opaque
 from atnn.model.tracing import trace
+from atnn.physics.opaque import FUNCTIONS, opaque
 
 
 def sums_of_powers(variables, constants, settings):

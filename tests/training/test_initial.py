@@ -10,11 +10,14 @@ from pydantic import ValidationError
 
 from atnn import units
 from atnn.data import Frames
-from atnn.errors import DataError
+from atnn.errors import DataError, SpecificationError
 from atnn.neighbors import neighbor_pairs
 from atnn.structures import Labelled, Structures
 from atnn.training import DataConfig, ModelConfig, evaluate
-from atnn.training.setup import build_model, open_sets
+from atnn.training.config import Seeds
+from atnn.training.initial import initial_model
+from atnn.training.sets import open_sets
+from atnn.training.statistics import composition_energy
 from training.runs import TINY, config, labelled, run
 
 
@@ -34,7 +37,7 @@ def test_identical_geometries_never_sit_on_both_sides(tmp_path):
 def test_the_untrained_model_knows_the_mean_energy(tmp_path):
     settings, data = config(tmp_path), {"train": Frames(labelled())}
     sets = open_sets(settings, tmp_path, data)
-    model, spreads = build_model(settings, sets)
+    model, spreads = initial_model(settings, sets)
     errors = evaluate(model, sets.train)["energy_per_atom"]
     assert abs(float(np.mean(errors.predicted - errors.reference))) < 3 * spreads["energy"]
     assert spreads["energy"] < 0.1 * labelled().labels["energy"].abs().mean()
@@ -49,7 +52,7 @@ def test_energies_of_isolated_atoms_are_taken_as_given(tmp_path):
     settings = config(tmp_path).model_copy(
         update={"data": DataConfig(train="unused", validation=6, isolated=str(tmp_path / "atoms.xyz"))}
     )
-    model, _ = build_model(settings, open_sets(settings, tmp_path, {"train": Frames(labelled())}))
+    model, _ = initial_model(settings, open_sets(settings, tmp_path, {"train": Frames(labelled())}))
     assert model.reference_energies == pytest.approx({1: -1.5, 6: -2.5, 8: -3.5})
 
 
@@ -69,7 +72,7 @@ def with_sulfur(folder, symbols="HCOS"):
 
 def test_an_element_without_data_is_known_through_its_shells_and_its_isolated_atom(tmp_path):
     settings = with_sulfur(tmp_path)
-    model, _ = build_model(settings, open_sets(settings, tmp_path, {"train": Frames(labelled())}))
+    model, _ = initial_model(settings, open_sets(settings, tmp_path, {"train": Frames(labelled())}))
     assert model.reference_energies == pytest.approx({1: -1.0, 6: -6.0, 8: -8.0, 16: -16.0})
     energies = []
     for symbols in ("OH2", "SH2"):
@@ -85,7 +88,7 @@ def test_an_element_without_data_is_known_through_its_shells_and_its_isolated_at
 def test_an_element_without_data_and_without_its_isolated_atom_is_refused(tmp_path):
     settings = with_sulfur(tmp_path, symbols="HCO")
     with pytest.raises(DataError, match=r"have S of model\.elements"):
-        build_model(settings, open_sets(settings, tmp_path, {"train": Frames(labelled())}))
+        initial_model(settings, open_sets(settings, tmp_path, {"train": Frames(labelled())}))
 
 
 def test_an_element_without_data_needs_shared_networks():
@@ -129,8 +132,50 @@ def test_charges_start_from_the_means_of_the_elements_and_the_energy_from_what_t
         }
     )  # fmt: skip
     sets = open_sets(settings, tmp_path, {"train": data})
-    model, _ = build_model(settings, sets)
+    model, _ = initial_model(settings, sets)
     errors = evaluate(model, sets.train)
     assert errors["charges"].rmse < 0.2
     # Without the electrostatics taken off, the start would miss by its 1.8 eV per atom.
     assert abs(float(np.mean(errors["energy_per_atom"].predicted - errors["energy_per_atom"].reference))) < 0.9
+
+
+def test_a_model_to_go_on_from_keeps_its_weights_and_gets_the_reference_energies_of_the_new_labels(tmp_path):
+    settings, data = config(tmp_path), labelled()
+    first, _ = initial_model(settings, open_sets(settings, tmp_path, {"train": Frames(data)}))
+    first.parts["energy"].scale.fill_(7.0)
+    shifted = data._replace(labels=data.labels | {"energy": data.labels["energy"] - 50.0 * data.structures.counts})
+    sets = open_sets(settings, tmp_path, {"train": Frames(shifted)})
+    model, _ = initial_model(settings, sets, first)
+    for (name, a), (_, b) in zip(first.state_dict().items(), model.state_dict().items(), strict=True):
+        assert torch.equal(a, b) and a.data_ptr() != b.data_ptr(), name
+    old, new = (composition_energy(data.structures, m.reference_energies) for m in (first, model))
+    torch.testing.assert_close(old - new, 50.0 * data.structures.counts.double(), rtol=1e-9, atol=0)
+
+
+def test_a_model_to_go_on_from_must_be_the_one_of_the_configuration(tmp_path):
+    settings, data = config(tmp_path), {"train": Frames(labelled())}
+    sets = open_sets(settings, tmp_path, data)
+    first, _ = initial_model(settings, sets)
+    other = settings.model_copy(update={"model": settings.model.model_copy(update={"hidden": (9,)})})
+    with pytest.raises(SpecificationError, match="differs from the configuration in hidden"):
+        initial_model(other, sets, first)
+
+
+def test_each_seed_decides_its_own(tmp_path):
+    data = {"train": Frames(labelled())}
+
+    def made(**seeds):
+        folder = tmp_path / "".join(["run", *(f"{k}{v}" for k, v in seeds.items())])
+        folder.mkdir()
+        settings = config(folder).model_copy(
+            update={"seeds": Seeds(**seeds), "data": DataConfig(train="unused", validation=6)}
+        )
+        sets = open_sets(settings, folder, data)
+        return sets.train.indices.tolist(), initial_model(settings, sets)[0].state_dict()
+
+    split, weights = made()
+    other_split, _ = made(split=5)
+    same_split, other_weights = made(weights=5)
+    assert split != other_split and split == same_split
+    name = "representation.coefficients.table"
+    assert not torch.equal(weights[name], other_weights[name])

@@ -1,0 +1,150 @@
+"""From a specification to the parts of a model and the order in which they are evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from atnn.errors import SpecificationError
+from atnn.functions import Species
+from atnn.model.registry import OUTPUTS, ModelSpecification
+from atnn.parts import SUMMED, Design, Part
+from atnn.representations import Conditioned
+
+
+def build_representation(specification: ModelSpecification, species: Species) -> Any:
+    """The representation, which takes in charge and spin by itself or has them appended to what it gives."""
+    given, conditions = specification.representation, specification.depends_on
+    if given.conditions:
+        return given.build(species, conditions)
+    built = given.build(species)
+    return Conditioned(built, conditions, species) if conditions else built
+
+
+def build_parts(specification: ModelSpecification, species: Species, channels: tuple[int, ...]) -> dict[str, Part]:
+    """The parts by name: those of the outputs, with the source of charges among them, and those of the terms.
+
+    Raises:
+        SpecificationError: Parts that need what no part gives, or give the same as others; features that the
+            representation does not have.
+    """
+    design = specification.design(species, channels)
+    learned = {output: OUTPUTS[output](design) for output in specification.outputs}
+    terms = [(term.name, term.parts(design)) for term in specification.terms]
+    parts = _join([*learned.items(), *terms])
+    for part in parts.values():
+        design.width(part.degree or 0)
+    _check_givers(parts)
+    _check_needs(parts, design)
+    if terms and not SUMMED & _given([part for group in learned.values() for part in group.values()]):
+        raise SpecificationError(
+            "physics terms are added to a learned energy, and none is learned",
+            where="model.terms",
+            remedy="add energy to outputs",
+        )
+    source = specification.charges.name
+    if source not in {"network", *parts}:
+        raise SpecificationError(
+            f"{source} makes charges, and the model gives none",
+            where="model.charges",
+            remedy="add charges or dipole to outputs",
+        )
+    return parts
+
+
+def _join(groups: Iterable[tuple[str, dict[str, Part]]]) -> dict[str, Part]:
+    parts: dict[str, Part] = {}
+    owners: dict[str, str] = {}
+    for owner, group in groups:
+        for name, part in group.items():
+            if name in parts:
+                raise SpecificationError(
+                    f"{owners[name]} and {owner} both bring the part {name}",
+                    where="model",
+                    remedy="leave one of them out; charges come with the dipole",
+                )
+            parts[name], owners[name] = part, owner
+    return parts
+
+
+def _given(parts: Iterable[Part]) -> frozenset[str]:
+    return frozenset().union(*(part.gives for part in parts))
+
+
+def _check_givers(parts: Mapping[str, Part]) -> None:
+    givers: dict[str, str] = {}
+    for name, part in parts.items():
+        for value in sorted(part.gives - SUMMED):
+            if value in givers:
+                raise SpecificationError(
+                    f"{givers[value]} and {name} both give {value}", where="model", remedy="leave one of them out"
+                )
+            givers[value] = name
+
+
+def _check_needs(parts: Mapping[str, Part], design: Design) -> None:
+    given = _given(parts.values())
+    for name, part in parts.items():
+        if missing := part.needs - given:
+            raise SpecificationError(
+                f"{name} needs {', '.join(sorted(missing))}, which no part of the model gives",
+                where="model",
+                remedy=f"add {_sources(missing, design) or 'what gives it'} to outputs",
+            )
+
+
+def _sources(missing: Collection[str], design: Design) -> str:
+    """Outputs that give all that is missing."""
+    return " or ".join(
+        output for output, build in sorted(OUTPUTS.items()) if _given(build(design).values()).issuperset(missing)
+    )
+
+
+def order_parts(parts: Mapping[str, Part]) -> tuple[str, ...]:
+    """Names of the parts, each after all that give what it needs, and as late as that of others allows.
+
+    Of parts that nobody waits for, those of the outputs stand last: a readout starts from what physics terms leave.
+
+    Raises:
+        SpecificationError: Parts that need each other.
+    """
+    left, ordered = list(parts), []
+    while left:
+        free = [name for name in left if not any(parts[name].gives & parts[other].needs for other in left)]
+        if not free:
+            raise SpecificationError(
+                f"{', '.join(left)} need each other", where="model", remedy="leave one of them out"
+            )
+        last = max(free, key=lambda name: (name in OUTPUTS, left.index(name)))
+        ordered.append(last)
+        left.remove(last)
+    return tuple(reversed(ordered))
+
+
+def needed_parts(parts: Mapping[str, Part], order: Collection[str], values: Collection[str]) -> tuple[str, ...]:
+    """Those of the ordered parts that the values depend on."""
+    wanted, needed = set(values), []
+    for name in reversed(tuple(order)):
+        if parts[name].gives & wanted:
+            wanted |= parts[name].needs
+            needed.append(name)
+    return tuple(reversed(needed))
+
+
+def dependences(parts: Mapping[str, Part], order: Collection[str], of_features: Collection[str]) -> dict[str, set[str]]:
+    """For each value the names of :data:`atnn.structures.STATED` that it depends on.
+
+    Args:
+        parts: The parts.
+        order: Their order.
+        of_features: What the representation depends on.
+    """
+    found: dict[str, set[str]] = {}
+    for name in order:
+        part = parts[name]
+        own = set(part.conditions) | (set() if part.degree is None else set(of_features))
+        for value in part.needs:
+            own |= found[value]
+        for value in part.gives:
+            found[value] = found.get(value, set()) | own
+    return found

@@ -1,0 +1,150 @@
+"""Parts of a model: readouts, sources of charges and physics terms, which give values to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from atnn.errors import SpecificationError
+from atnn.functions import ElementNetwork, Species
+from atnn.structures import Edges, Elements, Features, Structures
+
+# Values that several parts may give: what they give is added.
+SUMMED = frozenset({"energy", "atomic_energies"})
+Values = Mapping[str, Tensor]
+
+
+class Scene(NamedTuple):
+    """What a part sees of a batch.
+
+    Attributes:
+        structures: Positions and cells, strained where something is differentiated by the strain.
+        edges: Pairs of neighbors, those within the cutoff of the representation; for a part that reaches farther,
+            those within the largest cutoff of all parts.
+        far: The latter.
+        molecular: Both atoms of every pair within each molecule, each pair once, however far; None unless some part
+            of the model asks for them.
+        elements: Atoms in blocks of one element.
+        reference: Reference energy of each atom's element [eV], float64.
+        features: What the representation found about each atom, for parts that read them.
+    """
+
+    structures: Structures
+    edges: Edges
+    far: Edges
+    molecular: Int[Tensor, "2 molecular"] | None
+    elements: Elements
+    reference: Float[Tensor, " atoms"]
+    features: Features = Features(())
+
+    def sum_structures(self, atoms: Float[Tensor, " atoms"]) -> Float[Tensor, " structures"]:
+        """Sums over the atoms of each structure, in float64."""
+        total = atoms.new_zeros(self.structures.cell.shape[0], dtype=torch.float64)
+        return total.index_add(0, self.structures.batch, atoms.double())
+
+
+class Statistics(NamedTuple):
+    """What is known of the training data before a training begins.
+
+    Attributes:
+        neighbors: Mean number of neighbors of an atom.
+        scale: Size of the energies to be learned [eV], such as the root mean square of the forces times an Angstrom.
+        energy: Mean energy per atom beyond the reference energies [eV]; None where energies are not learned.
+        means: Quantity of the atoms -> atomic number -> mean of its labels.
+    """
+
+    neighbors: float = 10.0
+    scale: float = 1.0
+    energy: float | None = None
+    means: Mapping[str, Mapping[int, float]] = {}
+
+
+class Part(nn.Module):
+    """Something that reads features, pairs or values of other parts and gives values, quantities of the table or not.
+
+    A model evaluates its parts in an order that follows from ``needs`` and ``gives``, and only those that the asked
+    outputs need. Energies that several parts give are added.
+
+    Attributes:
+        needs: Names of the values that other parts must give.
+        gives: Names of the values that :meth:`forward` returns.
+        conditions: Names of :data:`atnn.structures.STATED` that it depends on by itself.
+        degree: Largest degree of the features that it reads; None where it reads none.
+        cutoff: Distance up to which it needs pairs [Angstrom]; zero where it needs none.
+        molecular: Whether it needs all pairs within each molecule.
+    """
+
+    needs: frozenset[str] = frozenset()
+    gives: frozenset[str] = frozenset()
+    conditions: frozenset[str] = frozenset()
+    degree: int | None = None
+    cutoff: float = 0.0
+    molecular: bool = False
+
+    def start(self, statistics: Statistics, scene: Scene, values: Values) -> None:
+        """Set the start of what is learned from the training data; a part without parameters has nothing to set.
+
+        Args:
+            statistics: Of the training data.
+            scene: A sample of them.
+            values: What the parts before this one give there.
+        """
+
+    def forward(self, scene: Scene, values: Values) -> dict[str, Tensor]:
+        """The values that it gives."""
+        raise NotImplementedError
+
+
+class Design(NamedTuple):
+    """What parts are built for.
+
+    Attributes:
+        species: The elements, and whether they share networks.
+        channels: Channels of the features of each degree.
+        hidden: Layer widths of one residual block of a network.
+        blocks: Residual blocks of a network.
+        charges: Specification of the source of charges; its ``parts`` make them of ``raw_charges``.
+        energy_inputs: Values of the atoms that the network of the energy sees beside the features.
+    """
+
+    species: Species
+    channels: tuple[int, ...]
+    hidden: tuple[int, ...] = (64, 64)
+    blocks: int = 1
+    charges: Any = None
+    energy_inputs: tuple[str, ...] = ()
+
+    def width(self, degree: int) -> int:
+        """Channels of the features of a degree.
+
+        Raises:
+            SpecificationError: The representation has no features of that degree.
+        """
+        if degree >= len(self.channels):
+            raise SpecificationError(
+                f"features of degree {degree} are needed, the representation gives them up to {len(self.channels) - 1}",
+                where="model.representation",
+                remedy="give it a larger degree, choose another representation, or leave that output out",
+            )
+        return self.channels[degree]
+
+    def network(self, outputs: int, scale: float = 1.0, known: tuple[float, ...] = ()) -> ElementNetwork:
+        """A network of the invariants of each atom.
+
+        Args:
+            outputs: Width of its output.
+            scale: Factor on the random start of the output layer.
+            known: Spreads of further inputs that follow the invariants.
+        """
+        inputs = self.width(0) + len(known)
+        return ElementNetwork(self.species, inputs, self.hidden, outputs, self.blocks, scale, known)
+
+
+def add_values(values: Values, more: Values) -> dict[str, Tensor]:
+    """Values of several parts together; energies are added up."""
+    added = {name: values[name] + more[name] for name in SUMMED & values.keys() & more.keys()}
+    return {**values, **more, **added}

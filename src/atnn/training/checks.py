@@ -1,0 +1,97 @@
+"""Whether a model and its training data fit each other."""
+
+from __future__ import annotations
+
+import warnings
+
+from atnn.data import Dataset, batches_of, charge_excess
+from atnn.errors import AtnnWarning, DataError, SpecificationError
+from atnn.model import Model
+from atnn.quantities import QUANTITIES
+from atnn.structures import MINIMAL_VOLUME, Labelled
+from atnn.training.config import RunConfig
+from atnn.training.sets import Sets, labels_of
+
+HALF = 0.5  # e; charges that miss the total charge by more belong to another whole number of electrons
+
+
+def check_data(model: Model, sets: Sets, names: list[str]) -> None:
+    """Check all structures and labels of a run.
+
+    Args:
+        model: What is trained.
+        sets: The data.
+        names: Quantities in the loss.
+
+    Raises:
+        DataError: Structures that the model cannot describe, a stress without a volume, charges of another total
+            charge than is stated.
+
+    Warns:
+        AtnnWarning: Charges or spins that the model ignores, with their number.
+    """
+    for name, part in sets._asdict().items():
+        for labelled in batches_of(part) if part is not None else ():
+            model.check_structures(labelled.structures, where=f"{name} data")
+            _check_volumes(labelled, names, where=f"{name} data")
+            _check_charges(labelled, names, where=f"{name} data")
+
+
+def check_quantities(model: Model, sets: Sets, names: list[str], carried: set[str]) -> None:
+    missing = [name for name in names if name not in model.outputs]
+    if missing:
+        raise SpecificationError(
+            f"training.weights names {', '.join(missing)}, which the model does not give",
+            remedy=f"add it to model.outputs, or weigh some of: {', '.join(sorted(model.outputs))}",
+        )
+    absent = [name for name in names if name not in carried]
+    if absent:
+        raise DataError(
+            f"no training structure has the label {', '.join(absent)}",
+            remedy=f"labels found: {', '.join(sorted(carried)) or 'none'}; declare data.keys, or drop the weight",
+        )
+    unseen = sorted(set(names) - labels_of(sets.validation))
+    if len(unseen) == len(names):
+        raise DataError(
+            f"no validation structure has any of the labels {', '.join(names)}",
+            remedy="give data.validation labels, or a fraction of the training structures",
+        )
+    if unseen:
+        warnings.warn(f"no validation structure has the label {', '.join(unseen)}", AtnnWarning, stacklevel=3)
+
+
+def _check_volumes(labelled: Labelled, names: list[str], where: str) -> None:
+    flat = labelled.structures.volumes < MINIMAL_VOLUME
+    for name in [name for name in names if QUANTITIES[name].per_volume and name in labelled.masks]:
+        if count := int((labelled.masks[name] & flat).sum()):
+            raise DataError(
+                f"{count} structures have a {name} but no cell",
+                where=where,
+                remedy=f"remove the {name} of molecules, or leave it out of training.weights",
+            )
+
+
+def _check_charges(labelled: Labelled, names: list[str], where: str) -> None:
+    """Labelled charges of another total charge than is stated are most often those of ions whose charge is not."""
+    if "charges" not in names:
+        return
+    excess = charge_excess(labelled).abs()
+    count = int((excess > HALF).sum())
+    if count:
+        raise DataError(
+            f"the charges of the atoms of {count} structures do not sum to their total charge, zero where it is not "
+            f"stated; they miss it by up to {float(excess.max()):.3g} e",
+            where=where,
+            remedy="state the total charge under `charge` (extended XYZ: charge=1), or leave charges out of weights",
+        )
+
+
+def check_conditions(config: RunConfig, train: Dataset) -> None:
+    numbers = {"charge": train.summary.charges, "spin": train.summary.spins}
+    for name in config.model.conditions or ():
+        if set(numbers[name]) <= {"0"}:
+            warnings.warn(
+                f"model.conditions names {name}, but it is zero or not stated in all training data",
+                AtnnWarning,
+                stacklevel=3,
+            )

@@ -1,0 +1,97 @@
+"""The data of a run: opened, and split where the configuration asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from atnn.data import Dataset, Summary, batches_of, duplicate_groups, load_split, open_dataset, save_split, split
+from atnn.data.labelled import Indices
+from atnn.errors import DataError
+from atnn.structures import Labelled
+from atnn.training.config import DataConfig, Part, RunConfig
+
+
+class Subset:
+    """Some structures of a data set, in a given order, as a data set."""
+
+    def __init__(self, whole: Dataset, indices: np.ndarray):
+        self.whole, self.indices = whole, np.asarray(indices)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, indices: Indices) -> Labelled:
+        return self.whole[self.indices[np.asarray(indices)]]
+
+    @property
+    def summary(self) -> Summary:
+        """Summary of the whole set."""
+        return self.whole.summary
+
+
+class Sets(NamedTuple):
+    """Data of a run."""
+
+    train: Dataset
+    validation: Dataset
+    test: Dataset | None
+
+
+def open_sets(
+    config: RunConfig, folder: Path, given: Mapping[str, Dataset] | None = None, resumed: bool = True
+) -> Sets:
+    """The data of a run; parts of the training file are split reproducibly and kept in ``split.json``.
+
+    Args:
+        config: The run.
+        folder: Where the split is kept.
+        given: Data sets by name (``train``, and optionally ``validation`` and ``test``) instead of files.
+        resumed: Whether to use the split that the folder holds.
+
+    Raises:
+        DataError: A file cannot be read, or a part would be empty.
+    """
+    given = dict(given or {})
+    train = given["train"] if "train" in given else _open(config.data.train, config.data)
+    parts: dict[str, Part] = {}
+    for name in ("validation", "test"):
+        part = getattr(config.data, name)
+        if name in given or part is None:
+            continue
+        if isinstance(part, str | tuple):
+            given[name] = _open(part, config.data)
+        else:
+            parts[name] = part
+    if parts:
+        indices = _split(train, parts, config.seed_of("split"), folder / "split.json", resumed)
+        given |= {name: Subset(train, indices[name]) for name in parts}
+        train = Subset(train, indices["train"])
+    return Sets(train, given["validation"], given.get("test"))
+
+
+def _open(path: str | tuple[str, ...], data: DataConfig) -> Dataset:
+    paths = list(path) if isinstance(path, tuple) else path
+    return open_dataset(paths, keys=data.keys or None, units=data.units or None, format=data.format)
+
+
+def _split(dataset: Dataset, parts: Mapping[str, Any], seed: int, path: Path, resumed: bool) -> dict[str, np.ndarray]:
+    if resumed and path.exists():
+        return load_split(path, len(dataset))
+    count = len(dataset)
+    sizes = {name: part if isinstance(part, int) else max(1, round(part * count)) for name, part in parts.items()}
+    sizes["train"] = count - sum(sizes.values())
+    if sizes["train"] < 1:
+        raise DataError(f"no structure of {count} is left to train on", remedy="give smaller validation and test parts")
+    # Identical geometries must not sit on both sides, or the validation error is too good to be true.
+    indices = split(count, sizes, seed, groups=duplicate_groups(dataset))
+    save_split(path, indices, count, seed=seed)
+    return indices
+
+
+def labels_of(dataset: Dataset) -> set[str]:
+    """Labels that at least one structure has."""
+    return {name for part in batches_of(dataset) for name, mask in part.masks.items() if bool(mask.any())}
