@@ -174,8 +174,8 @@ def test_each_seed_decides_its_own(tmp_path):
         return sets.train.indices.tolist(), initial_model(settings, sets)[0].state_dict()
 
     split, weights = made()
-    other_split, _ = made(split=5)
-    same_split, other_weights = made(weights=5)
+    other_split, _ = made(split=6)
+    same_split, other_weights = made(weights=6)
     assert split != other_split and split == same_split
     name = "representation.coefficients.table"
     assert not torch.equal(weights[name], other_weights[name])
