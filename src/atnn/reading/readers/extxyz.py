@@ -1,7 +1,7 @@
 """Extended XYZ, plain or gzipped, streamed frame by frame.
 
-The comment line follows https://github.com/libAtoms/extxyz and is parsed by ASE, so that a file means here what it
-means there; the columns are split here, four times as fast.
+The comment line follows https://github.com/libAtoms/extxyz. ASE parses it, so that a file means the same here and
+there. The columns are split here, which is four times as fast.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from ase.io.extxyz import key_val_str_to_dict
 
-from atnn.data.raw import ASE_UNITS, Format, RawFrame, numbers_of
 from atnn.errors import DataError
+from atnn.reading.raw import ASE_UNITS, Format, RawFrame, find_numbers
 
 _TENSOR = re.compile(r"(?<!\S)(stress|virial)=")
 _KINDS = {"R": np.float64, "I": np.int64}
@@ -28,7 +28,7 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
     """Frames of an extended XYZ file.
 
     Raises:
-        DataError: A frame is truncated or a line cannot be understood; file, frame and line are named.
+        DataError: A frame is truncated or a line cannot be understood. The message names file, frame and line.
     """
     line_number = 0
     with _open(path) as stream:
@@ -49,7 +49,7 @@ def _open(path: Path) -> TextIOWrapper:
 
 
 def _first_lines(stream: TextIOWrapper) -> Iterator[str]:
-    """First lines of frames, empty lines between frames skipped."""
+    """First lines of frames; empty lines between frames are skipped."""
     while line := stream.readline():
         if line.strip():
             yield line
@@ -89,7 +89,7 @@ def _read_frame(stream: TextIOWrapper, first: str, where: str, before: int) -> t
 
 
 def _parse(comment: str) -> dict[str, Any]:
-    # ASE insists on nine numbers under these names; six (Voigt) are as common
+    # ASE insists on nine numbers under these names, but files with six (Voigt) are as common.
     renamed = _TENSOR.sub(r"_tensor_\1=", comment)
     return {key.removeprefix("_tensor_"): value for key, value in key_val_str_to_dict(renamed).items()}
 
@@ -129,7 +129,7 @@ def _blame_line(lines: list[str], width: int, where: str) -> None:
 
 def _numbers(columns: dict[str, np.ndarray], where: str) -> np.ndarray:
     if "species" in columns:
-        return numbers_of([str(symbol) for symbol in columns.pop("species")], where)
+        return find_numbers([str(symbol) for symbol in columns.pop("species")], where)
     for name in ("Z", "numbers"):
         if name in columns:
             return columns.pop(name).astype(np.int64)
@@ -140,7 +140,7 @@ def _cell(info: dict[str, Any]) -> np.ndarray:
     lattice = info.pop("Lattice", None)
     if lattice is None:
         return np.zeros((3, 3))
-    # ASE's parser fills the matrix by columns: its transpose holds the lattice vectors as rows
+    # ASE's parser fills the matrix by columns, so its transpose holds the lattice vectors as rows.
     return np.ascontiguousarray(np.asarray(lattice, dtype=np.float64).T)
 
 
@@ -148,7 +148,7 @@ EXTXYZ = Format(
     name="extxyz",
     recognises=lambda path: path.name.removesuffix(".gz").endswith((".xyz", ".extxyz")),
     frames=read_frames,
-    convention="extended XYZ: taken in ASE's units (eV, Angstrom, e), stress with ASE's sign (tension positive), "
+    convention="extended XYZ: ASE's units (eV, Angstrom, e) are assumed, stress with ASE's sign (tension positive), "
     "virial = -dE/d(strain) = -volume * stress; declare units= where the file uses others",
     units=ASE_UNITS,
     aliases={"charges": ("charge",)},

@@ -1,4 +1,4 @@
-"""The ``input.data`` of n2p2 and RuNNer: ``begin ... end`` blocks of text, units left to the user.
+"""The ``input.data`` of n2p2 and RuNNer: ``begin ... end`` blocks of text, whose units the user declares.
 
 Layout: https://compphysvienna.github.io/n2p2/topics/cfg_file.html
 """
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from atnn.data.raw import Format, RawFrame, numbers_of
 from atnn.errors import DataError
+from atnn.reading.raw import Format, RawFrame, find_numbers
 
 
 def read_frames(path: Path) -> Iterator[RawFrame]:
@@ -63,7 +63,7 @@ def _frame(block: list[list[str]], where: str) -> RawFrame:
         raise DataError(f"{len(lattice)} lattice lines", where=where, remedy="give three, or none for a molecule")
     periodic = len(lattice) == 3
     return RawFrame(
-        numbers=numbers_of([words[3] for words in atoms], where),
+        numbers=find_numbers([words[3] for words in atoms], where),
         positions=positions,
         cell=lattice if periodic else np.zeros((3, 3)),
         pbc=np.full(3, periodic),
