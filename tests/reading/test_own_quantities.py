@@ -19,17 +19,9 @@ WATER = np.array([[0, 0, 0.1], [0, 0.76, -0.47], [0, -0.76, -0.47]])
 
 
 @pytest.fixture
-def add_row():
-    """Adds rows to the table and removes them afterwards."""
-    names = []
-
-    def add(name, **columns):
-        QUANTITIES[name] = Quantity(name, **columns)
-        names.append(name)
-
-    yield add
-    for name in names:
-        del QUANTITIES[name]
+def add_row(monkeypatch):
+    """Adds rows to the table, which is as before afterwards."""
+    return lambda name, **columns: monkeypatch.setitem(QUANTITIES, name, Quantity(name, **columns))
 
 
 @pytest.fixture(autouse=True)
