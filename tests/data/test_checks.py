@@ -9,7 +9,8 @@ from ase import Atoms
 from ase.build import bulk
 
 from atnn.data import Frames, inspect
-from atnn.data.checks import Checks, hash_geometries
+from atnn.data.checks import Checks
+from atnn.data.geometries import hash_geometries
 from atnn.errors import AtnnWarning, DataError
 from atnn.reading import read
 from atnn.structures import Labelled, Structures

@@ -74,6 +74,13 @@ def test_an_archive_of_molecules_with_three_atoms_keeps_vectors_and_tensors_whol
     assert batch.labels["dipole"].numpy() == pytest.approx(dipoles * bohr)
 
 
+def test_fireann_gives_it_with_the_opposite_sign(tmp_path):
+    lines = ["point= 0", "9 0 0", "0 9 0", "0 0 9", "pbc 0 0 0", f"Energy='-5.5' POL='{text_of(-NINE)}'"]
+    (tmp_path / "configuration").write_text("\n".join([*lines, "H 1.008 0 0 0.1", "External_field: 0 0 0", ""]))
+    batch = read(tmp_path / "configuration", units={"energy": "eV", "length": "Angstrom"})[[0]]
+    assert batch.labels["polarizability"][0].tolist() == NINE.tolist()
+
+
 @pytest.mark.parametrize("width", [9, 6])
 def test_tensors_of_atoms_are_read_from_columns_and_folders(add_row, water_file, tmp_path, width):
     add_row("quadrupoles", axis="atom", shape=(3, 3), dimension=CHARGE * LENGTH**2, extensive=False, rank=2, parity=1,

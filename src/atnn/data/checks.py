@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from ase.data import covalent_radii
 from jaxtyping import Float
 from torch import Tensor
-from vesin import NeighborList
 
+from atnn.data.geometries import CONTACT_RATIO, find_contacts, find_flat, find_outside, hash_geometries
 from atnn.errors import AtnnWarning, DataError
-from atnn.structures import MINIMAL_VOLUME, Labelled, Structures
+from atnn.structures import Labelled, Structures
 
-CONTACT_RATIO = 0.5  # of the sum of covalent radii
 OUTLIER_RATIO = 10.0  # of the median over frames of the largest force
 CHARGE_TOLERANCE = 0.01  # e; above the errors in sums of charges with 3 decimals, or from grids of a partition
 _SHOWN = 5  # places
@@ -88,21 +85,30 @@ class Checks:
         structures = labelled.structures
         self._check_geometry(structures)
         self._digests.append(hash_geometries(structures))
-        starts = np.concatenate([[0], np.cumsum(structures.counts.numpy())])
-        self._find_outside(structures)
-        self._find_contacts(structures, starts)
+        outside = find_outside(structures)
+        self._atoms_outside += int(outside.sum())
+        self._outside += (structures.batch[outside].unique() + self.frames).tolist()
+        contacts, shortest = find_contacts(structures)
+        self._contacts += [self.frames + index for index in contacts]
+        self.shortest = min(self.shortest, shortest)
+        self._add_charges(labelled)
+        self._add_forces(labelled)
+        self.frames += len(structures)
+
+    def _add_charges(self, labelled: Labelled) -> None:
         excess = charge_excess(labelled).abs()
         self._unbalanced += ((excess > CHARGE_TOLERANCE).nonzero()[:, 0] + self.frames).tolist()
         self._excess = max(self._excess, float(excess.max()))
+
+    def _add_forces(self, labelled: Labelled) -> None:
+        counts = labelled.structures.counts.numpy()
+        largest = np.full(len(counts), np.nan)
         if "forces" in labelled.labels:
             sizes = labelled.labels["forces"].norm(dim=1).numpy()
-            largest = np.maximum.reduceat(sizes, starts[:-1])
+            largest = np.maximum.reduceat(sizes, np.cumsum(counts) - counts)
             largest[~labelled.masks["forces"].numpy()] = np.nan
-            self._largest_forces.append(largest)
-            self._several_atoms += int((structures.counts.numpy() > 1)[~np.isnan(largest)].sum())
-        else:
-            self._largest_forces.append(np.full(len(structures), np.nan))
-        self.frames += len(structures)
+        self._largest_forces.append(largest)
+        self._several_atoms += int((counts > 1)[~np.isnan(largest)].sum())
 
     def list_findings(self) -> list[Finding]:
         """What was odd in the batches so far."""
@@ -150,8 +156,7 @@ class Checks:
                 where=self.find_place(self.frames + int(bad.nonzero()[0])),
                 remedy="remove or repair the frame",
             )
-        flat = structures.pbc.all(1) & (structures.volumes < MINIMAL_VOLUME)
-        flat |= (structures.pbc & (structures.cell.norm(dim=2) < MINIMAL_VOLUME ** (1 / 3))).any(1)
+        flat = find_flat(structures)
         if flat.any():
             index = int(flat.nonzero()[0])
             raise DataError(
@@ -159,36 +164,6 @@ class Checks:
                 where=self.find_place(self.frames + index),
                 remedy="set the lattice vectors, or pbc to False",
             )
-
-    def _find_outside(self, structures: Structures) -> None:
-        periodic = structures.pbc.any(1) & (structures.volumes > MINIMAL_VOLUME)
-        chosen = periodic[structures.batch]
-        if not chosen.any():
-            return
-        owner = structures.batch[chosen]
-        inverse = torch.linalg.pinv(structures.cell.double())
-        fractions = torch.einsum("ni,nij->nj", structures.positions[chosen].double(), inverse[owner])
-        out = ((fractions < -1e-3) | (fractions >= 1 + 1e-3)) & structures.pbc[owner]
-        self._atoms_outside += int(out.any(1).sum())
-        self._outside += (owner[out.any(1)].unique() + self.frames).tolist()
-
-    def _find_contacts(self, structures: Structures, starts: np.ndarray) -> None:
-        positions = structures.positions.double().numpy()
-        radii = covalent_radii[structures.numbers.numpy()]
-        cells, pbc = structures.cell.double().numpy(), structures.pbc.numpy()
-        for index in range(len(structures)):
-            own = slice(starts[index], starts[index + 1])
-            cutoff = float(max(2 * radii[own].max(), 1.0))
-            pairs = NeighborList(cutoff=cutoff, full_list=False)
-            i, j, distance = pairs.compute(
-                points=positions[own], box=_fill_cell(cells[index]), periodic=pbc[index].tolist(), quantities="ijd"
-            )
-            if len(distance) == 0:
-                continue
-            self.shortest = min(self.shortest, float(distance.min()))
-            sums = radii[own][i.astype(np.int64)] + radii[own][j.astype(np.int64)]
-            if (distance < CONTACT_RATIO * sums).any():
-                self._contacts.append(self.frames + index)
 
     def _find_duplicates(self) -> Finding | None:
         if self.frames < 2:
@@ -227,31 +202,3 @@ def charge_excess(labelled: Labelled) -> Float[Tensor, " structures"]:
     structures, charges = labelled.structures, labelled.labels["charges"].double()
     excess = (-structures.total_charge.double()).index_add(0, structures.batch, charges)
     return torch.where(labelled.masks["charges"], excess, 0.0)
-
-
-def hash_geometries(structures: Structures) -> np.ndarray:
-    """A 64-bit number per structure, equal for identical geometries that state the same charge, spin and field."""
-    ends = np.cumsum(structures.counts.numpy())
-    positions = structures.positions.double().numpy() + 0.0  # makes -0.0 a 0.0
-    numbers = structures.numbers.numpy()
-    frame_values = [structures.cell.double().flatten(1), structures.pbc.double()]
-    frame_values += [value.double().reshape(len(structures), -1) for value in structures.stated.values()]
-    rest = torch.cat(frame_values, dim=1).numpy() + 0.0
-    result = np.empty(len(structures), dtype=np.uint64)
-    start = 0
-    for index, end in enumerate(ends):
-        content = positions[start:end].tobytes() + numbers[start:end].tobytes() + rest[index].tobytes()
-        result[index] = int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
-        start = end
-    return result
-
-
-def _fill_cell(cell: np.ndarray) -> np.ndarray:
-    """The cell with directions in place of lattice vectors of no length, so that it can be inverted."""
-    empty = np.linalg.norm(cell, axis=1) < MINIMAL_VOLUME ** (1 / 3)
-    if not empty.any():
-        return cell
-    filled = cell.copy()
-    _, _, directions = np.linalg.svd(cell)
-    filled[empty] = directions[3 - int(empty.sum()) :]
-    return filled

@@ -60,7 +60,7 @@ def inspect(dataset: Dataset) -> Inspection:
     checks, energies, forces = Checks(), _Range(), _Range()
     for batch in batches_of(dataset):
         checks.add(batch)
-        _gather(batch, energies, forces)
+        _gather_ranges(batch, energies, forces)
     summary = dataset.summary
     periodic = any(words != PERIODICITY[0] for words in summary.periodicity)
     missing = [f"{name} in every frame" for name in summary.missing if periodic or not _needs_cell(name)]
@@ -114,7 +114,7 @@ class _Range:
         return self.low, self.mean, self.high
 
 
-def _gather(batch: Labelled, energies: _Range, forces: _Range) -> None:
+def _gather_ranges(batch: Labelled, energies: _Range, forces: _Range) -> None:
     structures = batch.structures
     if "energy" in batch.labels:
         mask = batch.masks["energy"]
@@ -123,7 +123,7 @@ def _gather(batch: Labelled, energies: _Range, forces: _Range) -> None:
         forces.add(batch.labels["forces"][batch.masks["forces"][structures.batch]].norm(dim=1))
 
 
-def _head(entry: Stated) -> str:
+def _name_row(entry: Stated) -> str:
     return entry.title if entry.dimension == NUMBER else f"{entry.title} [{unit_of(entry.dimension)}]"
 
 
@@ -141,9 +141,9 @@ def _tabulate_content(inspection: Inspection) -> Table:
     }
     for name, entry in STATED.items():
         if name in summary.stated:
-            rows[_head(entry)] = ", ".join(f"{value}: {count}" for value, count in summary.stated[name].items())
+            rows[_name_row(entry)] = ", ".join(f"{value}: {count}" for value, count in summary.stated[name].items())
         if name in summary.magnitudes:
-            rows[_head(entry)] = "{:.4g} to {:.4g}".format(*summary.magnitudes[name])
+            rows[_name_row(entry)] = "{:.4g} to {:.4g}".format(*summary.magnitudes[name])
     if inspection.energy_per_atom is not None:
         rows["energy per atom [eV]"] = "{0:.4f} to {2:.4f}, mean {1:.4f}".format(*inspection.energy_per_atom)
     if inspection.largest_force is not None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from atnn.data.checks import hash_geometries
 from atnn.data.dataset import Dataset, batches_of
+from atnn.data.geometries import hash_geometries
 from atnn.errors import DataError
 from atnn.files import write_atomically
 

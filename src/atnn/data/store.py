@@ -53,17 +53,17 @@ class Store:
                 self._check_version(file)
                 self.content_hash = str(file.attrs["hash"])
                 self._summary_text = str(file.attrs["summary"])
-                self._columns = {name: _Column.of(item) for name, item in _datasets(file)}
+                self._columns = {name: _Column.of(item) for name, item in _list_datasets(file)}
         except (OSError, RuntimeError, KeyError) as error:
-            raise self._damaged(str(error)) from error
+            raise self._describe_damage(str(error)) from error
         self._handle = os.open(self.path, os.O_RDONLY)
         weakref.finalize(self, os.close, self._handle)
         self._kept: dict[str, np.ndarray] = {}
         end = os.fstat(self._handle).st_size
         for name, column in self._columns.items():
             if column.offset < 0 or column.offset + column.rows * column.row_bytes > end:
-                raise self._damaged(f"column {name} reaches beyond the end of the file")
-        self._check_sizes()
+                raise self._describe_damage(f"column {name} reaches beyond the end of the file")
+        self._check_columns()
 
     def __len__(self) -> int:
         """Number of structures."""
@@ -121,7 +121,7 @@ class Store:
                     bounds = self._read(name, np.array([start]), np.minimum(end + 1, column.rows))
                     digest.update("counts", np.diff(bounds))
         if digest.hexdigest() != self.content_hash:
-            raise self._damaged("its content does not match its hash")
+            raise self._describe_damage("its content does not match its hash")
 
     def _read(self, name: str, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
         """Rows of a column, from each start to each end.
@@ -131,7 +131,7 @@ class Store:
         """
         column = self._columns[name]
         if name in self._kept:
-            return self._kept[name][_expand(starts, ends)]
+            return self._kept[name][_expand_ranges(starts, ends)]
         if column.rows * column.row_bytes <= _KEPT:
             self._kept[name] = self._read_file(column, np.array([0]), np.array([column.rows]))
             return self._read(name, starts, ends)
@@ -146,7 +146,7 @@ class Store:
             while place < stop:
                 got = os.preadv(self._handle, [target[place:stop]], column.offset + end * width - (stop - place))
                 if got == 0:
-                    raise self._damaged("the file ended while it was read")
+                    raise self._describe_damage("the file ended while it was read")
                 place += got
         return result
 
@@ -168,10 +168,18 @@ class Store:
                 remedy="update atnn, or convert the original data again",
             )
 
-    def _check_sizes(self) -> None:
+    def _check_columns(self) -> None:
         needed = ("offsets", "numbers", "positions", "cell", "pbc")
         if any(name not in self._columns for name in needed):
-            raise self._damaged("columns are missing")
+            raise self._describe_damage("columns are missing")
+        self._check_labels()
+        last = np.array([len(self)])
+        rows = {"structure": len(self), "atom": int(self._read("offsets", last, last + 1)[0])}
+        for name, column in self._columns.items():
+            if name != "offsets" and (column.rows, column.shape) != (rows[find_layout(name)[0]], find_layout(name)[1]):
+                raise self._describe_damage(f"column {name} has the shape {(column.rows, *column.shape)}")
+
+    def _check_labels(self) -> None:
         for name in self._columns:
             label = name.removeprefix("labels/")
             if name != label and label not in QUANTITIES:
@@ -180,13 +188,8 @@ class Store:
                     where=str(self.path),
                     remedy=f"add its row before opening the store: QUANTITIES[{label!r}] = Quantity({label!r}, ...)",
                 )
-        last = np.array([len(self)])
-        rows = {"structure": len(self), "atom": int(self._read("offsets", last, last + 1)[0])}
-        for name, column in self._columns.items():
-            if name != "offsets" and (column.rows, column.shape) != (rows[find_layout(name)[0]], find_layout(name)[1]):
-                raise self._damaged(f"column {name} has the shape {(column.rows, *column.shape)}")
 
-    def _damaged(self, reason: str) -> DataError:
+    def _describe_damage(self, reason: str) -> DataError:
         return DataError(
             f"the store is damaged or truncated ({reason})",
             where=str(self.path),
@@ -211,7 +214,7 @@ class _Column:
         return _Column(-1 if offset is None else offset, item.shape[0], tuple(item.shape[1:]), item.dtype, width)
 
 
-def _expand(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+def _expand_ranges(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """All rows from each start to each end."""
     counts = ends - starts
     after = np.cumsum(counts)
@@ -223,7 +226,7 @@ def is_store(path: Path) -> bool:
     return path.is_file() and (path.suffix in (".h5", ".hdf5") or h5py.is_hdf5(path))
 
 
-def _datasets(file: h5py.File) -> list[tuple[str, h5py.Dataset]]:
+def _list_datasets(file: h5py.File) -> list[tuple[str, h5py.Dataset]]:
     found: list[tuple[str, h5py.Dataset]] = []
     file.visititems(lambda name, item: found.append((name, item)) if isinstance(item, h5py.Dataset) else None)
     return found

@@ -22,7 +22,7 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
     index = 0
     try:
         for index, atoms in enumerate(iread(str(path), index=":")):
-            yield _frame(atoms, f"{path}, frame {index}")
+            yield _convert_frame(atoms, f"{path}, frame {index}")
     except DataError:
         raise
     except Exception as error:  # ASE's readers raise errors of any kind
@@ -33,7 +33,7 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
         ) from error
 
 
-def _frame(atoms: Atoms, where: str) -> RawFrame:
+def _convert_frame(atoms: Atoms, where: str) -> RawFrame:
     if len(atoms) == 0:
         raise DataError("frame without atoms", where=where, remedy="remove the frame")
     if (atoms.numbers < 1).any():

@@ -42,7 +42,7 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
 
 
 def _read_set(folder: Path, types: np.ndarray, elements: np.ndarray, periodic: bool) -> Iterator[RawFrame]:
-    arrays = {file.stem: _load(file) for file in sorted(folder.glob("*.npy"))}
+    arrays = {file.stem: _load_array(file) for file in sorted(folder.glob("*.npy"))}
     count = len(arrays["coord"])
     for name, array in arrays.items():
         if len(array) != count:
@@ -80,7 +80,7 @@ def _read_set(folder: Path, types: np.ndarray, elements: np.ndarray, periodic: b
         )
 
 
-def _load(file: Path) -> np.ndarray:
+def _load_array(file: Path) -> np.ndarray:
     try:
         return np.load(file, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:

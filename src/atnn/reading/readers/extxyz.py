@@ -31,9 +31,9 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
         DataError: A frame is truncated or a line cannot be understood. The message names file, frame and line.
     """
     line_number = 0
-    with _open(path) as stream:
+    with _open_text(path) as stream:
         try:
-            for index, line in enumerate(_first_lines(stream)):
+            for index, line in enumerate(_list_first_lines(stream)):
                 where = f"{path}, frame {index}"
                 frame, used = _read_frame(stream, line, where, line_number)
                 line_number += used
@@ -44,11 +44,11 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
             ) from error
 
 
-def _open(path: Path) -> TextIOWrapper:
+def _open_text(path: Path) -> TextIOWrapper:
     return gzip.open(path, "rt") if path.suffix == ".gz" else open(path)
 
 
-def _first_lines(stream: TextIOWrapper) -> Iterator[str]:
+def _list_first_lines(stream: TextIOWrapper) -> Iterator[str]:
     """First lines of frames; empty lines between frames are skipped."""
     while line := stream.readline():
         if line.strip():
@@ -75,32 +75,32 @@ def _read_frame(stream: TextIOWrapper, first: str, where: str, before: int) -> t
     if count < 1:
         raise DataError("frame without atoms", where=where, remedy="remove the frame")
     try:
-        info = _parse(comment)
+        info = _parse_comment(comment)
     except (ValueError, IndexError) as error:
         raise DataError(f"comment line cannot be read ({error})", where=where, remedy="write key=value pairs") from None
-    columns = _columns(lines, str(info.pop("Properties", "species:S:1:pos:R:3")), where)
-    numbers = _numbers(columns, where)
+    columns = _split_columns(lines, str(info.pop("Properties", "species:S:1:pos:R:3")), where)
+    numbers = _take_numbers(columns, where)
     positions = columns.pop("pos", None)
     if positions is None or positions.shape[1:] != (3,):
         raise DataError("no column pos:R:3", where=where, remedy="name the positions 'pos' in Properties")
-    cell = _cell(info)
+    cell = _take_cell(info)
     pbc = np.broadcast_to(np.asarray(info.pop("pbc", bool(cell.any())), dtype=bool), (3,))
     return RawFrame(numbers, positions, cell, pbc, info, columns, where), count + 2
 
 
-def _parse(comment: str) -> dict[str, Any]:
+def _parse_comment(comment: str) -> dict[str, Any]:
     # ASE insists on nine numbers under these names, but files with six (Voigt) are as common.
     renamed = _TENSOR.sub(r"_tensor_\1=", comment)
     return {key.removeprefix("_tensor_"): value for key, value in key_val_str_to_dict(renamed).items()}
 
 
-def _columns(lines: list[str], properties: str, where: str) -> dict[str, np.ndarray]:
+def _split_columns(lines: list[str], properties: str, where: str) -> dict[str, np.ndarray]:
     fields = properties.split(":")
     layout = [(fields[k], fields[k + 1], int(fields[k + 2])) for k in range(0, len(fields) - 2, 3)]
     width = sum(number for _, _, number in layout)
     tokens = " ".join(lines).split()
     if len(tokens) != width * len(lines):
-        _blame_line(lines, width, where)
+        _refuse_line(lines, width, where)
     table = np.array(tokens, dtype=object).reshape(len(lines), width)
     columns, start = {}, 0
     for name, kind, number in layout:
@@ -117,7 +117,7 @@ def _columns(lines: list[str], properties: str, where: str) -> dict[str, np.ndar
     return columns
 
 
-def _blame_line(lines: list[str], width: int, where: str) -> None:
+def _refuse_line(lines: list[str], width: int, where: str) -> None:
     for row, line in enumerate(lines):
         if len(line.split()) != width:
             raise DataError(
@@ -127,7 +127,7 @@ def _blame_line(lines: list[str], width: int, where: str) -> None:
             )
 
 
-def _numbers(columns: dict[str, np.ndarray], where: str) -> np.ndarray:
+def _take_numbers(columns: dict[str, np.ndarray], where: str) -> np.ndarray:
     if "species" in columns:
         return find_numbers([str(symbol) for symbol in columns.pop("species")], where)
     for name in ("Z", "numbers"):
@@ -136,7 +136,7 @@ def _numbers(columns: dict[str, np.ndarray], where: str) -> np.ndarray:
     raise DataError("no column 'species' or 'Z'", where=where, remedy="name the elements in Properties")
 
 
-def _cell(info: dict[str, Any]) -> np.ndarray:
+def _take_cell(info: dict[str, Any]) -> np.ndarray:
     lattice = info.pop("Lattice", None)
     if lattice is None:
         return np.zeros((3, 3))

@@ -30,8 +30,8 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
             arrays = {name: archive[name] for name in archive.files if archive[name].dtype.kind in "fiu"}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"cannot be read ({error})", where=str(path), remedy="copy the file again") from None
-    positions = _take(arrays, _POSITIONS, path, "positions")
-    numbers = _take(arrays, _NUMBERS, path, "atomic numbers").astype(np.int64)
+    positions = _take_array(arrays, _POSITIONS, path, "positions")
+    numbers = _take_array(arrays, _NUMBERS, path, "atomic numbers").astype(np.int64)
     if positions.ndim != 3 or positions.shape[1:] != (numbers.shape[-1], 3):
         raise DataError(
             f"positions of shape {positions.shape} and atomic numbers of shape {numbers.shape} do not fit",
@@ -68,7 +68,7 @@ def _is_per_atom(name: str, array: np.ndarray, frames: int, atoms: int) -> bool:
     return array.shape[:2] == (frames, atoms) and find_axis(name, _ALIASES) != "structure"
 
 
-def _take(arrays: dict[str, np.ndarray], names: tuple[str, ...], path: Path, what: str) -> np.ndarray:
+def _take_array(arrays: dict[str, np.ndarray], names: tuple[str, ...], path: Path, what: str) -> np.ndarray:
     for name in names:
         if name in arrays:
             return arrays.pop(name)

@@ -45,7 +45,7 @@ def read_frames(path: Path, fractional: bool = False, dipole_sign: int = -1) -> 
             if comment.strip():
                 where = f"{path}, frame {index}"
                 try:
-                    yield _frame(stream, where, fractional, dipole_sign)
+                    yield _read_frame(stream, where, fractional, dipole_sign)
                 except (ValueError, IndexError) as error:
                     raise DataError(
                         f"a line cannot be read ({error})",
@@ -55,7 +55,7 @@ def read_frames(path: Path, fractional: bool = False, dipole_sign: int = -1) -> 
                 index += 1
 
 
-def _frame(stream: TextIOWrapper, where: str, fractional: bool, dipole_sign: int) -> RawFrame:
+def _read_frame(stream: TextIOWrapper, where: str, fractional: bool, dipole_sign: int) -> RawFrame:
     cell = np.array([line.split()[:3] for line in islice(stream, 3)], dtype=np.float64)
     words = stream.readline().split()
     if cell.shape != (3, 3) or len(words) < 4 or words[0] != "pbc":
@@ -72,7 +72,7 @@ def _frame(stream: TextIOWrapper, where: str, fractional: bool, dipole_sign: int
             atoms.append(line.split())
     if not atoms:
         raise DataError("frame without atoms", where=where, remedy="remove the frame")
-    _last_line(line.split(), info, dipole_sign)
+    _read_last_line(line.split(), info, dipole_sign)
     positions = np.array([words[2:5] for words in atoms], dtype=np.float64)
     if fractional:
         positions = positions @ cell
@@ -90,7 +90,7 @@ def _frame(stream: TextIOWrapper, where: str, fractional: bool, dipole_sign: int
     return RawFrame(find_numbers([words[0] for words in atoms], where), positions, cell, pbc, info, arrays, where)
 
 
-def _last_line(words: list[str], info: dict[str, Any], dipole_sign: int) -> None:
+def _read_last_line(words: list[str], info: dict[str, Any], dipole_sign: int) -> None:
     values = np.array(words[1:], dtype=np.float64)
     if words[0] == "abprop:":
         info["energy" if len(values) == 1 else "abprop"] = values
@@ -127,8 +127,8 @@ FIREANN = Format(
     name="fireann",
     recognises=partial(_looks_like, field=True),
     frames=read_frames,
-    convention=f"FIREANN configuration: {_UNITLESS}; signs flipped, dipole = -Dipole and polarizability = -POL; where "
-    "this gives electronegative atoms a positive charge, read with format='fireann-reversed-field'",
+    convention=f"FIREANN configuration: {_UNITLESS}; signs are flipped, dipole = -Dipole and polarizability = -POL; "
+    "where this gives electronegative atoms a positive charge, read with format='fireann-reversed-field'",
 )
 FIREANN_REVERSED = Format(
     name="fireann-reversed-field",

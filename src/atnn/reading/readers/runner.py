@@ -35,7 +35,7 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
             elif words[0] == "end":
                 if block is None:
                     raise DataError("'end' without 'begin'", where=where, remedy="open the block")
-                yield _frame(block, where)
+                yield _parse_frame(block, where)
                 block, index = None, index + 1
             elif block is not None:
                 block.append(words)
@@ -43,7 +43,7 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
         raise DataError("the file ends inside a block", where=f"{path}, frame {index}", remedy="copy the file again")
 
 
-def _frame(block: list[list[str]], where: str) -> RawFrame:
+def _parse_frame(block: list[list[str]], where: str) -> RawFrame:
     atoms = [words[1:] for words in block if words[0] == "atom"]
     if not atoms:
         raise DataError("frame without atoms", where=where, remedy="remove the block")
