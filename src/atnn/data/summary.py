@@ -84,6 +84,16 @@ class Summary:
         """Quantities of the table that no frame carries."""
         return [name for name in QUANTITIES if name not in self.labels]
 
+    @property
+    def charges(self) -> dict[str, int]:
+        """Total charge [e] -> number of structures, until training reads :attr:`stated`."""
+        return self.stated.get("charge", {})
+
+    @property
+    def spins(self) -> dict[str, int]:
+        """Unpaired electrons -> number of structures, until training reads :attr:`stated`."""
+        return self.stated.get("spin", {})
+
     def as_dict(self) -> dict:
         """The summary as JSON-able values."""
         return asdict(self)
