@@ -23,8 +23,6 @@ from atnn.data import (
     duplicate_groups,
     isolated_atoms,
     load_split,
-    open_dataset,
-    read,
     reference_energies,
     save_split,
     split,
@@ -33,6 +31,7 @@ from atnn.data.labelled import Indices
 from atnn.errors import AtnnWarning, DataError, SpecificationError
 from atnn.model import Model, ModelSpecification, check_structures
 from atnn.neighbors import neighbor_pairs
+from atnn.reading import open_dataset, read
 from atnn.specification import parse
 from atnn.structures import MINIMAL_VOLUME, Labelled, Neighbors, Structures
 from atnn.training.config import DataConfig, Part, RunConfig
