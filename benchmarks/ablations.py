@@ -17,8 +17,8 @@ import accuracy
 import torch
 
 import systems
-from atnn.data import read
 from atnn.model.presets import PRESETS
+from atnn.reading import read
 from atnn.representations import pair_functions
 from atnn.training import RunConfig, evaluate, train
 

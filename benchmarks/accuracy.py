@@ -23,13 +23,13 @@ import torch
 from timing import seconds
 
 import systems
-from atnn.data import read
 from atnn.errors import AtnnError
 from atnn.files import write_atomically
 from atnn.model import Model, ModelSpecification
 from atnn.model.compiled import CompiledModel
 from atnn.model.presets import PRESETS
 from atnn.neighbors import neighbor_pairs
+from atnn.reading import read
 from atnn.specification import parse
 from atnn.structures import Structures
 from atnn.training import ModelConfig, RunConfig, evaluate, train

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 
 import systems
-from atnn.data import read
 from atnn.model.presets import PRESETS
+from atnn.reading import read
 from atnn.specification import parse
 from atnn.training import RunConfig, evaluate, train
 

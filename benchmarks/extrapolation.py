@@ -13,8 +13,8 @@ import itertools
 import torch
 
 import systems
-from atnn.data import read
 from atnn.model import load_model
+from atnn.reading import read
 from atnn.training import evaluate
 
 LONGEST_BOND = 1.7  # Angstrom, of the mean length in the training

@@ -28,10 +28,11 @@ from ase.io import read as read_ase
 from charge_transfer import CHARGES, LOCAL, MODELS, REANN
 
 import systems
-from atnn.data import Frames, read
+from atnn.data import Frames
 from atnn.errors import AtnnWarning
 from atnn.neighbors import neighbor_pairs
 from atnn.neighbors.pairs import edges_of
+from atnn.reading import read
 from atnn.specification import parse
 from atnn.training import RunConfig, TrainingResult, train
 

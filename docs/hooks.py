@@ -1,19 +1,22 @@
-"""What MkDocs does beside its plugins: tables of specification fields, and Sphinx roles in docstrings as plain code."""
+"""What MkDocs does beside its plugins: tables made from the code, and Sphinx roles in docstrings as plain code."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from importlib import import_module
 
 from pydantic_core import PydanticUndefined
 
 FIELDS = re.compile(r"^<!-- fields of (?P<module>[\w.]+)\.(?P<name>\w+) -->$", re.MULTILINE)
+TABLE = re.compile(r"^<!-- table of (?P<name>\w+) -->$", re.MULTILINE)
 ROLE = re.compile(r":(?:class|func|meth|mod|attr|data):\s*<code>~?(?:[\w.]+\.(?=\w+</code>))?")
 
 
 def on_page_markdown(markdown: str, **_) -> str:
-    """Replace ``<!-- fields of module.Specification -->`` by a table of its keys, defaults and meanings."""
-    return FIELDS.sub(lambda match: _table(getattr(import_module(match["module"]), match["name"])), markdown)
+    """Replace ``<!-- fields of module.Specification -->`` and ``<!-- table of quantities -->`` by tables."""
+    markdown = FIELDS.sub(lambda match: _table(getattr(import_module(match["module"]), match["name"])), markdown)
+    return TABLE.sub(lambda match: TABLES[match["name"]](), markdown)
 
 
 def on_page_content(html: str, **_) -> str:
@@ -35,3 +38,62 @@ def _shown(default: object) -> str:
     if hasattr(type(default), "model_fields"):
         return "see below"
     return "none" if default is None else f"`{list(default) if isinstance(default, tuple) else default}`"
+
+
+def _tabulate_quantities() -> str:
+    from atnn.quantities import QUANTITIES
+
+    rows = []
+    for entry in QUANTITIES.values():
+        shown = "" if entry.display_factor == 1 else f"`{entry.display_unit}`"
+        cells = (f"`{entry.name}`", entry.axis, _shape(entry.shape), f"`{entry.unit}`", shown, _derivative(entry))
+        rows.append((*cells, _keys(entry.keys)))
+    return _rows("name", "one per", "shape", "unit", "shown to people in", "derivative", "further keys", rows=rows)
+
+
+def _tabulate_stated() -> str:
+    from atnn.structures import STATED
+    from atnn.units import NUMBER, unit_of
+
+    rows = []
+    for name, entry in STATED.items():
+        unit = "whole number" if entry.integer else "" if entry.dimension == NUMBER else f"`{unit_of(entry.dimension)}`"
+        keys = _keys((entry.key, *entry.aliases))
+        rows.append((entry.title, f"`{name}`", keys, _shape(entry.shape), unit))
+    return _rows("what", "attribute of `Structures`", "keys in files", "shape", "unit", rows=rows)
+
+
+def _tabulate_formats() -> str:
+    from atnn.reading.readers import FORMATS
+
+    rows = []
+    for form in FORMATS:
+        units = ", ".join(f"{name} `{unit}`" for name, unit in (form.units or {}).items()) or "to be declared"
+        more = "; ".join(f"{_keys(keys)} for `{name}`" for name, keys in form.aliases.items())
+        rows.append((f"`{form.name}`", units, more, form.convention.partition(": ")[2]))
+    return _rows("format", "units", "further keys", "conventions", rows=rows)
+
+
+TABLES = {"quantities": _tabulate_quantities, "stated": _tabulate_stated, "formats": _tabulate_formats}
+
+
+def _derivative(entry) -> str:
+    if entry.derivative is None:
+        return ""
+    of = "dE" if entry.derivative.of == "energy" else f"d({entry.derivative.of})"
+    by = "dr" if entry.derivative.by == "positions" else f"d({entry.derivative.by})"
+    sign = "-" if entry.derivative.sign < 0 else "+"
+    return f"`{entry.name} = {sign}{'1/V ' if entry.derivative.per_volume else ''}{of}/{by}`"
+
+
+def _keys(keys: Iterable[str]) -> str:
+    return ", ".join(f"`{key}`" for key in keys)
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape)) or "number"
+
+
+def _rows(*head: str, rows: Iterable[Iterable[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

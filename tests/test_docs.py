@@ -7,6 +7,7 @@ its own. Blocks are left out only below ``<!-- not run: reason -->``, and only w
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -96,6 +97,42 @@ def test_links_between_pages_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", prose):
         if "://" not in target and not target.startswith("mailto:"):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def build_page(name: str) -> str:
+    """The text of a page after the hooks of MkDocs."""
+    location = importlib.util.spec_from_file_location("hooks", ROOT / "docs" / "hooks.py")
+    hooks = importlib.util.module_from_spec(location)
+    location.loader.exec_module(hooks)
+    return hooks.on_page_markdown((ROOT / "docs" / name).read_text())
+
+
+def test_the_page_of_quantities_lists_what_the_tables_hold(monkeypatch):
+    from atnn.quantities import QUANTITIES, Derivative, Quantity
+    from atnn.reading.readers import FORMATS
+    from atnn.structures import STATED
+    from atnn.units import CHARGE, LENGTH
+
+    field = Derivative("dipole", "field", sign=-1)
+    row = Quantity("hyperdipole", "structure", (3, 3, 3), CHARGE * LENGTH**3, True, 3, -1, False, field, ("hyper",))
+    monkeypatch.setitem(QUANTITIES, "hyperdipole", row)
+    lines = build_page("quantities.md").splitlines()
+    for entry in QUANTITIES.values():
+        (line,) = (line for line in lines if line.startswith(f"| `{entry.name}` | {entry.axis}"))
+        assert all(f"`{word}`" in line for word in (entry.unit, entry.display_unit, *entry.keys))
+    for name, entry in STATED.items():
+        (line,) = (line for line in lines if line.startswith(f"| {entry.title} | `{name}`"))
+        assert all(f"`{key}`" in line for key in (entry.key, *entry.aliases))
+    for form in FORMATS:
+        (line,) = (line for line in lines if line.startswith(f"| `{form.name}` |") and line.count("|") == 5)
+        assert all(f"`{key}`" in line for keys in form.aliases.values() for key in keys)
+    for words in ("forces = -dE/dr", "stress = +1/V dE/d(strain)", "hyperdipole = -d(dipole)/d(field)"):
+        assert any(f"`{words}`" in line for line in lines)
+
+
+@pytest.mark.parametrize("page", PAGES[2:], ids=lambda p: p.name)
+def test_no_table_is_left_to_be_made(page):
+    assert "<!-- table of" not in build_page(str(page.relative_to(ROOT / "docs")))
 
 
 def test_every_page_of_the_documentation_is_in_the_navigation():

@@ -39,6 +39,11 @@ class Stated(NamedTuple):
     words: str
     aliases: tuple[str, ...] = ()
 
+    @property
+    def title(self) -> str:
+        """:attr:`words` without their article, for tables."""
+        return self.words.removeprefix("an ").removeprefix("a ")
+
 
 # Fields of Structures that are None where nobody stated them, and count as zero then.
 STATED: dict[str, Stated] = {
@@ -180,7 +185,7 @@ class Structures:
         """Batch of one or many ASE ``Atoms``.
 
         What :data:`STATED` lists is read from ``atoms.info``: total charge, unpaired electrons and field under
-        ``charge``, ``spin`` and ``electric_field``. Geometry only: labels are read by :mod:`atnn.data`.
+        ``charge``, ``spin`` and ``electric_field``. Geometry only: labels are read by :mod:`atnn.reading`.
 
         Raises:
             DataError: A structure is empty, not finite, or periodic with a cell of no volume.

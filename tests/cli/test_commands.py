@@ -11,8 +11,9 @@ from ase.io import read, write
 from typer.testing import CliRunner
 
 from atnn.cli import app, main
-from atnn.data import open_dataset, write_extxyz
+from atnn.data import write_extxyz
 from atnn.model import load_model
+from atnn.reading import open_dataset
 from training.runs import labelled
 
 COMMANDS = ["init", "train", "eval", "info", "md", "spectrum", "harmonic", "report", "demo"]

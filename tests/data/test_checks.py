@@ -8,9 +8,11 @@ import torch
 from ase import Atoms
 from ase.build import bulk
 
-from atnn.data import Frames, inspect, read
-from atnn.data.checks import Checks, digests
+from atnn.data import Frames, inspect
+from atnn.data.checks import Checks
+from atnn.data.geometries import hash_geometries
 from atnn.errors import AtnnWarning, DataError
+from atnn.reading import read
 from atnn.structures import Labelled, Structures
 
 
@@ -40,7 +42,7 @@ def test_the_same_positions_with_another_charge_or_field_are_no_duplicate():
 
 def test_minus_zero_is_zero():
     a, b = Atoms("H", [[0.0, 0, 0]]), Atoms("H", [[-0.0, 0, 0]])
-    assert len(set(digests(labelled(a, b).structures))) == 1
+    assert len(set(hash_geometries(labelled(a, b).structures))) == 1
 
 
 def test_atoms_outside_the_cell_are_counted_and_left_where_they_are(water_file):

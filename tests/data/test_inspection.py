@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from rich.console import Console
 
-from atnn.data import Frames, data_hash, inspect, read, render, write_store
+from atnn.data import Frames, data_hash, inspect, render, write_store
 from atnn.errors import AtnnWarning, DataError
+from atnn.reading import read
 
 
 def text_of(inspection) -> str:
@@ -39,7 +40,7 @@ def test_missing_labels_and_findings_are_shown(water_file):
         inspection = inspect(read(path))
     text = text_of(inspection)
     assert "4 of 6" in text and "energy in 2 frames" in text and "! 3 frames: identical" in text
-    assert "nobody stated it" in text
+    assert "total charge (not stated, zero is assumed)" in inspection.missing
 
 
 def test_a_store_is_inspected_like_its_source(random_labelled, tmp_path):

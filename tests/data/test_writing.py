@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atnn.data import Frames, read, write_extxyz, write_store
-from atnn.data.readers.extxyz import EXTXYZ
-from atnn.data.recognition import Recogniser
+from atnn.data import Frames, write_extxyz, write_store
+from atnn.reading import read
+from atnn.reading.readers.extxyz import EXTXYZ
+from atnn.reading.recognition import Recogniser
 
 
 def read_quietly(path):
     recogniser = Recogniser(EXTXYZ, None, None, str(path))
-    return recogniser.labelled(list(EXTXYZ.frames(path)))
+    return recogniser.recognise(list(EXTXYZ.frames(path)))
 
 
 @given(st.integers(0, 10_000), st.sampled_from(["a.xyz", "a.xyz.gz"]))

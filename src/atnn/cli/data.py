@@ -19,7 +19,8 @@ Format = Annotated[str | None, typer.Option(help="Format, where the file name do
 def inspect(files: Files, key: Keys = None, unit: Units = None, format: Format = None) -> None:
     """Frames, elements, labels with keys and units, ranges, duplicates, outliers, and what is missing."""
     from atnn.cli.tables import show
-    from atnn.data import inspect, open_dataset, render
+    from atnn.data import inspect, render
+    from atnn.reading import open_dataset
 
     show(render(inspect(open_dataset(files, keys=_pairs(key), units=_pairs(unit), format=format))))
 
@@ -33,7 +34,7 @@ def convert(
     format: Format = None,
 ) -> None:
     """Write files as one store, which is read lazily: training on it takes the same memory at any size."""
-    from atnn.data import convert
+    from atnn.reading import convert
 
     store = convert(files, output, keys=_pairs(key), units=_pairs(unit), format=format)
     print(f"wrote {output}: {len(store)} structures")
@@ -47,7 +48,7 @@ def split(
     folder: Annotated[Path, typer.Option(help="Where name.xyz and split.json are written.")] = Path("."),
 ) -> None:
     """Split reproducibly into extended XYZ files; identical geometries stay together."""
-    from atnn.data import split_files
+    from atnn.reading import split_files
 
     sizes = {name: float(size) if "." in size else int(size) for name, size in (_pairs(parts) or {}).items()}
     for path, count in split_files(file, sizes, seed, folder).items():

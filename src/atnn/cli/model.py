@@ -22,8 +22,8 @@ def eval_(
 ) -> None:
     """Errors of a model on labelled structures."""
     from atnn.cli.tables import errors_table, show
-    from atnn.data import open_dataset
     from atnn.model import load_model
+    from atnn.reading import open_dataset
     from atnn.training import evaluate
 
     where = ", ".join(map(str, data))

@@ -85,9 +85,9 @@ def harmonic(
 ) -> None:
     """Harmonic frequencies and infrared intensities at the model's minimum."""
     from atnn.cli.tables import modes_table, show
-    from atnn.data import read
     from atnn.model import ModelPotential, load_model
     from atnn.observables import harmonic, relax
+    from atnn.reading import read
 
     potential = ModelPotential(load_model(model).double())
     structure = read(start)[[0]].structures

@@ -1,25 +1,22 @@
-"""Judging geometries and labels: what cannot be used is an error, what is odd is counted."""
+"""Judging geometries and labels. What cannot be used is an error, and what is odd is counted."""
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from ase.data import covalent_radii
 from jaxtyping import Float
 from torch import Tensor
-from vesin import NeighborList
 
+from atnn.data.geometries import CONTACT_RATIO, find_contacts, find_flat, find_outside, hash_geometries
 from atnn.errors import AtnnWarning, DataError
-from atnn.structures import MINIMAL_VOLUME, Labelled, Structures
+from atnn.structures import Labelled, Structures
 
-CLOSE = 0.5  # of the sum of covalent radii
-OUTLIER = 10.0  # times the median over frames of the largest force
-ROUNDING = 0.01  # e; more than what charges given to 3 decimals sum to wrongly, and than grids of partitions do
-_SHOWN = 5
+OUTLIER_RATIO = 10.0  # of the median over frames of the largest force
+CHARGE_TOLERANCE = 0.01  # e; above the errors in sums of charges with 3 decimals, or from grids of a partition
+_SHOWN = 5  # places
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +37,11 @@ class Finding:
     frames: tuple[int, ...] = ()
     places: tuple[str, ...] = ()
 
-    def sentence(self) -> str:
+    def describe(self) -> str:
         """The finding with the places where it was found."""
         if not self.places:
             return self.text
-        # "a.xyz, frame 1; a.xyz, frame 5" reads better as "a.xyz, frame 1, 5"
+        # The file is named once: "a.xyz, frame 1, 5" instead of "a.xyz, frame 1; a.xyz, frame 5".
         shown: list[str] = []
         last = ""
         for place in self.places:
@@ -55,7 +52,7 @@ class Finding:
 
 
 class Checks:
-    """Looks at a data set batch by batch; keeps 24 bytes per frame."""
+    """Looks at a data set batch by batch. It keeps 24 bytes per frame."""
 
     def __init__(self) -> None:
         self.frames = 0
@@ -70,12 +67,12 @@ class Checks:
         self._excess = 0.0
         self._several_atoms = 0
 
-    def begin(self, file: str) -> None:
-        """The batches that follow come from this file."""
+    def begin_file(self, file: str) -> None:
+        """Note that the batches that follow come from this file."""
         self._files.append((self.frames, file))
 
-    def place(self, frame: int) -> str:
-        """File and frame of a frame counted over all files."""
+    def find_place(self, frame: int) -> str:
+        """File of a frame that is counted over all files, and its number there."""
         start, file = next(((s, f) for s, f in reversed(self._files) if s <= frame), (0, ""))
         return f"{file}, frame {frame - start}" if file else f"frame {frame}"
 
@@ -87,38 +84,47 @@ class Checks:
         """
         structures = labelled.structures
         self._check_geometry(structures)
-        self._digests.append(digests(structures))
-        starts = np.concatenate([[0], np.cumsum(structures.counts.numpy())])
-        self._find_outside(structures)
-        self._find_contacts(structures, starts)
-        excess = charge_excess(labelled).abs()
-        self._unbalanced += ((excess > ROUNDING).nonzero()[:, 0] + self.frames).tolist()
-        self._excess = max(self._excess, float(excess.max()))
-        if "forces" in labelled.labels:
-            sizes = labelled.labels["forces"].norm(dim=1).numpy()
-            largest = np.maximum.reduceat(sizes, starts[:-1])
-            largest[~labelled.masks["forces"].numpy()] = np.nan
-            self._largest_forces.append(largest)
-            self._several_atoms += int((structures.counts.numpy() > 1)[~np.isnan(largest)].sum())
-        else:
-            self._largest_forces.append(np.full(len(structures), np.nan))
+        self._digests.append(hash_geometries(structures))
+        outside = find_outside(structures)
+        self._atoms_outside += int(outside.sum())
+        self._outside += (structures.batch[outside].unique() + self.frames).tolist()
+        contacts, shortest = find_contacts(structures)
+        self._contacts += [self.frames + index for index in contacts]
+        self.shortest = min(self.shortest, shortest)
+        self._add_charges(labelled)
+        self._add_forces(labelled)
         self.frames += len(structures)
 
-    def findings(self) -> list[Finding]:
-        """What was odd in all the batches."""
+    def _add_charges(self, labelled: Labelled) -> None:
+        excess = charge_excess(labelled).abs()
+        self._unbalanced += ((excess > CHARGE_TOLERANCE).nonzero()[:, 0] + self.frames).tolist()
+        self._excess = max(self._excess, float(excess.max()))
+
+    def _add_forces(self, labelled: Labelled) -> None:
+        counts = labelled.structures.counts.numpy()
+        largest = np.full(len(counts), np.nan)
+        if "forces" in labelled.labels:
+            sizes = labelled.labels["forces"].norm(dim=1).numpy()
+            largest = np.maximum.reduceat(sizes, np.cumsum(counts) - counts)
+            largest[~labelled.masks["forces"].numpy()] = np.nan
+        self._largest_forces.append(largest)
+        self._several_atoms += int((counts > 1)[~np.isnan(largest)].sum())
+
+    def list_findings(self) -> list[Finding]:
+        """What was odd in the batches so far."""
         results = [
-            self._finding(
+            self._make_finding(
                 "outside",
                 self._outside,
                 f"{self._atoms_outside} atoms lie outside the periodic cell; positions are kept as they are",
             ),
-            self._finding(
+            self._make_finding(
                 "contacts",
                 self._contacts,
-                f"atoms closer than {CLOSE:g} of the sum of their covalent radii; shortest distance "
+                f"atoms closer than {CONTACT_RATIO:g} of the sum of their covalent radii; shortest distance "
                 f"{self.shortest:.3f} Angstrom",
             ),
-            self._finding(
+            self._make_finding(
                 "charges",
                 self._unbalanced,
                 f"charges of the atoms do not sum to the total charge (zero where nobody stated it); they miss it by "
@@ -130,15 +136,15 @@ class Checks:
         return [result for result in results if result is not None]
 
     def warn(self, where: str) -> None:
-        """Every finding as a counted warning."""
-        for finding in self.findings():
-            warnings.warn(f"{where}: {finding.count} frames: {finding.sentence()}", AtnnWarning, stacklevel=4)
+        """Warn of every finding, with the number of frames."""
+        for finding in self.list_findings():
+            warnings.warn(f"{where}: {finding.count} frames: {finding.describe()}", AtnnWarning, stacklevel=4)
 
-    def _finding(self, kind: str, frames: list[int] | np.ndarray, text: str) -> Finding | None:
+    def _make_finding(self, kind: str, frames: list[int] | np.ndarray, text: str) -> Finding | None:
         if len(frames) == 0:
             return None
         first = tuple(int(frame) for frame in frames[:_SHOWN])
-        return Finding(kind, len(frames), text, first, tuple(self.place(frame) for frame in first))
+        return Finding(kind, len(frames), text, first, tuple(self.find_place(frame) for frame in first))
 
     def _check_geometry(self, structures: Structures) -> None:
         finite = torch.isfinite(structures.positions).all(1)
@@ -147,48 +153,17 @@ class Checks:
         if bad.any():
             raise DataError(
                 "positions or cell are NaN or infinite",
-                where=self.place(self.frames + int(bad.nonzero()[0])),
+                where=self.find_place(self.frames + int(bad.nonzero()[0])),
                 remedy="remove or repair the frame",
             )
-        flat = structures.pbc.all(1) & (structures.volumes < MINIMAL_VOLUME)
-        flat |= (structures.pbc & (structures.cell.norm(dim=2) < MINIMAL_VOLUME ** (1 / 3))).any(1)
+        flat = find_flat(structures)
         if flat.any():
             index = int(flat.nonzero()[0])
             raise DataError(
                 f"periodic structure whose cell has the volume {float(structures.volumes[index]):.2g} Angstrom^3",
-                where=self.place(self.frames + index),
+                where=self.find_place(self.frames + index),
                 remedy="set the lattice vectors, or pbc to False",
             )
-
-    def _find_outside(self, structures: Structures) -> None:
-        periodic = structures.pbc.any(1) & (structures.volumes > MINIMAL_VOLUME)
-        chosen = periodic[structures.batch]
-        if not chosen.any():
-            return
-        owner = structures.batch[chosen]
-        inverse = torch.linalg.pinv(structures.cell.double())
-        fractions = torch.einsum("ni,nij->nj", structures.positions[chosen].double(), inverse[owner])
-        out = ((fractions < -1e-3) | (fractions >= 1 + 1e-3)) & structures.pbc[owner]
-        self._atoms_outside += int(out.any(1).sum())
-        self._outside += (owner[out.any(1)].unique() + self.frames).tolist()
-
-    def _find_contacts(self, structures: Structures, starts: np.ndarray) -> None:
-        positions = structures.positions.double().numpy()
-        radii = covalent_radii[structures.numbers.numpy()]
-        cells, pbc = structures.cell.double().numpy(), structures.pbc.numpy()
-        for index in range(len(structures)):
-            own = slice(starts[index], starts[index + 1])
-            cutoff = float(max(2 * radii[own].max(), 1.0))
-            pairs = NeighborList(cutoff=cutoff, full_list=False)
-            i, j, distance = pairs.compute(
-                points=positions[own], box=_box(cells[index]), periodic=pbc[index].tolist(), quantities="ijd"
-            )
-            if len(distance) == 0:
-                continue
-            self.shortest = min(self.shortest, float(distance.min()))
-            sums = radii[own][i.astype(np.int64)] + radii[own][j.astype(np.int64)]
-            if (distance < CLOSE * sums).any():
-                self._contacts.append(self.frames + index)
 
     def _find_duplicates(self) -> Finding | None:
         if self.frames < 2:
@@ -196,7 +171,9 @@ class Checks:
         values = np.concatenate(self._digests)
         _, first = np.unique(values, return_index=True)
         repeated = np.setdiff1d(np.arange(len(values)), first)
-        return self._finding("duplicates", repeated, "identical to an earlier frame; they would cross between splits")
+        return self._make_finding(
+            "duplicates", repeated, "identical to an earlier frame; they would cross between splits"
+        )
 
     def _find_forces(self) -> list[Finding | None]:
         largest = np.concatenate(self._largest_forces) if self._largest_forces else np.zeros(0)
@@ -210,50 +187,18 @@ class Checks:
             text = "forces are exactly zero in every frame: were they computed? keys={'forces': None} leaves them out"
             return [Finding("zero forces", int(given.sum()), text)]
         with np.errstate(invalid="ignore"):
-            outliers = np.flatnonzero(given & (largest > OUTLIER * median) & (median > 0))
+            outliers = np.flatnonzero(given & (largest > OUTLIER_RATIO * median) & (median > 0))
         text = (
-            f"largest force above {OUTLIER:g} times the median {median:.3g} eV/Angstrom, up to "
+            f"largest force above {OUTLIER_RATIO:g} times the median {median:.3g} eV/Angstrom, up to "
             f"{np.nanmax(largest):.3g} eV/Angstrom"
         )
-        return [self._finding("forces", outliers, text)]
+        return [self._make_finding("forces", outliers, text)]
 
 
 def charge_excess(labelled: Labelled) -> Float[Tensor, " structures"]:
-    """Sum of the labelled charges minus the total charge [e]; zero where no charges are given."""
+    """Sum of the labelled charges less the total charge [e]; zero where no charges are given."""
     if "charges" not in labelled.labels:
         return torch.zeros(len(labelled.structures), dtype=torch.float64)
     structures, charges = labelled.structures, labelled.labels["charges"].double()
     excess = (-structures.total_charge.double()).index_add(0, structures.batch, charges)
     return torch.where(labelled.masks["charges"], excess, 0.0)
-
-
-def digests(structures: Structures) -> np.ndarray:
-    """A 64-bit number per structure, equal for identical geometries (charge, spin and field included)."""
-    ends = np.cumsum(structures.counts.numpy())
-    positions = structures.positions.double().numpy() + 0.0  # makes -0.0 a 0.0
-    numbers = structures.numbers.numpy()
-    frame_values = [structures.cell.double().flatten(1), structures.pbc.double()]
-    frame_values += [
-        value.double().reshape(len(structures), -1)
-        for value in (structures.charge, structures.spin, structures.field)
-        if value is not None
-    ]
-    rest = torch.cat(frame_values, dim=1).numpy() + 0.0
-    result = np.empty(len(structures), dtype=np.uint64)
-    start = 0
-    for index, end in enumerate(ends):
-        content = positions[start:end].tobytes() + numbers[start:end].tobytes() + rest[index].tobytes()
-        result[index] = int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
-        start = end
-    return result
-
-
-def _box(cell: np.ndarray) -> np.ndarray:
-    """The cell with lattice vectors of no length (along directions without period) made long enough to invert."""
-    empty = np.linalg.norm(cell, axis=1) < MINIMAL_VOLUME ** (1 / 3)
-    if not empty.any():
-        return cell
-    filled = cell.copy()
-    _, _, directions = np.linalg.svd(cell)
-    filled[empty] = directions[3 - int(empty.sum()) :]
-    return filled

@@ -1,4 +1,4 @@
-"""A data set as flat columns: how it is stored and hashed, whatever the size of the batches."""
+"""A data set as flat columns. It is stored and hashed by them, whatever the size of the batches."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from atnn.data.dataset import Dataset, batches_of
 from atnn.quantities import quantity
-from atnn.structures import Labelled
+from atnn.structures import STATED, Labelled
 
 _FIXED: dict[str, tuple[str, tuple[int, ...], str]] = {
     "counts": ("structure", (), "<i8"),
@@ -17,15 +17,16 @@ _FIXED: dict[str, tuple[str, tuple[int, ...], str]] = {
     "positions": ("atom", (3,), "<f8"),
     "cell": ("structure", (3, 3), "<f8"),
     "pbc": ("structure", (3,), "u1"),
-    "charge": ("structure", (), "<f8"),
-    "spin": ("structure", (), "<i8"),
-    "field": ("structure", (3,), "<f8"),
-}
+} | {name: ("structure", entry.shape, "<i8" if entry.integer else "<f8") for name, entry in STATED.items()}
 _BLOCK = 1 << 16
 
 
-def layout(column: str) -> tuple[str, tuple[int, ...], str]:
-    """Whether a column has a row per structure or per atom, the shape of a row, and its type."""
+def find_layout(column: str) -> tuple[str, tuple[int, ...], str]:
+    """Whether a column has a row per structure or per atom, the shape of a row, and its type.
+
+    Raises:
+        KeyError: The column belongs to no row of the table of quantities.
+    """
     if column.startswith("labels/"):
         entry = quantity(column.removeprefix("labels/"))
         return entry.axis, entry.shape, "<f8"
@@ -35,7 +36,7 @@ def layout(column: str) -> tuple[str, tuple[int, ...], str]:
 
 
 class Columns:
-    """Passes batches on to a sink, column by column; a column that appears late is filled with zeros before.
+    """Passes batches on to a sink, column by column. A column that appears late begins with zeros.
 
     Args:
         sink: Called with the name of a column and its next rows.
@@ -49,24 +50,24 @@ class Columns:
 
     def add(self, labelled: Labelled) -> None:
         """Pass on another batch."""
-        given = dict(_arrays(labelled))
+        given = dict(_list_arrays(labelled))
         before = {"structure": self.frames, "atom": self.atoms}
         self.frames += len(labelled.structures)
         self.atoms += len(labelled.structures.numbers)
         after = {"structure": self.frames, "atom": self.atoms}
         for column, values in given.items():
-            self._fill(column, before[layout(column)[0]])
+            self._fill(column, before[find_layout(column)[0]])
             self._put(column, values)
         for column in self.rows:
-            self._fill(column, after[layout(column)[0]])
+            self._fill(column, after[find_layout(column)[0]])
 
     def _put(self, column: str, values: np.ndarray) -> None:
-        _, shape, kind = layout(column)
+        _, shape, kind = find_layout(column)
         self._sink(column, np.ascontiguousarray(values, dtype=kind).reshape(-1, *shape))
         self.rows[column] = self.rows.get(column, 0) + len(values)
 
     def _fill(self, column: str, until: int) -> None:
-        _, shape, kind = layout(column)
+        _, shape, kind = find_layout(column)
         self.rows.setdefault(column, 0)
         while (lacking := until - self.rows[column]) > 0:
             self._put(column, np.zeros((min(lacking, _BLOCK), *shape), dtype=kind))
@@ -81,7 +82,7 @@ class ContentHash:
     def update(self, column: str, values: np.ndarray) -> None:
         """The next rows of a column."""
         digest = self._columns.setdefault(column, hashlib.sha256())
-        digest.update(np.ascontiguousarray(values, dtype=layout(column)[2]).data)
+        digest.update(np.ascontiguousarray(values, dtype=find_layout(column)[2]).data)
 
     def hexdigest(self) -> str:
         """The hash of everything seen so far."""
@@ -92,9 +93,9 @@ class ContentHash:
 
 
 def data_hash(dataset: Dataset) -> str:
-    """SHA-256 of all geometries and labels in float64, in order; the same for a file and its store.
+    """SHA-256 of all geometries and labels in float64, in order.
 
-    A store answers at once from its attributes.
+    It is the same for a file and its store. A store has it among its attributes.
     """
     stored = getattr(dataset, "content_hash", None)
     if isinstance(stored, str):
@@ -106,14 +107,14 @@ def data_hash(dataset: Dataset) -> str:
     return digest.hexdigest()
 
 
-def _arrays(labelled: Labelled) -> Iterator[tuple[str, np.ndarray]]:
+def _list_arrays(labelled: Labelled) -> Iterator[tuple[str, np.ndarray]]:
     structures = labelled.structures
     values = {name: getattr(structures, name) for name in _FIXED}
     for name, value in values.items():
         if value is not None:
             yield name, value.detach().cpu().numpy()
     for name, value in labelled.labels.items():
-        # what is masked out is zero, so that the hash does not depend on left-overs
+        # What is masked out counts as zero, so that the hash does not depend on what stands there.
         mask = labelled.masks[name]
         keep = mask[structures.batch] if quantity(name).axis == "atom" else mask
         shaped = keep.reshape(-1, *[1] * (value.dim() - 1))

@@ -1,4 +1,4 @@
-"""Data sets: what they promise, in memory, and several as one."""
+"""The protocol of data sets, data sets in memory, and several data sets as one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from atnn.structures import Labelled
 class Dataset(Protocol):
     """Labelled structures by index, in float64.
 
-    ``dataset[indices]`` is one batch of the chosen structures in that order; a slice works too.
+    ``dataset[indices]`` is one batch of the chosen structures in that order. A slice works too.
     """
 
     def __len__(self) -> int:
@@ -38,8 +38,8 @@ class Frames:
     """A data set in memory.
 
     Args:
-        labelled: One labelled batch or several, which are joined; labels missing in some are masked.
-        summary: What is known about the source; made from the content when it is not given.
+        labelled: One labelled batch or several, which are joined. Labels that are missing in some are masked there.
+        summary: What is known about the source; counted from the content when not given.
 
     Raises:
         DataError: Nothing is given, or a label has a wrong shape.
@@ -68,7 +68,7 @@ class Frames:
 
 
 class Joined:
-    """Several data sets as one, none of them loaded.
+    """Several data sets as one, without loading any of them.
 
     Args:
         parts: The data sets, in order.
@@ -98,7 +98,7 @@ class Joined:
 
     @property
     def summary(self) -> Summary:
-        """Counts over all parts, read through once."""
+        """Counts over all parts, for which they are read through once."""
         if self._summary is None:
             total = Summary()
             sources: Mapping[str, Source] = {

@@ -1,4 +1,4 @@
-"""A look at a data set before it is used: content, ranges, oddities, and what is missing."""
+"""Inspecting a data set before it is used: its content and ranges, what is odd, and what is missing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from atnn.data.store import Store
 from atnn.data.summary import PERIODICITY, Summary
 from atnn.errors import DataError
 from atnn.quantities import quantity
-from atnn.structures import Labelled
+from atnn.structures import STATED, Labelled, Stated
+from atnn.units import NUMBER, unit_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,8 @@ class Inspection:
     """What :func:`inspect` found.
 
     Attributes:
-        summary: Frames, elements, sizes, periodicity, charges, labels with keys and units.
-        findings: Duplicates, force outliers, close contacts, atoms outside the cell.
+        summary: Frames, elements, sizes, periodicity, what is stated, and labels with keys and units.
+        findings: Duplicates, force outliers, close contacts, atoms outside the cell, and charges that do not add up.
         energy_per_atom: Smallest, mean and largest energy per atom [eV], or None without energies.
         largest_force: Largest length of a force [eV/Angstrom], or None without forces.
         shortest_distance: Shortest distance between two atoms [Angstrom]; infinite if none is near another.
@@ -59,17 +60,17 @@ def inspect(dataset: Dataset) -> Inspection:
     checks, energies, forces = Checks(), _Range(), _Range()
     for batch in batches_of(dataset):
         checks.add(batch)
-        _gather(batch, energies, forces)
+        _gather_ranges(batch, energies, forces)
     summary = dataset.summary
     periodic = any(words != PERIODICITY[0] for words in summary.periodicity)
-    missing = [f"{name} in every frame" for name in summary.missing if periodic or name not in ("stress", "virial")]
+    missing = [f"{name} in every frame" for name in summary.missing if periodic or not _needs_cell(name)]
     missing += [f"{name} in {label.missing} frames" for name, label in summary.labels.items() if label.missing]
-    if not summary.charges:
-        missing.append("total charge: nobody stated it, zero is assumed")
+    given = {*summary.stated, *summary.magnitudes}
+    missing += [f"{e.title} (not stated, zero is assumed)" for name, e in STATED.items() if name not in given]
     return Inspection(
         summary=summary,
-        findings=tuple(checks.findings()),
-        energy_per_atom=energies.triple() if energies.count else None,
+        findings=tuple(checks.list_findings()),
+        energy_per_atom=energies.as_triple() if energies.count else None,
         largest_force=forces.high if forces.count else None,
         shortest_distance=checks.shortest,
         missing=tuple(missing),
@@ -80,9 +81,9 @@ def inspect(dataset: Dataset) -> Inspection:
 def render(inspection: Inspection) -> RenderableType:
     """The inspection as tables for a terminal (``rich.print(render(...))``)."""
     summary = inspection.summary
-    parts: list[RenderableType] = [_content(inspection), _labels(summary)]
+    parts: list[RenderableType] = [_tabulate_content(inspection), _tabulate_labels(summary)]
     for finding in inspection.findings:
-        parts.append(Text(f"! {finding.count} frames: {finding.sentence()}", style="yellow"))
+        parts.append(Text(f"! {finding.count} frames: {finding.describe()}", style="yellow"))
     if not inspection.findings:
         parts.append(Text("No duplicates, force outliers, close contacts or atoms outside the cell.", style="green"))
     parts.append(Text("Missing: " + "; ".join(inspection.missing)))
@@ -92,6 +93,11 @@ def render(inspection: Inspection) -> RenderableType:
     parts += [Text(note, style="dim") for note in summary.notes]
     parts.append(Text(f"content hash {inspection.content_hash[:16]}", style="dim"))
     return Group(*parts)
+
+
+def _needs_cell(name: str) -> bool:
+    derivative = quantity(name).derivative
+    return derivative is not None and derivative.by == "strain"
 
 
 class _Range:
@@ -104,11 +110,11 @@ class _Range:
             self.count += len(values)
             self.mean += float((values - self.mean).sum()) / self.count
 
-    def triple(self) -> tuple[float, float, float]:
+    def as_triple(self) -> tuple[float, float, float]:
         return self.low, self.mean, self.high
 
 
-def _gather(batch: Labelled, energies: _Range, forces: _Range) -> None:
+def _gather_ranges(batch: Labelled, energies: _Range, forces: _Range) -> None:
     structures = batch.structures
     if "energy" in batch.labels:
         mask = batch.masks["energy"]
@@ -117,7 +123,11 @@ def _gather(batch: Labelled, energies: _Range, forces: _Range) -> None:
         forces.add(batch.labels["forces"][batch.masks["forces"][structures.batch]].norm(dim=1))
 
 
-def _content(inspection: Inspection) -> Table:
+def _name_row(entry: Stated) -> str:
+    return entry.title if entry.dimension == NUMBER else f"{entry.title} [{unit_of(entry.dimension)}]"
+
+
+def _tabulate_content(inspection: Inspection) -> Table:
     summary = inspection.summary
     low, high = summary.sizes
     rows = {
@@ -128,13 +138,12 @@ def _content(inspection: Inspection) -> Table:
         else f"{summary.atoms} ({low} to {high} per frame)",
         "elements": ", ".join(f"{symbol} {count}" for symbol, count in summary.elements.items()),
         "periodicity": ", ".join(f"{words}: {count}" for words, count in summary.periodicity.items()),
-        "total charge [e]": ", ".join(f"{charge}: {count}" for charge, count in summary.charges.items())
-        or "not stated",
     }
-    if summary.spins:
-        rows["unpaired electrons"] = ", ".join(f"{spin}: {count}" for spin, count in summary.spins.items())
-    if summary.field_range is not None:
-        rows["electric field [V/Angstrom]"] = "{:.4g} to {:.4g}".format(*summary.field_range)
+    for name, entry in STATED.items():
+        if name in summary.stated:
+            rows[_name_row(entry)] = ", ".join(f"{value}: {count}" for value, count in summary.stated[name].items())
+        if name in summary.magnitudes:
+            rows[_name_row(entry)] = "{:.4g} to {:.4g}".format(*summary.magnitudes[name])
     if inspection.energy_per_atom is not None:
         rows["energy per atom [eV]"] = "{0:.4f} to {2:.4f}, mean {1:.4f}".format(*inspection.energy_per_atom)
     if inspection.largest_force is not None:
@@ -149,7 +158,7 @@ def _content(inspection: Inspection) -> Table:
     return table
 
 
-def _labels(summary: Summary) -> Table:
+def _tabulate_labels(summary: Summary) -> Table:
     table = Table("label", "key in file", "unit there", "frames", "range (unit here)", "RMS", box=box.SIMPLE)
     for name, label in summary.labels.items():
         frames = f"{label.count} of {summary.frames}" if label.missing else f"{label.count}"

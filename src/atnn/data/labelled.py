@@ -1,4 +1,4 @@
-"""Operations on labelled structures: joining, selecting, checking."""
+"""Joining, selecting and checking labelled structures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Indices = Sequence[int] | np.ndarray | slice
 
 
 def concatenate(parts: Iterable[Labelled]) -> Labelled:
-    """One labelled batch of several; a label that a part lacks is zero and masked out there.
+    """One labelled batch of several. A label that a part lacks is zero and masked out there.
 
     Raises:
         DataError: There is nothing to concatenate.
@@ -31,7 +31,7 @@ def concatenate(parts: Iterable[Labelled]) -> Labelled:
     names = list(dict.fromkeys(name for part in parts for name in part.labels))
     labels, masks = {}, {}
     for name in names:
-        filled = [_label_or_zeros(part, name) for part in parts]
+        filled = [_find_label_or_zeros(part, name) for part in parts]
         labels[name] = torch.cat([value for value, _ in filled])
         masks[name] = torch.cat([mask for _, mask in filled])
     return Labelled(structures, labels, masks)
@@ -50,20 +50,19 @@ def select(labelled: Labelled, indices: Indices | Int[Tensor, " selected"]) -> L
 
 
 def check_labels(labelled: Labelled, where: str = "") -> None:
-    """Shapes of labels and masks fit the structures.
+    """Check that the shapes of labels and masks fit the structures.
 
     Raises:
         DataError: A label has another shape than the table of quantities says, or no mask.
     """
     structures = labelled.structures
     for name, value in labelled.labels.items():
-        entry = quantity(name)
-        rows = len(structures.numbers) if entry.axis == "atom" else len(structures)
-        if tuple(value.shape) != (rows, *entry.shape):
+        shape = _find_shape(structures, name)
+        if tuple(value.shape) != shape:
             raise DataError(
-                f"{name} has the shape {tuple(value.shape)}, expected {(rows, *entry.shape)}",
+                f"{name} has the shape {tuple(value.shape)}, expected {shape}",
                 where=where,
-                remedy=f"give one value of shape {entry.shape} per {entry.axis}",
+                remedy=f"give one value of shape {shape[1:]} per {quantity(name).axis}",
             )
         mask = labelled.masks.get(name)
         if mask is None or tuple(mask.shape) != (len(structures),):
@@ -74,11 +73,14 @@ def check_labels(labelled: Labelled, where: str = "") -> None:
             )
 
 
-def _label_or_zeros(part: Labelled, name: str) -> tuple[Tensor, Tensor]:
+def _find_shape(structures: Structures, name: str) -> tuple[int, ...]:
+    entry = quantity(name)
+    return (len(structures.numbers) if entry.axis == "atom" else len(structures), *entry.shape)
+
+
+def _find_label_or_zeros(part: Labelled, name: str) -> tuple[Tensor, Tensor]:
     structures = part.structures
     if name in part.labels:
         return part.labels[name], part.masks[name]
-    entry = quantity(name)
-    rows = len(structures.numbers) if entry.axis == "atom" else len(structures)
-    zeros = structures.positions.new_zeros((rows, *entry.shape), dtype=torch.float64)
+    zeros = structures.positions.new_zeros(_find_shape(structures, name), dtype=torch.float64)
     return zeros, torch.zeros(len(structures), dtype=torch.bool, device=zeros.device)

@@ -1,4 +1,4 @@
-"""Energies of isolated atoms, so that a network learns what binds them."""
+"""Reference energies of the elements. A network then learns only what binds the atoms."""
 
 from __future__ import annotations
 
@@ -23,22 +23,23 @@ def reference_energies(
 ) -> dict[int, float]:
     """Per-element energies [eV] in float64.
 
-    Either those of given isolated atoms, or the e_Z that minimise sum_s (E_s - sum_Z n_sZ e_Z)^2. Where the
-    compositions do not tell elements apart (all frames the same molecule), the solution of smallest norm is taken.
+    They are those of given isolated atoms, or else the e_Z that minimise sum_s (E_s - sum_Z n_sZ e_Z)^2. Where the
+    compositions do not tell elements apart, as when all frames are the same molecule, the solution has the smallest
+    norm.
 
     Args:
         dataset: The data whose energies are to be explained.
-        indices: Structures to use, as those for training; all when not given.
-        isolated: Energies by atomic number or symbol, or a data set that holds each atom alone in a frame.
+        indices: Structures to use, such as those for training; all when not given.
+        isolated: Energies by atomic number or symbol, or a data set with a frame for each atom alone.
 
     Raises:
-        DataError: No energies, or an element without an isolated atom.
+        DataError: No frame has an energy, or isolated atoms are given and one is lacking.
     """
     chosen = np.arange(len(dataset)) if indices is None else as_indices(indices, len(dataset))
-    compositions = _compositions(dataset, chosen)
+    compositions = _average_compositions(dataset, chosen)
     elements = sorted({z for composition in compositions for z, _ in composition})
     if isolated is not None:
-        return _given(isolated, elements)
+        return _take_isolated(isolated, elements)
     counted = [(dict(composition), n, mean) for composition, (n, mean) in compositions.items() if n]
     if not counted:
         raise DataError(
@@ -63,7 +64,7 @@ def reference_energies(
 def isolated_atoms(dataset: Dataset) -> dict[int, float]:
     """Energies [eV] of the frames that hold a single atom, by atomic number; the lowest where there are several."""
     found: dict[int, float] = {}
-    for batch in _batches(dataset, np.arange(len(dataset))):
+    for batch in _list_batches(dataset, np.arange(len(dataset))):
         if "energy" not in batch.labels:
             continue
         structures = batch.structures
@@ -74,7 +75,7 @@ def isolated_atoms(dataset: Dataset) -> dict[int, float]:
     return found
 
 
-def _given(isolated: Mapping[int | str, float] | Dataset, elements: Sequence[int]) -> dict[int, float]:
+def _take_isolated(isolated: Mapping[int | str, float] | Dataset, elements: Sequence[int]) -> dict[int, float]:
     if isinstance(isolated, Mapping):
         energies = {atomic_numbers[z] if isinstance(z, str) else int(z): float(e) for z, e in isolated.items()}
     else:
@@ -88,10 +89,12 @@ def _given(isolated: Mapping[int | str, float] | Dataset, elements: Sequence[int
     return {z: energies[z] for z in elements}
 
 
-def _compositions(dataset: Dataset, indices: np.ndarray) -> dict[tuple[tuple[int, int], ...], tuple[int, float]]:
+def _average_compositions(
+    dataset: Dataset, indices: np.ndarray
+) -> dict[tuple[tuple[int, int], ...], tuple[int, float]]:
     """Composition -> number of frames with an energy, and their mean energy."""
     result: dict[tuple[tuple[int, int], ...], tuple[int, float]] = {}
-    for batch in _batches(dataset, indices):
+    for batch in _list_batches(dataset, indices):
         structures = batch.structures
         table = np.zeros((len(structures), 120), dtype=np.int64)
         np.add.at(table, (structures.batch.numpy(), structures.numbers.numpy()), 1)
@@ -104,11 +107,11 @@ def _compositions(dataset: Dataset, indices: np.ndarray) -> dict[tuple[tuple[int
             values = energy[(inverse.reshape(-1) == row) & mask]
             n, mean = result.get(composition, (0, 0.0))
             total = n + len(values)
-            # the mean is updated by differences: sums of total energies would lose digits
+            # The mean is updated by differences, because sums of total energies would lose digits.
             result[composition] = (total, mean + float((values - mean).sum()) / total if total else 0.0)
     return result
 
 
-def _batches(dataset: Dataset, indices: np.ndarray) -> Iterator[Labelled]:
+def _list_batches(dataset: Dataset, indices: np.ndarray) -> Iterator[Labelled]:
     for start in range(0, len(indices), _BATCH):
         yield dataset[indices[start : start + _BATCH]]

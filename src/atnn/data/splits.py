@@ -1,4 +1,4 @@
-"""Splits that are reproducible, disjoint and kept in a file."""
+"""Splitting data sets into disjoint parts, reproducibly, and keeping the split in a file."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from atnn.data.checks import digests
 from atnn.data.dataset import Dataset, batches_of
+from atnn.data.geometries import hash_geometries
 from atnn.errors import DataError
 from atnn.files import write_atomically
 
@@ -27,10 +27,10 @@ def split(
 
     Args:
         count: Number of structures.
-        parts: Name -> fraction (they sum to 1: every structure is in one part), or name -> number of structures
-            (what is left over is in no part).
+        parts: Name -> fraction, or name -> number of structures. Fractions sum to 1, so that every structure is in one
+            part. Numbers may leave structures over, which are in no part.
         seed: The same seed gives the same split.
-        groups: A group of each structure; a group is never torn apart, as duplicates should not be (see
+        groups: Group of each structure. Structures of a group stay together, as duplicates should (see
             :func:`duplicate_groups`). Sizes are then met as closely as the groups allow.
 
     Raises:
@@ -39,7 +39,7 @@ def split(
     >>> {name: len(part) for name, part in split(10, {"train": 0.8, "validation": 0.2}, seed=0).items()}
     {'train': 8, 'validation': 2}
     """
-    sizes = _sizes(count, parts)
+    sizes = _count_parts(count, parts)
     order = np.random.default_rng(seed).permutation(count)
     if groups is not None:
         groups = np.asarray(groups)
@@ -64,13 +64,13 @@ def split(
 
 
 def duplicate_groups(dataset: Dataset) -> np.ndarray:
-    """A number per structure that identical geometries share, for ``groups`` of :func:`split`."""
-    values = np.concatenate([digests(batch.structures) for batch in batches_of(dataset)])
+    """A number per structure that identical geometries share; it may be the ``groups`` of :func:`split`."""
+    values = np.concatenate([hash_geometries(batch.structures) for batch in batches_of(dataset)])
     return np.unique(values, return_inverse=True)[1]
 
 
 def save_split(path: str | os.PathLike, parts: Mapping[str, np.ndarray], count: int, seed: int | None = None) -> None:
-    """Write a split as JSON, with the number of structures it is for."""
+    """Write a split as JSON, with the number of structures that it is for."""
     content = {"format": _FORMAT, "version": _VERSION, "count": int(count), "seed": seed}
     content["parts"] = {name: [int(index) for index in part] for name, part in parts.items()}
     write_atomically(path, json.dumps(content) + "\n")
@@ -81,7 +81,7 @@ def load_split(path: str | os.PathLike, count: int | None = None) -> dict[str, n
 
     Args:
         path: The JSON file.
-        count: Number of structures of the data set that it shall serve.
+        count: Number of structures of the data set that the split is used for.
 
     Raises:
         DataError: No such file, no split, parts that overlap, or a split of another data set.
@@ -108,7 +108,7 @@ def load_split(path: str | os.PathLike, count: int | None = None) -> dict[str, n
     return parts
 
 
-def _sizes(count: int, parts: Mapping[str, float] | Mapping[str, int]) -> dict[str, int]:
+def _count_parts(count: int, parts: Mapping[str, float] | Mapping[str, int]) -> dict[str, int]:
     if not parts:
         raise DataError("a split without parts", remedy='give e.g. {"train": 0.8, "validation": 0.2}')
     if any(value < 0 for value in parts.values()):

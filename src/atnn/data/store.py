@@ -1,8 +1,8 @@
-"""The project's own file of labelled structures: HDF5 with flat columns, read lazily.
+"""The package's own file of labelled structures: HDF5 with flat columns, read lazily.
 
-Columns are contiguous and uncompressed, so that a frame is one positional read per column; h5py, which takes 50 times
-as long for it, is only asked where the columns begin. Columns below 8 MB stay in memory; beyond that, memory does not
-grow with the file. Any number of processes may read at once.
+Columns are contiguous and uncompressed, so that a frame is one positional read per column. h5py takes 50 times as long
+for that, so it only tells where the columns begin. Columns below 8 MB stay in memory. Beyond that, memory does not grow
+with the file. Any number of processes may read at once.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ import h5py
 import numpy as np
 import torch
 
-from atnn.data.columns import ContentHash, layout
+from atnn.data.columns import ContentHash, find_layout
 from atnn.data.dataset import as_indices
 from atnn.data.labelled import Indices
 from atnn.data.summary import Summary
 from atnn.errors import DataError
-from atnn.structures import Labelled, Structures
+from atnn.quantities import QUANTITIES
+from atnn.structures import STATED, Labelled, Structures
 
-FORMAT, VERSION = "atnn-store", 1
+FORMAT, VERSION = "atnn-store", 2  # 1 kept charges, spins and field_range in its summary
 _BLOCK = 1 << 20  # rows
 _KEPT = 1 << 23  # bytes of a column that is small enough to stay in memory
 
@@ -36,7 +37,8 @@ class Store:
         path: File written by :func:`atnn.data.write_store`.
 
     Raises:
-        DataError: The file is missing, truncated, no store, or from a newer version.
+        DataError: The file is missing, truncated, no store or from a newer version, or has a label that is not in the
+            table of quantities.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -51,17 +53,17 @@ class Store:
                 self._check_version(file)
                 self.content_hash = str(file.attrs["hash"])
                 self._summary_text = str(file.attrs["summary"])
-                self._columns = {name: _Column.of(item) for name, item in _datasets(file)}
+                self._columns = {name: _Column.of(item) for name, item in _list_datasets(file)}
         except (OSError, RuntimeError, KeyError) as error:
-            raise self._damaged(str(error)) from error
+            raise self._describe_damage(str(error)) from error
         self._handle = os.open(self.path, os.O_RDONLY)
         weakref.finalize(self, os.close, self._handle)
         self._kept: dict[str, np.ndarray] = {}
         end = os.fstat(self._handle).st_size
         for name, column in self._columns.items():
             if column.offset < 0 or column.offset + column.rows * column.row_bytes > end:
-                raise self._damaged(f"column {name} reaches beyond the end of the file")
-        self._check_sizes()
+                raise self._describe_damage(f"column {name} reaches beyond the end of the file")
+        self._check_columns()
 
     def __len__(self) -> int:
         """Number of structures."""
@@ -70,10 +72,10 @@ class Store:
     def __getitem__(self, indices: Indices) -> Labelled:
         """The structures of the given indices, in that order, in float64."""
         order = as_indices(indices, len(self))
-        breaks = np.flatnonzero(np.diff(order) != 1) + 1  # neighboring frames are read in one go
+        breaks = np.flatnonzero(np.diff(order) != 1) + 1  # successive frames are read at once
         first = order[np.concatenate([[0], breaks])]
         last = order[np.concatenate([breaks - 1, [len(order) - 1]])]
-        # the bounds of a run of n frames are n + 1 offsets
+        # The bounds of n successive frames are n + 1 offsets.
         bounds = self._read("offsets", first, last + 2)
         ends = np.cumsum(last + 2 - first)
         starts = np.concatenate([[0], ends[:-1]])
@@ -83,7 +85,7 @@ class Store:
         counts = np.diff(bounds, prepend=0)[inside]
 
         def take(name: str) -> torch.Tensor:
-            return torch.from_numpy(self._read(name, *ranges[layout(name)[0]]))
+            return torch.from_numpy(self._read(name, *ranges[find_layout(name)[0]]))
 
         columns = self._columns
         structures = Structures(
@@ -92,9 +94,7 @@ class Store:
             cell=take("cell"),
             pbc=take("pbc").to(torch.bool),
             batch=torch.from_numpy(np.repeat(np.arange(len(order)), counts)),
-            charge=take("charge") if "charge" in columns else None,
-            spin=take("spin") if "spin" in columns else None,
-            field=take("field") if "field" in columns else None,
+            **{name: take(name) for name in STATED if name in columns},
         )
         names = [name.removeprefix("labels/") for name in columns if name.startswith("labels/")]
         labels = {name: take(f"labels/{name}") for name in names}
@@ -121,17 +121,17 @@ class Store:
                     bounds = self._read(name, np.array([start]), np.minimum(end + 1, column.rows))
                     digest.update("counts", np.diff(bounds))
         if digest.hexdigest() != self.content_hash:
-            raise self._damaged("its content does not match its hash")
+            raise self._describe_damage("its content does not match its hash")
 
     def _read(self, name: str, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
         """Rows of a column, from each start to each end.
 
-        Positional reads need no lock, survive fork, and unlike a memory map neither count as memory of this
-        process nor kill it when the file shrinks.
+        Positional reads need no lock and survive a fork. Unlike a memory map they do not count as memory of this
+        process, and do not kill it when the file shrinks.
         """
         column = self._columns[name]
         if name in self._kept:
-            return self._kept[name][_expand(starts, ends)]
+            return self._kept[name][_expand_ranges(starts, ends)]
         if column.rows * column.row_bytes <= _KEPT:
             self._kept[name] = self._read_file(column, np.array([0]), np.array([column.rows]))
             return self._read(name, starts, ends)
@@ -146,7 +146,7 @@ class Store:
             while place < stop:
                 got = os.preadv(self._handle, [target[place:stop]], column.offset + end * width - (stop - place))
                 if got == 0:
-                    raise self._damaged("the file ended while it was read")
+                    raise self._describe_damage("the file ended while it was read")
                 place += got
         return result
 
@@ -168,17 +168,28 @@ class Store:
                 remedy="update atnn, or convert the original data again",
             )
 
-    def _check_sizes(self) -> None:
+    def _check_columns(self) -> None:
         needed = ("offsets", "numbers", "positions", "cell", "pbc")
         if any(name not in self._columns for name in needed):
-            raise self._damaged("columns are missing")
+            raise self._describe_damage("columns are missing")
+        self._check_labels()
         last = np.array([len(self)])
         rows = {"structure": len(self), "atom": int(self._read("offsets", last, last + 1)[0])}
         for name, column in self._columns.items():
-            if name != "offsets" and (column.rows, column.shape) != (rows[layout(name)[0]], layout(name)[1]):
-                raise self._damaged(f"column {name} has the shape {(column.rows, *column.shape)}")
+            if name != "offsets" and (column.rows, column.shape) != (rows[find_layout(name)[0]], find_layout(name)[1]):
+                raise self._describe_damage(f"column {name} has the shape {(column.rows, *column.shape)}")
 
-    def _damaged(self, reason: str) -> DataError:
+    def _check_labels(self) -> None:
+        for name in self._columns:
+            label = name.removeprefix("labels/")
+            if name != label and label not in QUANTITIES:
+                raise DataError(
+                    f"the store has the label {label!r}, which is not in the table of quantities",
+                    where=str(self.path),
+                    remedy=f"add its row before opening the store: QUANTITIES[{label!r}] = Quantity({label!r}, ...)",
+                )
+
+    def _describe_damage(self, reason: str) -> DataError:
         return DataError(
             f"the store is damaged or truncated ({reason})",
             where=str(self.path),
@@ -203,7 +214,7 @@ class _Column:
         return _Column(-1 if offset is None else offset, item.shape[0], tuple(item.shape[1:]), item.dtype, width)
 
 
-def _expand(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+def _expand_ranges(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """All rows from each start to each end."""
     counts = ends - starts
     after = np.cumsum(counts)
@@ -215,7 +226,7 @@ def is_store(path: Path) -> bool:
     return path.is_file() and (path.suffix in (".h5", ".hdf5") or h5py.is_hdf5(path))
 
 
-def _datasets(file: h5py.File) -> list[tuple[str, h5py.Dataset]]:
+def _list_datasets(file: h5py.File) -> list[tuple[str, h5py.Dataset]]:
     found: list[tuple[str, h5py.Dataset]] = []
     file.visititems(lambda name, item: found.append((name, item)) if isinstance(item, h5py.Dataset) else None)
     return found

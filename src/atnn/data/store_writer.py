@@ -1,4 +1,4 @@
-"""Writing the store as a stream: batches go to temporary columns on disk, then into one HDF5 file."""
+"""Writing a store as a stream. Batches go to temporary columns on disk, and these into one HDF5 file."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from typing import BinaryIO
 import h5py
 import numpy as np
 
-from atnn.data.columns import Columns, ContentHash, layout
+from atnn.data.columns import Columns, ContentHash, find_layout
 from atnn.data.dataset import Dataset, batches_of
-from atnn.data.reading import Paths, stream
 from atnn.data.store import FORMAT, VERSION, Store
 from atnn.data.summary import Summary
 from atnn.errors import DataError
@@ -28,18 +27,18 @@ _BLOCK = 1 << 20  # rows
 def write_store(
     path: str | os.PathLike, data: Dataset | Labelled | Iterable[Labelled], summary: Summary | None = None
 ) -> Store:
-    """Write labelled structures as a store; never more than a batch is in memory.
+    """Write labelled structures as a store. Never more than a batch is in memory.
 
     Args:
         path: The file; an existing one is replaced when the new one is complete.
         data: A data set, or labelled batches one after the other.
-        summary: What to keep as its description; a data set brings its own, batches are counted.
+        summary: What to keep as its description. Without it, that of the data set is kept, or batches are counted.
 
     Raises:
         DataError: There is nothing to write, or the disk is full; an old file is then intact.
     """
     target = Path(path)
-    batches, summary, counted = _batches(data, summary)
+    batches, summary, counted = _find_batches(data, summary)
     try:
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder, ExitStack() as stack:
             files: dict[str, BinaryIO] = {}
@@ -68,20 +67,7 @@ def write_store(
     return Store(target)
 
 
-def convert(
-    paths: Paths,
-    target: str | os.PathLike,
-    *,
-    keys: Mapping[str, str | None] | None = None,
-    units: Mapping[str, str] | None = None,
-    format: str | None = None,
-) -> Store:
-    """Read files and write them as one store, streaming; arguments as in :func:`atnn.data.read`."""
-    summary = Summary()
-    return write_store(target, stream(paths, keys=keys, units=units, format=format, summary=summary), summary)
-
-
-def _batches(
+def _find_batches(
     data: Dataset | Labelled | Iterable[Labelled], summary: Summary | None
 ) -> tuple[Iterable[Labelled], Summary, bool]:
     if isinstance(data, Labelled):
@@ -93,10 +79,10 @@ def _batches(
 
 def _assemble(target: Path, folder: Path, rows: Mapping[str, int], summary: Summary) -> None:
     digest = ContentHash()
-    # aligned columns can be used in place by the memory map
+    # Readers may then use the columns in place.
     with h5py.File(target, "w", alignment_threshold=1, alignment_interval=64) as file:
         for column, count in rows.items():
-            _, shape, kind = layout(column)
+            _, shape, kind = find_layout(column)
             if column == "counts":
                 _write_offsets(file, folder / column, count, digest)
                 continue

@@ -1,4 +1,4 @@
-"""What a data set contains, gathered batch by batch so that its size does not matter."""
+"""What a data set contains, counted batch by batch so that its size does not matter."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from ase.data import chemical_symbols
 
 from atnn.quantities import QUANTITIES, quantity
-from atnn.structures import Labelled
+from atnn.structures import STATED, Labelled, Structures
 
 PERIODICITY = {0: "molecule", 1: "periodic in 1 direction", 2: "periodic in 2 directions", 3: "periodic"}
 
@@ -26,7 +26,7 @@ class Source:
 
 @dataclass(slots=True)
 class LabelSummary:
-    """One label of a data set; values in the package's unit of that quantity.
+    """One label of a data set, with values in the package's unit of that quantity.
 
     Attributes:
         key: Key under which the file carries it.
@@ -58,9 +58,9 @@ class Summary:
         elements: Chemical symbol -> number of atoms.
         sizes: Smallest and largest number of atoms of a structure.
         periodicity: Words for the periodicity -> number of structures.
-        charges: Total charge [e] -> number of structures; empty where nobody stated it.
-        spins: Unpaired electrons -> number of structures.
-        field_range: Smallest and largest electric field [V/Angstrom], or None.
+        stated: Name of a stated number, such as ``charge`` -> its value -> number of structures. What nobody stated is
+            neither here nor among the magnitudes.
+        magnitudes: Name of a stated vector, such as ``field`` -> its smallest and largest magnitude.
         labels: Quantity name -> what is known about that label.
         unread: Keys of the files that were not read -> number of frames with them.
         notes: Conventions and remarks in words.
@@ -72,9 +72,8 @@ class Summary:
     elements: dict[str, int] = field(default_factory=dict)
     sizes: tuple[int, int] = (0, 0)
     periodicity: dict[str, int] = field(default_factory=dict)
-    charges: dict[str, int] = field(default_factory=dict)
-    spins: dict[str, int] = field(default_factory=dict)
-    field_range: tuple[float, float] | None = None
+    stated: dict[str, dict[str, int]] = field(default_factory=dict)
+    magnitudes: dict[str, tuple[float, float]] = field(default_factory=dict)
     labels: dict[str, LabelSummary] = field(default_factory=dict)
     unread: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -91,16 +90,20 @@ class Summary:
 
     @staticmethod
     def from_dict(values: Mapping) -> Summary:
-        """The summary that :meth:`as_dict` wrote."""
+        """The summary that :meth:`as_dict` wrote, now or in stores of version 1."""
         content = dict(values)
+        if "charges" in content:
+            counts = {"charge": content.pop("charges"), "spin": content.pop("spins")}
+            span = content.pop("field_range")
+            content["stated"] = {name: count for name, count in counts.items() if count}
+            content["magnitudes"] = {} if span is None else {"field": span}
         content["labels"] = {name: LabelSummary(**label) for name, label in content.get("labels", {}).items()}
-        for name in ("sizes", "field_range"):
-            if content.get(name) is not None:
-                content[name] = tuple(content[name])
+        content["sizes"] = tuple(content.get("sizes", (0, 0)))
+        content["magnitudes"] = {name: tuple(span) for name, span in content.get("magnitudes", {}).items()}
         return Summary(**content)
 
     def text(self) -> str:
-        """Keys, units and counts as plain lines."""
+        """Frames, elements, and the labels with their keys and units, as plain lines."""
         lines = [
             f"{self.frames} frames, {self.atoms} atoms ({self.sizes[0]} to {self.sizes[1]} per frame): "
             + ", ".join(f"{symbol} {count}" for symbol, count in self.elements.items())
@@ -113,7 +116,12 @@ class Summary:
         return "\n".join([*lines, *self.notes])
 
     def add(self, labelled: Labelled, sources: Mapping[str, Source] | None = None) -> None:
-        """Count another batch."""
+        """Count another batch.
+
+        Args:
+            labelled: The batch.
+            sources: Quantity name -> where its label came from; its own name and unit when not given.
+        """
         structures = labelled.structures
         counts = structures.counts
         first = self.frames == 0
@@ -124,15 +132,18 @@ class Summary:
         found, how_many = np.unique(structures.numbers.cpu().numpy(), return_counts=True)
         _count(self.elements, {chemical_symbols[z]: int(n) for z, n in zip(found, how_many, strict=True)})
         _count(self.periodicity, Counter(PERIODICITY[n] for n in structures.pbc.sum(1).tolist()))
-        if structures.charge is not None:
-            _count(self.charges, Counter(f"{charge + 0.0:g}" for charge in structures.charge.tolist()))
-        if structures.spin is not None:
-            _count(self.spins, Counter(str(spin) for spin in structures.spin.tolist()))
-        if structures.field is not None:
-            size = structures.field.norm(dim=1)
-            weakest, strongest = self.field_range or (float("inf"), 0.0)
-            self.field_range = (min(weakest, float(size.min())), max(strongest, float(size.max())))
+        self._add_stated(structures)
         self._add_labels(labelled, sources or {})
+
+    def _add_stated(self, structures: Structures) -> None:
+        for name, value in structures.stated.items():
+            if STATED[name].shape:
+                size = value.flatten(1).norm(dim=1)
+                low, high = self.magnitudes.get(name, (float("inf"), 0.0))
+                self.magnitudes[name] = (min(low, float(size.min())), max(high, float(size.max())))
+            else:
+                counts = Counter(f"{number + 0:g}" for number in value.tolist())
+                _count(self.stated.setdefault(name, {}), counts)
 
     def _add_labels(self, labelled: Labelled, sources: Mapping[str, Source]) -> None:
         size = len(labelled.structures)

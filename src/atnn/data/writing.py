@@ -1,4 +1,4 @@
-"""Extended XYZ for other programs, with every digit."""
+"""Writing extended XYZ for other programs, with every digit."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from ase.data import chemical_symbols
 from atnn.data.dataset import Dataset, batches_of
 from atnn.files import write_atomically
 from atnn.quantities import quantity
-from atnn.structures import Labelled
+from atnn.structures import STATED, Labelled
 
 
 def write_extxyz(path: str | os.PathLike, data: Labelled | Dataset) -> None:
     """Write labelled structures as extended XYZ (gzipped if the name ends in ``.gz``), readable by ASE.
 
-    Units eV, Angstrom, e; stress with ASE's sign, virial = -dE/d(strain). Labels that are masked out are left out.
+    Units are eV, Angstrom and e. The stress has ASE's sign, and virial = -dE/d(strain). Labels that are masked out are
+    left out.
 
     Args:
         path: The file; an existing one is replaced when the new one is complete.
@@ -44,32 +45,26 @@ def _write_frames(stream: TextIOWrapper, batches: Iterable[Labelled]) -> None:
         ends = np.cumsum(batch.structures.counts.cpu().numpy())
         for index, end in enumerate(ends):
             start = 0 if index == 0 else ends[index - 1]
-            stream.writelines(_frame(batch, index, slice(int(start), int(end))))
+            stream.writelines(_format_frame(batch, index, slice(int(start), int(end))))
 
 
-def _frame(batch: Labelled, index: int, atoms: slice) -> Iterator[str]:
+def _format_frame(batch: Labelled, index: int, atoms: slice) -> Iterator[str]:
     structures = batch.structures
     given = [name for name in batch.labels if bool(batch.masks[name][index])]
-    columns = {"pos": _rows(structures.positions[atoms])}
+    columns = {"pos": _flatten_rows(structures.positions[atoms])}
     info: dict[str, Any] = {}
     for name in given:
         if quantity(name).axis == "atom":
-            columns[name] = _rows(batch.labels[name][atoms])
+            columns[name] = _flatten_rows(batch.labels[name][atoms])
         else:
             info[name] = batch.labels[name][index].double().numpy()
-    for name, value in (
-        ("charge", structures.charge),
-        ("spin", structures.spin),
-        ("electric_field", structures.field),
-    ):
-        if value is not None:
-            info[name] = value[index].cpu().numpy()
+    info |= {STATED[name].key: value[index].cpu().numpy() for name, value in structures.stated.items()}
     layout = ":".join(f"{name}:R:{values.shape[1]}" for name, values in columns.items())
     words = [f"Properties=species:S:1:{layout}"]
     cell = structures.cell[index].double().numpy()
     if cell.any():
-        words.insert(0, f"Lattice={_text(cell)}")
-    words += [f"{name}={_text(value)}" for name, value in info.items()]
+        words.insert(0, f"Lattice={_format_numbers(cell)}")
+    words += [f"{name}={_format_numbers(value)}" for name, value in info.items()]
     words.append('pbc="' + " ".join("T" if p else "F" for p in structures.pbc[index].tolist()) + '"')
     table = np.concatenate(list(columns.values()), axis=1).tolist()
     numbers = structures.numbers[atoms].tolist()
@@ -78,10 +73,10 @@ def _frame(batch: Labelled, index: int, atoms: slice) -> Iterator[str]:
         yield f"{chemical_symbols[number]} {' '.join(map(repr, row))}\n"
 
 
-def _rows(values: Any) -> np.ndarray:
+def _flatten_rows(values: Any) -> np.ndarray:
     return values.detach().cpu().double().numpy().reshape(len(values), -1)
 
 
-def _text(value: np.ndarray) -> str:
+def _format_numbers(value: np.ndarray) -> str:
     numbers = [repr(number) for number in np.asarray(value).reshape(-1).tolist()]
     return numbers[0] if len(numbers) == 1 else '"' + " ".join(numbers) + '"'

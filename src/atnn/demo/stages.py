@@ -10,7 +10,7 @@ import torch
 from ase import Atoms
 from ase.build import molecule
 
-from atnn.data import Dataset, open_dataset, select, split, write_extxyz
+from atnn.data import Dataset, select, split, write_extxyz
 from atnn.demo.settings import MOLECULES, DemoSettings
 from atnn.dynamics import Langevin, RunReport, State, Trajectory, VelocityVerlet, maxwell_boltzmann, run
 from atnn.dynamics.velocities import without_drift, without_rotation
@@ -19,6 +19,7 @@ from atnn.files import write_atomically
 from atnn.labelling import Labeller, LabellerPotential, PyscfLabeller, TbliteLabeller, label, sample_geometries
 from atnn.model import Model, ModelPotential, Potential
 from atnn.observables import NormalModes, Spectrum, harmonic, infrared, match_modes, relax
+from atnn.reading import open_dataset
 from atnn.specification import parse
 from atnn.structures import Labelled, Structures
 from atnn.training import RunConfig, TrainingResult, train

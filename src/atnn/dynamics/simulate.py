@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 
-from atnn.data import read
 from atnn.dynamics.integrators import Integrator, Langevin, VelocityVerlet
 from atnn.dynamics.run import Limits, RunReport, run
 from atnn.dynamics.state import State
 from atnn.dynamics.velocities import maxwell_boltzmann
 from atnn.model import Model, ModelPotential, load_model
+from atnn.reading import read
 from atnn.structures import Structures
 
 CLOSER = 0.8  # of the shortest distance seen in training; nearer than that the model knows nothing

@@ -1,21 +1,23 @@
-"""What was read: the content of data sets as a table."""
+"""The content of data sets as a table."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from atnn.data import Summary
 from atnn.quantities import QUANTITIES
 from atnn.reports.exhibit import Exhibit, Table
+from atnn.structures import STATED
 
 
-def data_summary(summaries: Mapping[str, Any]) -> Exhibit:
+def data_summary(summaries: Mapping[str, Summary | Mapping]) -> Exhibit:
     """Frames, atoms, elements, sizes and labels of data sets, side by side.
 
     Args:
-        summaries: Name of the set -> its :class:`atnn.data.Summary` (or the dictionary of one).
+        summaries: Name of the set -> its :class:`atnn.data.Summary`, or the dictionary of one.
     """
-    sets = {name: s if isinstance(s, Mapping) else s.as_dict() for name, s in summaries.items()}
+    sets = {name: _as_dict(summary) for name, summary in summaries.items()}
     rows: list[list[str]] = [
         ["frames", *(f"{s['frames']:,}" for s in sets.values())],
         ["atoms", *(f"{s['atoms']:,}" for s in sets.values())],
@@ -23,13 +25,18 @@ def data_summary(summaries: Mapping[str, Any]) -> Exhibit:
         ["elements (atoms)", *(_counts(s["elements"]) for s in sets.values())],
         ["periodicity (frames)", *(_counts(s["periodicity"]) for s in sets.values())],
     ]
-    if any(s["charges"] for s in sets.values()):
-        rows.append(["total charge (frames)", *(_counts(s["charges"]) for s in sets.values())])
+    for name, entry in STATED.items():
+        if any(name in s["stated"] for s in sets.values()):
+            rows.append([f"{entry.title} (frames)", *(_counts(s["stated"].get(name, {})) for s in sets.values())])
     for label in dict.fromkeys(name for s in sets.values() for name in s["labels"]):
         rows.append([label, *(_label(label, s["labels"].get(label)) for s in sets.values())])
     unread = dict.fromkeys(key for s in sets.values() for key in s["unread"])
     caption = f"Keys in the files that were not read: {', '.join(unread)}." if unread else ""
     return Exhibit(None, Table(["", *sets], rows), caption)
+
+
+def _as_dict(summary: Summary | Mapping) -> dict[str, Any]:
+    return (Summary.from_dict(summary) if isinstance(summary, Mapping) else summary).as_dict()
 
 
 def _range(ends) -> str:

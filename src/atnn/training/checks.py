@@ -87,9 +87,8 @@ def _check_charges(labelled: Labelled, names: list[str], where: str) -> None:
 
 
 def check_conditions(config: RunConfig, train: Dataset) -> None:
-    numbers = {"charge": train.summary.charges, "spin": train.summary.spins}
     for name in config.model.conditions or ():
-        if set(numbers[name]) <= {"0"}:
+        if set(train.summary.stated.get(name, {})) <= {"0"}:
             warnings.warn(
                 f"model.conditions names {name}, but it is zero or not stated in all training data",
                 AtnnWarning,

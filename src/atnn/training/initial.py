@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from ase.data import chemical_symbols
 
-from atnn.data import Dataset, batches_of, isolated_atoms, read, reference_energies
+from atnn.data import Dataset, batches_of, isolated_atoms, reference_energies
 from atnn.errors import AtnnWarning, DataError, SpecificationError
 from atnn.model import Model
 from atnn.neighbors import neighbor_pairs
 from atnn.parts import Statistics
+from atnn.reading import read
 from atnn.structures import Neighbors, Structures
 from atnn.training.checks import check_conditions, check_data, check_quantities
 from atnn.training.config import RunConfig

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from atnn.data import Dataset, Summary, batches_of, duplicate_groups, load_split, open_dataset, save_split, split
+from atnn.data import Dataset, Summary, batches_of, duplicate_groups, load_split, save_split, split
 from atnn.data.labelled import Indices
 from atnn.errors import DataError
+from atnn.reading import open_dataset
 from atnn.structures import Labelled
 from atnn.training.config import DataConfig, Part, RunConfig
 

@@ -1,4 +1,4 @@
-"""A frame as its file states it: foreign names, foreign units, nothing interpreted."""
+"""A frame as its file states it, with the file's keys and units: nothing is interpreted yet."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ import numpy as np
 from ase.data import atomic_numbers
 
 from atnn.errors import DataError
+from atnn.quantities import QUANTITIES, Axis
+from atnn.structures import STATED
+
+Aliases = Mapping[str, tuple[str, ...]]
+ASE_UNITS = {"energy": "eV", "length": "Angstrom"}
+STATED_BY_KEY = {entry.key: entry for entry in STATED.values()}
 
 
 class RawFrame(NamedTuple):
@@ -44,8 +50,9 @@ class Format:
         recognises: Whether a path looks like this format.
         frames: Reads a path frame by frame.
         convention: Units and signs in words, for people.
-        units: Units of the format, or None where files of it state none and the user has to declare them.
-        aliases: Quantity name -> further keys of this format.
+        units: ``energy``, ``length`` and whatever does not follow from them by its dimension; None where files of this
+            format state no units, so that the user has to declare them.
+        aliases: Quantity name -> keys of this format beside those of the table of quantities.
     """
 
     name: str
@@ -53,23 +60,32 @@ class Format:
     frames: Callable[[Path], Iterator[RawFrame]]
     convention: str
     units: Mapping[str, str] | None = None
-    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    aliases: Aliases = field(default_factory=dict)
 
 
-ASE_UNITS = {
-    "energy": "eV",
-    "length": "Angstrom",
-    "forces": "eV/Angstrom",
-    "stress": "eV/Angstrom^3",
-    "virial": "eV",
-    "dipole": "e*Angstrom",
-    "charges": "e",
-    "atomic_dipoles": "e*Angstrom",
-    "electric_field": "V/Angstrom",
-}
+def list_keys(name: str, aliases: Aliases) -> tuple[str, ...]:
+    """Keys under which a file may carry a quantity or a stated number.
+
+    Args:
+        name: A name of the table of quantities, or the key of an entry of :data:`atnn.structures.STATED`.
+        aliases: Further keys of the format.
+    """
+    known = QUANTITIES[name].keys if name in QUANTITIES else STATED_BY_KEY[name].aliases
+    return (name, *known, *aliases.get(name, ()))
 
 
-def atomic_number(symbol: str, where: str) -> int:
+def find_axis(key: str, aliases: Aliases) -> Axis | None:
+    """Whether a file's array of that key has a row per ``atom`` or per ``structure``; None for a key nobody knows.
+
+    Shapes alone cannot tell: the dipoles of water, [frames, 3], would be a number per atom.
+    """
+    for name in (*QUANTITIES, *STATED_BY_KEY):
+        if key in list_keys(name, aliases):
+            return QUANTITIES[name].axis if name in QUANTITIES else "structure"
+    return None
+
+
+def find_number(symbol: str, where: str) -> int:
     """Atomic number of a chemical symbol.
 
     Raises:
@@ -83,7 +99,7 @@ def atomic_number(symbol: str, where: str) -> int:
     return number
 
 
-def numbers_of(symbols: list[str], where: str) -> np.ndarray:
+def find_numbers(symbols: list[str], where: str) -> np.ndarray:
     """Atomic numbers of chemical symbols."""
-    known = {symbol: atomic_number(symbol, where) for symbol in set(symbols)}
+    known = {symbol: find_number(symbol, where) for symbol in set(symbols)}
     return np.array([known[symbol] for symbol in symbols], dtype=np.int64)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from atnn.data import read
 from atnn.errors import DataError
+from atnn.reading import read
 from atnn.units import kcal_per_mol
 
 UNITS = {"energy": "kcal/mol", "length": "Angstrom"}

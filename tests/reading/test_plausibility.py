@@ -6,8 +6,8 @@ import warnings
 
 import pytest
 
-from atnn.data import read
 from atnn.errors import AtnnWarning
+from atnn.reading import read
 
 
 def test_hartree_taken_for_ev_is_pointed_out_and_not_changed(water_file):

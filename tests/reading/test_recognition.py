@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
-from atnn.data import read
 from atnn.errors import AtnnWarning, DataError
+from atnn.reading import read
 from atnn.units import bohr, hartree
 
 

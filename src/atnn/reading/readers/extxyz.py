@@ -1,7 +1,7 @@
 """Extended XYZ, plain or gzipped, streamed frame by frame.
 
-The comment line follows https://github.com/libAtoms/extxyz and is parsed by ASE, so that a file means here what it
-means there; the columns are split here, four times as fast.
+The comment line follows https://github.com/libAtoms/extxyz. ASE parses it, so that a file means the same here and
+there. The columns are split here, which is four times as fast.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from ase.io.extxyz import key_val_str_to_dict
 
-from atnn.data.raw import ASE_UNITS, Format, RawFrame, numbers_of
 from atnn.errors import DataError
+from atnn.reading.raw import ASE_UNITS, Format, RawFrame, find_numbers
 
 _TENSOR = re.compile(r"(?<!\S)(stress|virial)=")
 _KINDS = {"R": np.float64, "I": np.int64}
@@ -28,12 +28,12 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
     """Frames of an extended XYZ file.
 
     Raises:
-        DataError: A frame is truncated or a line cannot be understood; file, frame and line are named.
+        DataError: A frame is truncated or a line cannot be understood. The message names file, frame and line.
     """
     line_number = 0
-    with _open(path) as stream:
+    with _open_text(path) as stream:
         try:
-            for index, line in enumerate(_first_lines(stream)):
+            for index, line in enumerate(_list_first_lines(stream)):
                 where = f"{path}, frame {index}"
                 frame, used = _read_frame(stream, line, where, line_number)
                 line_number += used
@@ -44,12 +44,12 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
             ) from error
 
 
-def _open(path: Path) -> TextIOWrapper:
+def _open_text(path: Path) -> TextIOWrapper:
     return gzip.open(path, "rt") if path.suffix == ".gz" else open(path)
 
 
-def _first_lines(stream: TextIOWrapper) -> Iterator[str]:
-    """First lines of frames, empty lines between frames skipped."""
+def _list_first_lines(stream: TextIOWrapper) -> Iterator[str]:
+    """First lines of frames; empty lines between frames are skipped."""
     while line := stream.readline():
         if line.strip():
             yield line
@@ -75,32 +75,32 @@ def _read_frame(stream: TextIOWrapper, first: str, where: str, before: int) -> t
     if count < 1:
         raise DataError("frame without atoms", where=where, remedy="remove the frame")
     try:
-        info = _parse(comment)
+        info = _parse_comment(comment)
     except (ValueError, IndexError) as error:
         raise DataError(f"comment line cannot be read ({error})", where=where, remedy="write key=value pairs") from None
-    columns = _columns(lines, str(info.pop("Properties", "species:S:1:pos:R:3")), where)
-    numbers = _numbers(columns, where)
+    columns = _split_columns(lines, str(info.pop("Properties", "species:S:1:pos:R:3")), where)
+    numbers = _take_numbers(columns, where)
     positions = columns.pop("pos", None)
     if positions is None or positions.shape[1:] != (3,):
         raise DataError("no column pos:R:3", where=where, remedy="name the positions 'pos' in Properties")
-    cell = _cell(info)
+    cell = _take_cell(info)
     pbc = np.broadcast_to(np.asarray(info.pop("pbc", bool(cell.any())), dtype=bool), (3,))
     return RawFrame(numbers, positions, cell, pbc, info, columns, where), count + 2
 
 
-def _parse(comment: str) -> dict[str, Any]:
-    # ASE insists on nine numbers under these names; six (Voigt) are as common
+def _parse_comment(comment: str) -> dict[str, Any]:
+    # ASE insists on nine numbers under these names, but files with six (Voigt) are as common.
     renamed = _TENSOR.sub(r"_tensor_\1=", comment)
     return {key.removeprefix("_tensor_"): value for key, value in key_val_str_to_dict(renamed).items()}
 
 
-def _columns(lines: list[str], properties: str, where: str) -> dict[str, np.ndarray]:
+def _split_columns(lines: list[str], properties: str, where: str) -> dict[str, np.ndarray]:
     fields = properties.split(":")
     layout = [(fields[k], fields[k + 1], int(fields[k + 2])) for k in range(0, len(fields) - 2, 3)]
     width = sum(number for _, _, number in layout)
     tokens = " ".join(lines).split()
     if len(tokens) != width * len(lines):
-        _blame_line(lines, width, where)
+        _refuse_line(lines, width, where)
     table = np.array(tokens, dtype=object).reshape(len(lines), width)
     columns, start = {}, 0
     for name, kind, number in layout:
@@ -117,7 +117,7 @@ def _columns(lines: list[str], properties: str, where: str) -> dict[str, np.ndar
     return columns
 
 
-def _blame_line(lines: list[str], width: int, where: str) -> None:
+def _refuse_line(lines: list[str], width: int, where: str) -> None:
     for row, line in enumerate(lines):
         if len(line.split()) != width:
             raise DataError(
@@ -127,20 +127,20 @@ def _blame_line(lines: list[str], width: int, where: str) -> None:
             )
 
 
-def _numbers(columns: dict[str, np.ndarray], where: str) -> np.ndarray:
+def _take_numbers(columns: dict[str, np.ndarray], where: str) -> np.ndarray:
     if "species" in columns:
-        return numbers_of([str(symbol) for symbol in columns.pop("species")], where)
+        return find_numbers([str(symbol) for symbol in columns.pop("species")], where)
     for name in ("Z", "numbers"):
         if name in columns:
             return columns.pop(name).astype(np.int64)
     raise DataError("no column 'species' or 'Z'", where=where, remedy="name the elements in Properties")
 
 
-def _cell(info: dict[str, Any]) -> np.ndarray:
+def _take_cell(info: dict[str, Any]) -> np.ndarray:
     lattice = info.pop("Lattice", None)
     if lattice is None:
         return np.zeros((3, 3))
-    # ASE's parser fills the matrix by columns: its transpose holds the lattice vectors as rows
+    # ASE's parser fills the matrix by columns, so its transpose holds the lattice vectors as rows.
     return np.ascontiguousarray(np.asarray(lattice, dtype=np.float64).T)
 
 
@@ -148,7 +148,7 @@ EXTXYZ = Format(
     name="extxyz",
     recognises=lambda path: path.name.removesuffix(".gz").endswith((".xyz", ".extxyz")),
     frames=read_frames,
-    convention="extended XYZ: taken in ASE's units (eV, Angstrom, e), stress with ASE's sign (tension positive), "
+    convention="extended XYZ: ASE's units (eV, Angstrom, e) are assumed, stress with ASE's sign (tension positive), "
     "virial = -dE/d(strain) = -volume * stress; declare units= where the file uses others",
     units=ASE_UNITS,
     aliases={"charges": ("charge",)},

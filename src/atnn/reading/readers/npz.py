@@ -1,4 +1,4 @@
-"""Numpy archives as MD17 and rMD17 use them: arrays R, z, E, F or coords, nuclear_charges, energies, forces."""
+"""Numpy archives as MD17 (arrays R, z, E, F) and rMD17 (coords, nuclear_charges, energies, forces) use them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from pathlib import Path
 
 import numpy as np
 
-from atnn.data.raw import Format, RawFrame
 from atnn.errors import DataError
+from atnn.reading.raw import Format, RawFrame, find_axis
 
 _POSITIONS = ("R", "coords", "coordinates", "positions")
 _NUMBERS = ("z", "nuclear_charges", "atomic_numbers", "numbers")
 _CELLS = ("cell", "lattice")
+_ALIASES = {"energy": ("energies",), "dipole": ("dipoles",)}
 
 
 def read_frames(path: Path) -> Iterator[RawFrame]:
-    """Frames of an archive; atomic numbers may be one row for all frames, or one per frame padded with zeros.
+    """Frames of an archive.
+
+    Atomic numbers are one row for all frames, or one row per frame, padded with zeros.
 
     Raises:
         DataError: The archive is damaged, or lacks positions or atomic numbers.
@@ -27,8 +30,8 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
             arrays = {name: archive[name] for name in archive.files if archive[name].dtype.kind in "fiu"}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"cannot be read ({error})", where=str(path), remedy="copy the file again") from None
-    positions = _take(arrays, _POSITIONS, path, "positions")
-    numbers = _take(arrays, _NUMBERS, path, "atomic numbers").astype(np.int64)
+    positions = _take_array(arrays, _POSITIONS, path, "positions")
+    numbers = _take_array(arrays, _NUMBERS, path, "atomic numbers").astype(np.int64)
     if positions.ndim != 3 or positions.shape[1:] != (numbers.shape[-1], 3):
         raise DataError(
             f"positions of shape {positions.shape} and atomic numbers of shape {numbers.shape} do not fit",
@@ -38,12 +41,13 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
     cells = next((arrays.pop(name) for name in _CELLS if name in arrays), None)
     pbc = arrays.pop("pbc", np.full(3, cells is not None))
     count, size = positions.shape[:2]
+    atomic = {name for name, array in arrays.items() if _is_per_atom(name, array, count, size)}
     for index in range(count):
         own = numbers if numbers.ndim == 1 else numbers[index]
         real = np.flatnonzero(own > 0)
         info, per_atom = {}, {}
         for name, array in arrays.items():
-            if array.ndim >= 2 and array.shape[:2] == (count, size):
+            if name in atomic:
                 per_atom[name] = array[index][real]
             elif array.ndim >= 1 and len(array) == count:
                 info[name] = array[index]
@@ -60,7 +64,11 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
         )
 
 
-def _take(arrays: dict[str, np.ndarray], names: tuple[str, ...], path: Path, what: str) -> np.ndarray:
+def _is_per_atom(name: str, array: np.ndarray, frames: int, atoms: int) -> bool:
+    return array.shape[:2] == (frames, atoms) and find_axis(name, _ALIASES) != "structure"
+
+
+def _take_array(arrays: dict[str, np.ndarray], names: tuple[str, ...], path: Path, what: str) -> np.ndarray:
     for name in names:
         if name in arrays:
             return arrays.pop(name)
@@ -74,5 +82,5 @@ NPZ = Format(
     recognises=lambda path: path.suffix == ".npz",
     frames=read_frames,
     convention="npz: units as declared",
-    aliases={"energy": ("energies",), "dipole": ("dipoles",)},
+    aliases=_ALIASES,
 )

@@ -1,4 +1,4 @@
-"""DeePMD-kit's folders of npy files: ``type.raw``, ``type_map.raw``, ``set.*/coord.npy`` and labels beside it.
+"""DeePMD-kit's folders of npy files: ``type.raw``, ``type_map.raw``, and ``set.*/coord.npy`` with labels beside it.
 
 Layout and units: https://docs.deepmodeling.com/projects/deepmd/en/stable/data/system.html
 """
@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from atnn.data.raw import Format, RawFrame, numbers_of
 from atnn.errors import DataError
+from atnn.reading.raw import ASE_UNITS, Format, RawFrame, find_axis, find_numbers
 
 _GEOMETRY = ("coord", "box", "real_atom_types")
-_PER_ATOM = {"force": 3, "atom_ener": 1}
-_UNITS = {"energy": "eV", "length": "Angstrom"}
+_ALIASES = {"atomic_energies": ("atom_ener",)}
 
 
 def read_frames(path: Path) -> Iterator[RawFrame]:
@@ -33,7 +32,7 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
                 where=str(system),
                 remedy="write the element symbols of types 0, 1, ... into type_map.raw, one a line",
             )
-        elements = numbers_of(names.read_text().split(), str(names))
+        elements = find_numbers(names.read_text().split(), str(names))
         periodic = not (system / "nopbc").exists()
         sets = sorted(folder for folder in system.glob("set.*") if (folder / "coord.npy").exists())
         if not sets:
@@ -43,7 +42,7 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
 
 
 def _read_set(folder: Path, types: np.ndarray, elements: np.ndarray, periodic: bool) -> Iterator[RawFrame]:
-    arrays = {file.stem: _load(file) for file in sorted(folder.glob("*.npy"))}
+    arrays = {file.stem: _load_array(file) for file in sorted(folder.glob("*.npy"))}
     count = len(arrays["coord"])
     for name, array in arrays.items():
         if len(array) != count:
@@ -52,6 +51,7 @@ def _read_set(folder: Path, types: np.ndarray, elements: np.ndarray, periodic: b
             )
     if periodic and "box" not in arrays:
         raise DataError("no box.npy", where=str(folder), remedy="add it, or an empty file nopbc beside type.raw")
+    atomic = {name for name in arrays if find_axis(name, _ALIASES) == "atom"}
     for index in range(count):
         where = f"{folder}, frame {index}"
         frame_types = arrays["real_atom_types"][index] if "real_atom_types" in arrays else types
@@ -65,7 +65,7 @@ def _read_set(folder: Path, types: np.ndarray, elements: np.ndarray, periodic: b
         info, per_atom = {}, {}
         for name, array in arrays.items():
             value = np.array(array[index], dtype=np.float64)
-            if name in _PER_ATOM and value.size == len(frame_types) * _PER_ATOM[name]:
+            if name in atomic and value.size % len(frame_types) == 0:
                 per_atom[name] = value.reshape(len(frame_types), -1)[real]
             elif name not in _GEOMETRY:
                 info[name] = value
@@ -80,7 +80,7 @@ def _read_set(folder: Path, types: np.ndarray, elements: np.ndarray, periodic: b
         )
 
 
-def _load(file: Path) -> np.ndarray:
+def _load_array(file: Path) -> np.ndarray:
     try:
         return np.load(file, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
@@ -92,5 +92,6 @@ DEEPMD = Format(
     recognises=lambda path: path.is_dir() and any(path.rglob("type.raw")),
     frames=read_frames,
     convention="DeePMD-kit npy: eV, Angstrom; virial = -dE/d(strain) = -volume * stress",
-    units=_UNITS,
+    units=ASE_UNITS,
+    aliases=_ALIASES,
 )

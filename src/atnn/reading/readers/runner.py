@@ -1,4 +1,4 @@
-"""The ``input.data`` of n2p2 and RuNNer: ``begin ... end`` blocks of text, units left to the user.
+"""The ``input.data`` of n2p2 and RuNNer: ``begin ... end`` blocks of text, whose units the user declares.
 
 Layout: https://compphysvienna.github.io/n2p2/topics/cfg_file.html
 """
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from atnn.data.raw import Format, RawFrame, numbers_of
 from atnn.errors import DataError
+from atnn.reading.raw import Format, RawFrame, find_numbers
 
 
 def read_frames(path: Path) -> Iterator[RawFrame]:
@@ -35,7 +35,7 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
             elif words[0] == "end":
                 if block is None:
                     raise DataError("'end' without 'begin'", where=where, remedy="open the block")
-                yield _frame(block, where)
+                yield _parse_frame(block, where)
                 block, index = None, index + 1
             elif block is not None:
                 block.append(words)
@@ -43,7 +43,7 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
         raise DataError("the file ends inside a block", where=f"{path}, frame {index}", remedy="copy the file again")
 
 
-def _frame(block: list[list[str]], where: str) -> RawFrame:
+def _parse_frame(block: list[list[str]], where: str) -> RawFrame:
     atoms = [words[1:] for words in block if words[0] == "atom"]
     if not atoms:
         raise DataError("frame without atoms", where=where, remedy="remove the block")
@@ -63,7 +63,7 @@ def _frame(block: list[list[str]], where: str) -> RawFrame:
         raise DataError(f"{len(lattice)} lattice lines", where=where, remedy="give three, or none for a molecule")
     periodic = len(lattice) == 3
     return RawFrame(
-        numbers=numbers_of([words[3] for words in atoms], where),
+        numbers=find_numbers([words[3] for words in atoms], where),
         positions=positions,
         cell=lattice if periodic else np.zeros((3, 3)),
         pbc=np.full(3, periodic),

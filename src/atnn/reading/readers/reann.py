@@ -1,10 +1,10 @@
 """The ``configuration`` text of the EANN, REANN and FIREANN codes.
 
-REANN (https://github.com/zhangylch/REANN): comment; three lattice lines; ``pbc 1 1 0``; one line per atom with
-element, mass, position and force; ``abprop:`` with the property that was fitted (an energy if it is one number).
-FIREANN (https://github.com/zhangylch/FIREANN): after ``pbc`` a line ``Energy='..' Dipole='..' POL='..'``, at the
-end ``External_field:``. Its labels are derivatives of the energy by the field, Dipole = dE/dF and POL = d2E/dF2:
-the opposite of a dipole and of a polarizability.
+A frame of REANN (https://github.com/zhangylch/REANN) has a comment, three lattice lines, ``pbc 1 1 0``, one line per
+atom with element, mass, position and force, and ``abprop:`` with the property that was fitted. One number there is an
+energy. A frame of FIREANN (https://github.com/zhangylch/FIREANN) has a line ``Energy='..' Dipole='..' POL='..'`` after
+``pbc``, and ``External_field:`` at the end. Its labels are derivatives of the energy by the field, Dipole = dE/dF and
+POL = d2E/dF2, which are the opposite of a dipole and of a polarizability.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from atnn.data.raw import Format, RawFrame, numbers_of
 from atnn.errors import DataError
+from atnn.reading.raw import Format, RawFrame, find_numbers
 
 _PROPERTY = re.compile(r"(\w+)='([^']*)'")
 _ENDS = ("abprop:", "External_field:")
@@ -32,8 +32,8 @@ def read_frames(path: Path, fractional: bool = False, dipole_sign: int = -1) -> 
     Args:
         path: The file.
         fractional: Positions are in units of the lattice vectors.
-        dipole_sign: FIREANN only: sign that turns ``Dipole`` into the dipole; the field gets the opposite sign,
-            so that dipole = -dE/dF holds in either case.
+        dipole_sign: Sign that turns FIREANN's ``Dipole`` into the dipole. The field gets the opposite sign, so that
+            dipole = -dE/dF holds in either case.
 
     Raises:
         DataError: The file is truncated, a line cannot be understood, or positions look fractional and are not
@@ -45,7 +45,7 @@ def read_frames(path: Path, fractional: bool = False, dipole_sign: int = -1) -> 
             if comment.strip():
                 where = f"{path}, frame {index}"
                 try:
-                    yield _frame(stream, where, fractional, dipole_sign)
+                    yield _read_frame(stream, where, fractional, dipole_sign)
                 except (ValueError, IndexError) as error:
                     raise DataError(
                         f"a line cannot be read ({error})",
@@ -55,7 +55,7 @@ def read_frames(path: Path, fractional: bool = False, dipole_sign: int = -1) -> 
                 index += 1
 
 
-def _frame(stream: TextIOWrapper, where: str, fractional: bool, dipole_sign: int) -> RawFrame:
+def _read_frame(stream: TextIOWrapper, where: str, fractional: bool, dipole_sign: int) -> RawFrame:
     cell = np.array([line.split()[:3] for line in islice(stream, 3)], dtype=np.float64)
     words = stream.readline().split()
     if cell.shape != (3, 3) or len(words) < 4 or words[0] != "pbc":
@@ -72,7 +72,7 @@ def _frame(stream: TextIOWrapper, where: str, fractional: bool, dipole_sign: int
             atoms.append(line.split())
     if not atoms:
         raise DataError("frame without atoms", where=where, remedy="remove the frame")
-    _last_line(line.split(), info, dipole_sign)
+    _read_last_line(line.split(), info, dipole_sign)
     positions = np.array([words[2:5] for words in atoms], dtype=np.float64)
     if fractional:
         positions = positions @ cell
@@ -85,12 +85,12 @@ def _frame(stream: TextIOWrapper, where: str, fractional: bool, dipole_sign: int
     arrays = {"mass": np.array([float(words[1]) for words in atoms])}
     if all(len(words) >= 8 for words in atoms):
         arrays["forces"] = np.array([words[5:8] for words in atoms], dtype=np.float64)
-    # a molecule's lattice is a placeholder
+    # The lattice of a molecule is a placeholder.
     cell = cell if pbc.any() else np.zeros((3, 3))
-    return RawFrame(numbers_of([words[0] for words in atoms], where), positions, cell, pbc, info, arrays, where)
+    return RawFrame(find_numbers([words[0] for words in atoms], where), positions, cell, pbc, info, arrays, where)
 
 
-def _last_line(words: list[str], info: dict[str, Any], dipole_sign: int) -> None:
+def _read_last_line(words: list[str], info: dict[str, Any], dipole_sign: int) -> None:
     values = np.array(words[1:], dtype=np.float64)
     if words[0] == "abprop:":
         info["energy" if len(values) == 1 else "abprop"] = values
@@ -127,8 +127,8 @@ FIREANN = Format(
     name="fireann",
     recognises=partial(_looks_like, field=True),
     frames=read_frames,
-    convention=f"FIREANN configuration: {_UNITLESS}; signs flipped, dipole = -Dipole and polarizability = -POL; where "
-    "this gives electronegative atoms a positive charge, read with format='fireann-reversed-field'",
+    convention=f"FIREANN configuration: {_UNITLESS}; signs are flipped, dipole = -Dipole and polarizability = -POL; "
+    "where this gives electronegative atoms a positive charge, read with format='fireann-reversed-field'",
 )
 FIREANN_REVERSED = Format(
     name="fireann-reversed-field",

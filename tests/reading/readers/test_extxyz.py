@@ -10,8 +10,8 @@ import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from atnn.data import read
 from atnn.errors import AtnnWarning, DataError
+from atnn.reading import read
 
 
 @pytest.fixture

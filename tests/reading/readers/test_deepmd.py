@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from atnn.data import read
 from atnn.errors import AtnnWarning, DataError
+from atnn.reading import read
 
 
 @pytest.fixture

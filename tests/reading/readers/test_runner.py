@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from atnn.data import read
 from atnn.errors import DataError
+from atnn.reading import read
 from atnn.units import bohr, hartree
 
 ATOMS = [("O", (1.0, 2.0, 3.0), -0.8, (0.1, -0.2, 0.3)), ("H", (2.0, 3.0, 3.5), 0.4, (-0.1, 0.2, -0.3))]

@@ -8,8 +8,8 @@ import pytest
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
-from atnn.data import read
 from atnn.errors import DataError
+from atnn.reading import read
 
 
 @pytest.fixture

@@ -10,17 +10,17 @@ from pathlib import Path
 
 from atnn.data.checks import Checks
 from atnn.data.dataset import Dataset, Frames, Joined, batches_of
-from atnn.data.raw import Format
-from atnn.data.readers import FORMATS
-from atnn.data.recognition import Recogniser
 from atnn.data.store import Store, is_store
 from atnn.data.summary import Source, Summary
 from atnn.errors import DataError
+from atnn.reading.raw import Format
+from atnn.reading.readers import FORMATS
+from atnn.reading.recognition import Recogniser
 from atnn.structures import Labelled
 
 log = logging.getLogger("atnn")
-CHUNK = 512
-VERIFIED_SIZE = 256 * 2**20  # bytes; larger stores would make every start of a training slow
+CHUNK = 512  # frames
+VERIFIED_SIZE = 256 * 2**20  # bytes; comparing larger stores with their hash would make every start of a training slow
 Paths = str | os.PathLike | Sequence[str | os.PathLike]
 
 
@@ -33,12 +33,13 @@ def read(
 ) -> Frames:
     """Labelled structures of one or several files, in memory.
 
-    Keys and units are recognised or declared, logged under ``atnn`` and kept in ``summary``; nothing is guessed.
+    Keys and units are recognised or declared; nothing is guessed. They are logged under ``atnn`` and kept in
+    ``summary``.
 
     Args:
         paths: Files (or DeePMD folders) to read one after the other.
         keys: Quantity -> key in the file, where it is not a usual one; None leaves the quantity unread.
-        units: Units of the file: ``energy`` and ``length``, and any quantity that differs from what follows.
+        units: Units of the file: ``energy`` and ``length``, and whatever does not follow from them.
         format: Name of the format, where the file name does not tell.
 
     Raises:
@@ -55,21 +56,27 @@ def open_dataset(
     units: Mapping[str, str] | None = None,
     format: str | None = None,
 ) -> Dataset:
-    """A store, opened lazily, several of them as one, or any other readable files in memory.
+    """A store or several, opened lazily, or any other readable files in memory.
+
+    Args:
+        paths: Stores, which are joined, or other files, which are read.
+        keys: As in :func:`read`.
+        units: As in :func:`read`.
+        format: As in :func:`read`.
 
     Raises:
-        DataError: As :func:`read`; a store of up to 256 MB is also compared with its hash.
+        DataError: As for :func:`read`. A store of up to 256 MB is also compared with its hash.
     """
-    listed = as_paths(paths)
-    if not all(is_store(path) for path in listed):
+    found = find_paths(paths)
+    if not all(is_store(path) for path in found):
         return read(paths, keys=keys, units=units, format=format)
     if keys or units:
         raise DataError(
             "a store has the package's own names and units; keys and units have no meaning for it",
-            where=str(listed[0]),
+            where=str(found[0]),
             remedy="leave them out, or give them to atnn data convert",
         )
-    stores = [Store(path) for path in listed]
+    stores = [Store(path) for path in found]
     for store in stores:
         if store.path.stat().st_size < VERIFIED_SIZE:
             store.verify()
@@ -84,32 +91,53 @@ def stream(
     format: str | None = None,
     summary: Summary | None = None,
 ) -> Iterator[Labelled]:
-    """The same as :func:`read`, a batch at a time; ``summary`` is filled on the way."""
+    """What :func:`read` gives, a batch at a time.
+
+    Args:
+        paths: As in :func:`read`.
+        keys: As in :func:`read`.
+        units: As in :func:`read`.
+        format: As in :func:`read`.
+        summary: Filled with what the batches contain.
+
+    Raises:
+        DataError: As for :func:`read`.
+    """
     summary = Summary() if summary is None else summary
     checks = Checks()
-    for path in as_paths(paths):
-        checks.begin(str(path))
+    for path in find_paths(paths):
+        checks.begin_file(str(path))
         if is_store(path):
             yield from _stream_store(path, summary, checks)
-            continue
-        form = find_format(path, format)
-        recogniser = Recogniser(form, keys, units, str(path))
-        frames = form.frames(path)
-        while chunk := list(islice(frames, CHUNK)):
-            labelled = recogniser.labelled(chunk)
-            checks.add(labelled)
-            summary.add(labelled, recogniser.sources)
-            yield labelled
-        if recogniser.frames == 0:
-            raise DataError("holds no frames", where=str(path), remedy="check that it is the right file")
-        recogniser.finish()
-        summary.sources.append(str(path))
-        if form.convention not in summary.notes:
-            summary.notes.append(form.convention)
-        for key, count in recogniser.unread.items():
-            summary.unread[key] = summary.unread.get(key, 0) + count
+        else:
+            yield from _stream_file(path, find_format(path, format), keys, units, summary, checks)
     checks.warn(summary.sources[0] if len(summary.sources) == 1 else f"{len(summary.sources)} files")
     log.info("%s", summary.text())
+
+
+def _stream_file(
+    path: Path,
+    form: Format,
+    keys: Mapping[str, str | None] | None,
+    units: Mapping[str, str] | None,
+    summary: Summary,
+    checks: Checks,
+) -> Iterator[Labelled]:
+    recogniser = Recogniser(form, keys, units, str(path))
+    frames = form.frames(path)
+    while chunk := list(islice(frames, CHUNK)):
+        labelled = recogniser.recognise(chunk)
+        checks.add(labelled)
+        summary.add(labelled, recogniser.sources)
+        yield labelled
+    if recogniser.frames == 0:
+        raise DataError("holds no frames", where=str(path), remedy="check that it is the right file")
+    recogniser.finish()
+    summary.sources.append(str(path))
+    if form.convention not in summary.notes:
+        summary.notes.append(form.convention)
+    for key, count in recogniser.keys.unread.items():
+        summary.unread[key] = summary.unread.get(key, 0) + count
 
 
 def _stream_store(path: Path, summary: Summary, checks: Checks) -> Iterator[Labelled]:
@@ -124,14 +152,13 @@ def _stream_store(path: Path, summary: Summary, checks: Checks) -> Iterator[Labe
     summary.notes += [note for note in known.notes if note not in summary.notes]
 
 
-def as_paths(paths: Paths) -> list[Path]:
-    """One path or several as a list of existing paths.
+def find_paths(paths: Paths) -> list[Path]:
+    """One path or several as a list.
 
     Raises:
-        DataError: A file does not exist.
+        DataError: No path is given, or a file does not exist.
     """
-    listed = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-    result = [Path(path) for path in listed]
+    result = [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
     if not result:
         raise DataError("no file is given", remedy="name at least one")
     for path in result:
@@ -141,7 +168,7 @@ def as_paths(paths: Paths) -> list[Path]:
 
 
 def find_format(path: Path, name: str | None = None) -> Format:
-    """The format of that name, or the first that recognises the path.
+    """The format of that name, or without a name the first that recognises the path.
 
     Raises:
         DataError: No format has that name or fits the path.

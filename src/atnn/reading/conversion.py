@@ -1,4 +1,4 @@
-"""From one file to one file per part of a split."""
+"""From files to other files: a store, or one file for each part of a split."""
 
 from __future__ import annotations
 
@@ -6,9 +6,36 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from atnn.data.reading import open_dataset
 from atnn.data.splits import duplicate_groups, save_split, split
+from atnn.data.store import Store
+from atnn.data.store_writer import write_store
+from atnn.data.summary import Summary
 from atnn.data.writing import write_extxyz
+from atnn.reading.files import Paths, open_dataset, stream
+
+
+def convert(
+    paths: Paths,
+    target: str | os.PathLike,
+    *,
+    keys: Mapping[str, str | None] | None = None,
+    units: Mapping[str, str] | None = None,
+    format: str | None = None,
+) -> Store:
+    """Read files and write them as one store; never more than a batch is in memory.
+
+    Args:
+        paths: As in :func:`atnn.reading.read`.
+        target: The store; an existing one is replaced when the new one is complete.
+        keys: As in :func:`atnn.reading.read`.
+        units: As in :func:`atnn.reading.read`.
+        format: As in :func:`atnn.reading.read`.
+
+    Raises:
+        DataError: As for :func:`atnn.reading.read`, or the store cannot be written; an old file is then intact.
+    """
+    summary = Summary()
+    return write_store(target, stream(paths, keys=keys, units=units, format=format, summary=summary), summary)
 
 
 def split_files(

@@ -1,4 +1,4 @@
-"""Everything else that ASE reads: trajectories, databases, outputs of electronic-structure codes."""
+"""Everything else that ASE reads: trajectories, databases and outputs of electronic-structure codes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 from ase import Atoms
 from ase.io import iread
 
-from atnn.data.raw import ASE_UNITS, Format, RawFrame
 from atnn.errors import DataError
+from atnn.reading.raw import ASE_UNITS, Format, RawFrame, find_axis
 
 
 def read_frames(path: Path) -> Iterator[RawFrame]:
-    """Frames of a file that ASE understands; results of its calculators count as labels.
+    """Frames of a file that ASE understands. The results of its calculators count as labels.
 
     Raises:
         DataError: ASE cannot read the file, or an atom has no element.
@@ -22,10 +22,10 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
     index = 0
     try:
         for index, atoms in enumerate(iread(str(path), index=":")):
-            yield _frame(atoms, f"{path}, frame {index}")
+            yield _convert_frame(atoms, f"{path}, frame {index}")
     except DataError:
         raise
-    except Exception as error:  # ASE's readers raise whatever their formats make them trip over
+    except Exception as error:  # ASE's readers raise errors of any kind
         raise DataError(
             f"ASE cannot read it ({type(error).__name__}: {error})",
             where=f"{path}, after frame {index}" if index else str(path),
@@ -33,7 +33,7 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
         ) from error
 
 
-def _frame(atoms: Atoms, where: str) -> RawFrame:
+def _convert_frame(atoms: Atoms, where: str) -> RawFrame:
     if len(atoms) == 0:
         raise DataError("frame without atoms", where=where, remedy="remove the frame")
     if (atoms.numbers < 1).any():
@@ -43,7 +43,7 @@ def _frame(atoms: Atoms, where: str) -> RawFrame:
     arrays = {key: value for key, value in atoms.arrays.items() if key not in ("numbers", "positions")}
     info = dict(atoms.info)
     for key, value in (atoms.calc.results if atoms.calc is not None else {}).items():
-        if np.ndim(value) and len(value) == len(atoms) and key not in ("stress", "dipole"):
+        if np.ndim(value) and len(value) == len(atoms) and find_axis(key, {}) != "structure":
             arrays[key] = np.asarray(value)
         elif value is not None:
             info[key] = value

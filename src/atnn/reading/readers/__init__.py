@@ -1,0 +1,10 @@
+"""One file per format. :data:`FORMATS` lists them in the order in which a path is offered to them."""
+
+from atnn.reading.readers.ase import ASE
+from atnn.reading.readers.deepmd import DEEPMD
+from atnn.reading.readers.extxyz import EXTXYZ
+from atnn.reading.readers.npz import NPZ
+from atnn.reading.readers.reann import FIREANN, FIREANN_REVERSED, REANN, REANN_FRACTIONAL
+from atnn.reading.readers.runner import RUNNER
+
+FORMATS = (DEEPMD, EXTXYZ, NPZ, RUNNER, REANN, REANN_FRACTIONAL, FIREANN, FIREANN_REVERSED, ASE)

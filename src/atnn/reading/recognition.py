@@ -1,0 +1,151 @@
+"""From raw frames to labelled structures in the package's units.
+
+What was recognised, what is missing and what was not read is counted and reported.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from atnn.data.summary import Source
+from atnn.errors import AtnnWarning, DataError
+from atnn.quantities import QUANTITIES, Quantity
+from atnn.reading.factors import find_factors
+from atnn.reading.keys import Keys
+from atnn.reading.plausibility import looks_like_hartree
+from atnn.reading.raw import Format, RawFrame
+from atnn.reading.values import check_numbers, expand_voigt, find_shape, join_values, symmetrize
+from atnn.structures import STATED, Labelled, Stated, Structures
+
+
+class Recogniser:
+    """Turns chunks of raw frames into labelled batches and remembers what it recognised.
+
+    Args:
+        form: The format of the file.
+        keys: Quantity (or ``charge``, ``spin``, ``electric_field``) -> key in the file; None leaves it unread.
+        units: Declared units; they replace the format's own.
+        where: The file, for messages.
+
+    Raises:
+        DataError: The format states no units and none are declared, or ``keys`` or ``units`` have an unknown name.
+    """
+
+    def __init__(
+        self, form: Format, keys: Mapping[str, str | None] | None, units: Mapping[str, str] | None, where: str
+    ):
+        self.where, self.keys = where, Keys(keys, form.aliases, where)
+        if form.units is None and not units:
+            raise DataError(
+                f"the format {form.name} does not state units, and none are declared",
+                where=where,
+                remedy='declare them, e.g. units={"energy": "hartree", "length": "bohr"} '
+                "(on the command line: --unit energy=hartree --unit length=bohr)",
+            )
+        own, declared = dict(form.units or {}), dict(units or {})
+        if {"energy", "length"} & set(declared):
+            # The format's exceptions belong to its own units of energy and length.
+            own = {name: unit for name, unit in own.items() if name in ("energy", "length")}
+        self.factors = find_factors({**own, **declared}, where)
+        self.frames = 0
+        self._assumed = not units
+        self._asymmetric: Counter[str] = Counter()
+        self._lacking: dict[str, tuple[int, str]] = {}
+
+    @property
+    def sources(self) -> dict[str, Source]:
+        """Quantity name -> key and unit in the file."""
+        chosen = self.keys.chosen
+        return {name: Source(key, self.factors[name][0]) for name, key in chosen.items() if name in QUANTITIES}
+
+    def recognise(self, frames: Sequence[RawFrame]) -> Labelled:
+        """One batch in the package's units.
+
+        Raises:
+            DataError: Two keys fit one quantity, one key fits two, or a label is not finite or has a wrong shape.
+        """
+        self.keys.search(frames)
+        structures = self._build_structures(frames)
+        labels, masks = {}, {}
+        for name in [name for name in QUANTITIES if name in self.keys.chosen]:
+            values = [self._find_value(frame, QUANTITIES[name], self.keys.chosen[name]) for frame in frames]
+            self._note_lacking(name, frames, values)
+            labels[name], masks[name] = join_values(values, QUANTITIES[name], frames, self.factors[name][1])
+        if self._assumed and self.frames == 0 and "energy" in labels:
+            energies = np.where(masks["energy"], labels["energy"] / self.factors["energy"][1], np.nan)
+            if self.factors["energy"][0] == "eV" and looks_like_hartree(structures, energies):
+                self._warn(
+                    "energies are taken in eV as is the custom, but their size is that of all-electron energies in "
+                    'hartree; if they are, declare units={"energy": "hartree", "length": ...}'
+                )
+        self.frames += len(frames)
+        return Labelled(structures, labels, masks)
+
+    def finish(self) -> None:
+        """Judge the whole file: missing labels and asymmetric tensors are counted in warnings.
+
+        Raises:
+            DataError: A declared key is in no frame.
+        """
+        self.keys.check_declared()
+        for name, (count, example) in self._lacking.items():
+            self._warn(
+                f"{count} of {self.frames} frames have no {name} (key {self.keys.chosen[name]!r}) and are masked; "
+                f"first: {example}"
+            )
+        for name, count in self._asymmetric.items():
+            self._warn(f"{name} of {count} frames was not symmetric and was symmetrised")
+
+    def _warn(self, text: str) -> None:
+        warnings.warn(f"{self.where}: {text}", AtnnWarning, stacklevel=5)
+
+    def _build_structures(self, frames: Sequence[RawFrame]) -> Structures:
+        length = self.factors["length"][1]
+        counts = [len(frame.numbers) for frame in frames]
+        return Structures(
+            positions=torch.from_numpy(np.concatenate([frame.positions for frame in frames]) * length),
+            numbers=torch.from_numpy(np.concatenate([frame.numbers for frame in frames])),
+            cell=torch.from_numpy(np.stack([frame.cell for frame in frames]) * length),
+            pbc=torch.from_numpy(np.stack([frame.pbc for frame in frames]).astype(bool)),
+            batch=torch.repeat_interleave(torch.arange(len(frames)), torch.tensor(counts)),
+            **{name: self._find_stated(frames, entry) for name, entry in STATED.items()},
+        )
+
+    def _find_stated(self, frames: Sequence[RawFrame], entry: Stated) -> torch.Tensor | None:
+        key = self.keys.chosen.get(entry.key)
+        if key is None or not any(key in frame.info for frame in frames):
+            return None
+        values = np.zeros((len(frames), *entry.shape))
+        for index, frame in enumerate(frames):
+            if key in frame.info:
+                values[index] = check_numbers(frame.info[key], entry.shape, frame.where, key)
+        if entry.integer:
+            return torch.from_numpy(np.rint(values).astype(np.int64))
+        return torch.from_numpy(values * self.factors[entry.key][1])
+
+    def _find_value(self, frame: RawFrame, entry: Quantity, key: str) -> np.ndarray | None:
+        """A declared key may stand where the axis of its quantity does not lead one to look."""
+        first, second = (frame.arrays, frame.info) if entry.axis == "atom" else (frame.info, frame.arrays)
+        value = first.get(key)
+        value = second.get(key) if value is None else value
+        if value is None:
+            return None
+        shape = find_shape(entry, frame)
+        if not entry.symmetric:
+            return check_numbers(value, shape, frame.where, key)
+        result, lost = symmetrize(check_numbers(expand_voigt(value, shape), shape, frame.where, key))
+        if lost:
+            self._asymmetric[entry.name] += 1
+        return result
+
+    def _note_lacking(self, name: str, frames: Sequence[RawFrame], values: Sequence[np.ndarray | None]) -> None:
+        lacking = [frame for frame, value in zip(frames, values, strict=True) if value is None]
+        if lacking:
+            count, example = self._lacking.get(name, (0, ""))
+            keys = ", ".join(sorted({*lacking[0].info, *lacking[0].arrays})) or "none"
+            self._lacking[name] = (count + len(lacking), example or f"{lacking[0].where}, whose keys are: {keys}")

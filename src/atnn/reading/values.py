@@ -1,0 +1,81 @@
+"""Checking the values of one key and shaping them as the table of quantities says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from atnn.errors import DataError
+from atnn.quantities import Quantity
+from atnn.reading.raw import RawFrame
+
+_VOIGT = [0, 5, 4, 5, 1, 3, 4, 3, 2]  # xx yy zz yz xz xy -> row-major 3 x 3, ASE's order
+_ASYMMETRY = 1e-4  # of the largest component; more than digits of a file leave
+
+
+def find_shape(entry: Quantity, frame: RawFrame) -> tuple[int, ...]:
+    """Shape of a quantity's values in a frame."""
+    return (len(frame.numbers), *entry.shape) if entry.axis == "atom" else entry.shape
+
+
+def check_numbers(value: Any, shape: tuple[int, ...], where: str, key: str) -> np.ndarray:
+    """A value of a file as an array of that shape.
+
+    Raises:
+        DataError: It is not a number, not finite, or has another shape.
+    """
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind == "b":
+            raise ValueError
+        array = array.astype(np.float64)
+    except (TypeError, ValueError):
+        raise DataError(
+            f"{key!r} is {value!r}, not a number", where=where, remedy="repair the frame or declare another key"
+        ) from None
+    if array.size != math.prod(shape) or (array.ndim == 2 and len(shape) == 2 and array.shape != shape):
+        raise DataError(
+            f"{key!r} has the shape {array.shape}, expected {shape}",
+            where=where,
+            remedy="repair the frame or declare another key",
+        )
+    if not np.isfinite(array).all():
+        raise DataError(
+            f"{key!r} holds NaN or infinite numbers",
+            where=where,
+            remedy="remove the frame, or leave the label out of it: missing labels are masked",
+        )
+    return array.reshape(shape)
+
+
+def expand_voigt(value: Any, shape: tuple[int, ...]) -> Any:
+    """Symmetric tensors given as six numbers each, in the order xx yy zz yz xz xy, as 3 x 3; others unchanged."""
+    tensors = math.prod(shape[:-2])
+    if np.size(value) != 6 * tensors:
+        return value
+    return np.asarray(value).reshape(tensors, 6)[:, _VOIGT].reshape(shape)
+
+
+def symmetrize(value: np.ndarray) -> tuple[np.ndarray, bool]:
+    """The symmetric part of the last two axes, and whether anything but rounding was lost."""
+    symmetric = 0.5 * (value + value.swapaxes(-1, -2))
+    return symmetric, bool(np.abs(value - symmetric).max() > _ASYMMETRY * (np.abs(value).max() + 1e-12))
+
+
+def join_values(
+    values: Sequence[np.ndarray | None], entry: Quantity, frames: Sequence[RawFrame], scale: float
+) -> tuple[Float[Tensor, "rows ..."], Bool[Tensor, " structures"]]:
+    """The values of several frames as one label and its mask; zeros stand where a frame has none."""
+    mask = torch.tensor([value is not None for value in values])
+    filled = [
+        np.zeros(find_shape(entry, frame)) if value is None else value
+        for value, frame in zip(values, frames, strict=True)
+    ]
+    joined = np.concatenate(filled) if entry.axis == "atom" else np.stack(filled)
+    return torch.from_numpy(np.ascontiguousarray(joined * scale)), mask

@@ -1,0 +1,94 @@
+"""Fixtures for tests of data and reading: random labelled structures, and small files of water.
+
+Nothing of atnn may be imported here before a fixture is used: the type-checking hook comes later.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+
+def make_labelled(seed: int, count: int = 5, full: bool = False):
+    """Structures of 1 to 6 atoms well apart, periodic or not, with all labels of the table or some of them."""
+    import torch
+
+    from atnn.quantities import QUANTITIES
+    from atnn.structures import Labelled, Structures
+
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(1, 7, count)
+    pbc = rng.random((count, 3)) < 0.5
+    cells = np.diag([30.0, 31.0, 32.0]) + rng.normal(0, 1, (count, 3, 3))
+    cells[~pbc.any(1)] = 0.0
+    batch = np.repeat(np.arange(count), counts)
+    grid = np.concatenate([np.arange(n) for n in counts])[:, None] * [3.0, 1.0, 1.0] + 3.0
+    structures = Structures(
+        positions=torch.from_numpy(grid + rng.normal(0, 0.2, (len(batch), 3))),
+        numbers=torch.from_numpy(rng.choice([1, 6, 7, 8], len(batch))),
+        cell=torch.from_numpy(cells),
+        pbc=torch.from_numpy(pbc),
+        batch=torch.from_numpy(batch),
+        charge=torch.from_numpy(rng.integers(-1, 2, count).astype(float)) if full or rng.random() < 0.5 else None,
+        spin=torch.from_numpy(rng.integers(0, 3, count)) if full or rng.random() < 0.5 else None,
+        field=torch.from_numpy(rng.normal(0, 0.1, (count, 3))) if full or rng.random() < 0.5 else None,
+    )
+    labels, masks = {}, {}
+    for name, entry in QUANTITIES.items():
+        if not full and rng.random() < 0.4:
+            continue
+        mask = np.ones(count, dtype=bool) if full else rng.random(count) < 0.7
+        if not mask.any():
+            continue
+        values = rng.normal(0, 1, (len(batch) if entry.axis == "atom" else count, *entry.shape))
+        if entry.shape == (3, 3):
+            values = values + values.transpose(0, 2, 1)
+        values[~(mask[batch] if entry.axis == "atom" else mask)] = 0.0
+        labels[name], masks[name] = torch.from_numpy(values), torch.from_numpy(mask)
+    return Labelled(structures, labels, masks)
+
+
+def assert_equal_labelled(a, b) -> None:
+    """Exactly the same structures and labels."""
+    import torch
+
+    for name in ("positions", "numbers", "cell", "pbc", "batch", "charge", "spin", "field"):
+        first, second = getattr(a.structures, name), getattr(b.structures, name)
+        assert (first is None) == (second is None), name
+        if first is not None:
+            assert first.dtype == second.dtype and torch.equal(first, second), name
+    assert set(a.labels) == set(b.labels) == set(a.masks) == set(b.masks)
+    for name, value in a.labels.items():
+        assert torch.equal(a.masks[name], b.masks[name]), name
+        assert torch.equal(value, b.labels[name]), name
+
+
+@pytest.fixture(scope="session")
+def random_labelled():
+    return make_labelled
+
+
+@pytest.fixture(scope="session")
+def assert_same():
+    return assert_equal_labelled
+
+
+@pytest.fixture
+def water_file(tmp_path):
+    """Writes an extended XYZ of frames given as comment lines, each with the same water molecule moved a bit."""
+
+    def write(*comments: str, columns: str = "", values: str = "", name: str = "water.xyz"):
+        path = tmp_path / name
+        lines = []
+        for index, comment in enumerate(comments):
+            lines += ["3", f"Properties=species:S:1:pos:R:3{columns} {comment}"]
+            for symbol, position in (
+                ("O", (0.0, 0.0, 0.1)),
+                ("H", (0.0, 0.76, -0.47)),
+                ("H", (0.0, -0.76, -0.47 + 0.01 * index)),
+            ):
+                lines.append(f"{symbol} {position[0]} {position[1]} {position[2]} {values}")
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    return write
