@@ -77,7 +77,8 @@ def _has_examples(page: Path) -> bool:
 @pytest.mark.parametrize("page", [p for p in PAGES if p.exists() and _has_examples(p)], ids=lambda p: p.name)
 def test_the_examples_of_the_page_run(page, tmp_path):
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "120", "PYTHONPATH": ""}
+    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
+    environment["PYTHONPATH"] = str(ROOT / "src")  # the package beside these pages
     command = [sys.executable, str(Path(__file__)), str(page)]
     result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
