@@ -36,7 +36,7 @@ class Block(NamedTuple):
 
 def blocks(page: Path) -> Iterator[Block]:
     """The examples of a page in order."""
-    content = page.read_text()
+    content = page.read_text(encoding="utf-8")
     for match in FENCE.finditer(content):
         before = content[: match.start()].rstrip().rsplit("\n", 1)[-1]
         title = re.search(r'title="([^"]+)"', match["attributes"])
@@ -93,14 +93,14 @@ def test_only_calls_of_make_are_not_run(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_links_between_pages_lead_somewhere(page):
-    prose = FENCE.sub("", page.read_text())
+    prose = FENCE.sub("", page.read_text(encoding="utf-8"))
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", prose):
         if "://" not in target and not target.startswith("mailto:"):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
 def test_every_page_of_the_documentation_is_in_the_navigation():
-    navigation = (ROOT / "mkdocs.yml").read_text()
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     pages = [str(p.relative_to(ROOT / "docs")) for p in (ROOT / "docs").rglob("*.md")]
     assert [page for page in pages if page not in navigation] == []
 
