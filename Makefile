@@ -9,7 +9,12 @@ STAMP := $(VENV)/.installed-$(HASH)
 WORKERS ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test lint docs bench constraints clean
+# Where the processor shows. PyTorch takes other instructions under either name, and in the first pass the plain kernels
+# replace those compiled for this machine.
+NUMERICAL := $(addprefix tests/,contracts dynamics functions kernels model neighbors observables physics representations so3)
+PASSES := "ATEN_CPU_CAPABILITY=default ATNN_KERNELS=reference" "ATEN_CPU_CAPABILITY=avx2"
+
+.PHONY: setup demo test test-portable lint docs bench constraints clean
 
 setup: $(STAMP)
 
@@ -34,6 +39,16 @@ test: setup
 	$(BIN)/python -m pytest -m "not compiled" --jaxtyping-packages=atnn,beartype.beartype -n $(WORKERS) $(ARGS) || status=1; \
 	echo "== tests of compiled code"; \
 	$(BIN)/python -m pytest -m compiled -n $(WORKERS) $(ARGS) || { code=$$?; test $$code -eq 5 || status=1; }; \
+	exit $$status
+
+test-portable: export OMP_NUM_THREADS = 1
+test-portable: export PYTHONHASHSEED = 0
+test-portable: setup
+	@status=0; \
+	for settings in $(PASSES); do \
+		echo "== numerical tests with $$settings"; \
+		env $$settings $(BIN)/python -m pytest -m "not compiled" -n $(WORKERS) $(NUMERICAL) $(ARGS) || status=1; \
+	done; \
 	exit $$status
 
 lint: setup

@@ -39,7 +39,7 @@ def test_direct_frequencies_are_those_of_water(first):
 
 
 def test_the_report_is_one_file_with_all_sections(first):
-    page = first[1].report.read_text()
+    page = first[1].report.read_text(encoding="utf-8")
     for title in ("Data", "Training", "Errors on held-out", "Infrared spectrum", "Dynamics at constant energy"):
         assert title in page
     assert "validation forces" in page, "the learning curves are empty"

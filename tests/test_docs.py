@@ -37,7 +37,7 @@ class Block(NamedTuple):
 
 def blocks(page: Path) -> Iterator[Block]:
     """The examples of a page in order."""
-    content = page.read_text()
+    content = page.read_text(encoding="utf-8")
     for match in FENCE.finditer(content):
         before = content[: match.start()].rstrip().rsplit("\n", 1)[-1]
         title = re.search(r'title="([^"]+)"', match["attributes"])
@@ -78,7 +78,8 @@ def _has_examples(page: Path) -> bool:
 @pytest.mark.parametrize("page", [p for p in PAGES if p.exists() and _has_examples(p)], ids=lambda p: p.name)
 def test_the_examples_of_the_page_run(page, tmp_path):
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "120", "PYTHONPATH": ""}
+    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
+    environment["PYTHONPATH"] = str(ROOT / "src")  # the package beside these pages
     command = [sys.executable, str(Path(__file__)), str(page)]
     result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
@@ -93,7 +94,7 @@ def test_only_calls_of_make_are_not_run(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_links_between_pages_lead_somewhere(page):
-    prose = FENCE.sub("", page.read_text())
+    prose = FENCE.sub("", page.read_text(encoding="utf-8"))
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", prose):
         if "://" not in target and not target.startswith("mailto:"):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
@@ -136,7 +137,7 @@ def test_no_table_is_left_to_be_made(page):
 
 
 def test_every_page_of_the_documentation_is_in_the_navigation():
-    navigation = (ROOT / "mkdocs.yml").read_text()
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     pages = [str(p.relative_to(ROOT / "docs")) for p in (ROOT / "docs").rglob("*.md")]
     assert [page for page in pages if page not in navigation] == []
 

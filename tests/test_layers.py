@@ -25,7 +25,7 @@ def test_the_layer_contract_notices_a_forbidden_import(tmp_path):
     for name in ("__init__", "structures", "quantities", "units", "errors", "training"):
         (package / f"{name}.py").touch()
     (package / "units.py").write_text("def lazy():\n    from atnn import training\n")
-    (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
+    (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     code = "import sys; sys.path.insert(0, '.'); from importlinter.cli import lint_imports_command as c; c()"
     result = subprocess.run([sys.executable, "-c", code, "--no-cache"], cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 1
@@ -33,7 +33,7 @@ def test_the_layer_contract_notices_a_forbidden_import(tmp_path):
 
 
 def test_all_rooms_have_a_floor():
-    contract = (ROOT / "pyproject.toml").read_text().split("[[tool.importlinter.contracts]]")[1]
+    contract = (ROOT / "pyproject.toml").read_text(encoding="utf-8").split("[[tool.importlinter.contracts]]")[1]
     rooms = {
         p.stem if p.suffix else p.name for p in (ROOT / "src" / "atnn").iterdir() if not p.name.startswith(("_", "."))
     }
@@ -44,7 +44,7 @@ def test_all_rooms_have_a_floor():
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_no_file_reads_pickles_or_runs_text(path):
     forbidden = {"pickle", "dill", "joblib", "cloudpickle", "marshal", "shelve"}
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             assert not forbidden & {alias.name.split(".")[0] for alias in node.names}, f"line {node.lineno}"
         if isinstance(node, ast.ImportFrom):
@@ -62,7 +62,7 @@ def test_no_file_reads_pickles_or_runs_text(path):
 @pytest.mark.parametrize("path", [p for p in SOURCES if p.name == "derivatives.py"] or [None])
 def test_only_derivatives_differentiates(path):
     """And the operations that a graph cannot look into, whose derivatives are part of what they are."""
-    users = [p.name for p in SOURCES if "autograd.grad(" in p.read_text()]
+    users = [p.name for p in SOURCES if "autograd.grad(" in p.read_text(encoding="utf-8")]
     assert sorted(users) == ["derivatives.py", "opaque.py"]
 
 
@@ -87,7 +87,7 @@ def _is_static(method: ast.FunctionDef) -> bool:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_every_public_signature_is_complete(path):
-    for function, name, is_method in _public_functions(ast.parse(path.read_text())):
+    for function, name, is_method in _public_functions(ast.parse(path.read_text(encoding="utf-8"))):
         arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
         bare = [a.arg for a in arguments[is_method:] if a.annotation is None]
         if function.returns is None and not name.endswith(".__init__"):

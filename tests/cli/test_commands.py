@@ -87,7 +87,7 @@ def test_training_again_takes_what_is_there(trained):
 def test_eval_prints_errors_and_writes_a_report(trained):
     output = run("eval", trained / "run" / "model.atnn", trained / "data.xyz", "--report", trained / "e.html")
     assert "forces" in output and "dipole" in output
-    assert "Errors" in (trained / "e.html").read_text()
+    assert "Errors" in (trained / "e.html").read_text(encoding="utf-8")
 
 
 def test_info_tells_what_a_model_is(trained):
@@ -97,7 +97,7 @@ def test_info_tells_what_a_model_is(trained):
 
 def test_report_of_a_training_is_one_page(trained):
     run("report", trained / "run")
-    page = (trained / "run" / "report.html").read_text()
+    page = (trained / "run" / "report.html").read_text(encoding="utf-8")
     assert "Errors on the test data" in page and 'src="http' not in page
 
 

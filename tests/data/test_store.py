@@ -57,20 +57,19 @@ def test_conversion_needs_no_more_memory_for_more_frames(random_labelled, tmp_pa
     assert peaks[1] - peaks[0] < 0.35 * size  # assembling works in blocks of a column
 
 
-def test_random_access_reaches_20000_small_frames_a_second(tmp_path, random_labelled, hooked):
+def test_random_access_takes_little_longer_than_from_memory(tmp_path, random_labelled):
     batch = random_labelled(0, count=500, full=True)
-    store = write_store(tmp_path / "a.h5", batch)
+    store, memory = write_store(tmp_path / "a.h5", batch), Frames(batch)
     rng = np.random.default_rng(0)
     orders = [rng.integers(0, 500, 32) for _ in range(100)]
-    best = min(_seconds(store, orders) for _ in range(3))
-    # shape checks at run time cost ten times the reading itself
-    assert 3200 / best > (2_000 if hooked else 20_000)
+    # 1.5 times where this was measured, at 200 000 frames a second; a ratio does not depend on the machine
+    assert min(_seconds(store, orders) for _ in range(5)) < 5 * min(_seconds(memory, orders) for _ in range(5))
 
 
-def _seconds(store, orders):
+def _seconds(frames, orders):
     start = time.perf_counter()
     for order in orders:
-        store[order]
+        frames[order]
     return time.perf_counter() - start
 
 

@@ -12,6 +12,7 @@ from atnn.errors import SpecificationError
 from atnn.kernels import TripleFunctions, native, triples
 from atnn.kernels.triples import _Triples, reference
 from atnn.model.tracing import trace
+from kernels.test_native import fused
 
 # Atom 1 has no neighbors, atom 3 a single one, atom 4 more than fill a vector register.
 OFFSETS = torch.tensor([0, 7, 7, 30, 31, 90])
@@ -72,6 +73,7 @@ def test_the_sums_equal_their_definition(kinds, envelope):
     torch.testing.assert_close(single.double(), expected, rtol=1e-4, atol=1e-5)
 
 
+@fused
 def test_first_and_second_derivatives_equal_those_of_the_reference():
     assert native()
     unit, lengths, radial, kind = neighborhood()
@@ -89,6 +91,7 @@ def test_first_and_second_derivatives_equal_those_of_the_reference():
         torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-11)
 
 
+@fused
 def test_third_derivatives_are_refused_rather_than_wrong():
     unit, lengths, radial, kind = neighborhood()
     lengths.requires_grad_()
@@ -100,6 +103,7 @@ def test_third_derivatives_are_refused_rather_than_wrong():
         torch.autograd.grad(result, lengths)
 
 
+@fused
 def test_a_directional_derivative_may_be_differentiated_by_everything():
     unit, lengths, radial, kind = neighborhood()
     table = table_of(unit, lengths, radial).requires_grad_()

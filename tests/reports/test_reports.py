@@ -60,7 +60,7 @@ def sample_report():
 
 
 def test_a_page_loads_nothing_from_anywhere(tmp_path):
-    page = sample_report().write(tmp_path / "r.html").read_text()
+    page = sample_report().write(tmp_path / "r.html").read_text(encoding="utf-8")
     own = re.sub(r"<script[^>]*>.*?</script>", "", page, flags=re.S)
     assert not re.search(r"""(src|href)=["']https?:""", own) and "@import" not in page
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=[\"'](?!data:)", own)

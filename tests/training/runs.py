@@ -1,7 +1,7 @@
 """Small data and runs for the training tests; also a script: ``runs.py FOLDER EPOCHS [BATCH_ATOMS]`` trains and prints.
 
 The script dies by SIGKILL when it is about to put checkpoint number ``KILL_AT`` in place, and any process but the first
-may write nothing at all.
+may write nothing at all. It is started with ``ENVIRONMENT``, so that it imports the atnn that the tests import.
 """
 
 import os
@@ -18,6 +18,7 @@ from atnn.data import Frames
 from atnn.structures import Labelled, Structures
 from atnn.training import DataConfig, ModelConfig, RunConfig, TrainingConfig, train
 
+ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
 TINY = {"name": "reann", "cutoff": 4.0, "channels": 3, "rounds": 1, "hidden": [8], "densities": 6}
 
 

@@ -14,15 +14,15 @@ from atnn.data import Frames, load_split
 from atnn.errors import DataError, ModelFileError, SpecificationError
 from atnn.training import DataConfig, read_history, train
 from atnn.training.checkpoint import VERSION, load_checkpoint, save_checkpoint
-from training.runs import config, labelled, run
+from training.runs import ENVIRONMENT, config, labelled, run
 
 SCRIPT = Path(__file__).with_name("runs.py")
 OLD = Path(__file__).with_name("checkpoint_version_1.safetensors")
 
 
 def test_killed_while_a_checkpoint_is_put_in_place_the_one_before_is_whole(tmp_path):
-    environment = os.environ | {"PYTHONPATH": str(SCRIPT.parents[1]), "OMP_NUM_THREADS": "1", "KILL_AT": "6"}
-    killed = subprocess.run([sys.executable, str(SCRIPT), str(tmp_path / "killed"), "4"], env=environment)
+    command = [sys.executable, str(SCRIPT), str(tmp_path / "killed"), "4"]
+    killed = subprocess.run(command, env=ENVIRONMENT | {"KILL_AT": "6"})
     assert killed.returncode == -signal.SIGKILL
     torn = list((tmp_path / "killed").glob(".checkpoint.safetensors.*.tmp"))
     assert len(torn) == 1 and load_checkpoint(tmp_path / "killed" / "checkpoint.safetensors")[1]["state"]["step"] == 4
