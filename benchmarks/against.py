@@ -88,15 +88,14 @@ class Comparison:
             side.ask("write")
 
     @contextlib.contextmanager
-    def start(self) -> Iterator[tuple[Side, Side]]:
-        """Fresh processes of the commit and of this working tree."""
-        sources = {"commit": self.tree, "here": systems.ROOT}
+    def start(self, reverse: bool = False) -> Iterator[list[Side]]:
+        """Fresh processes of the commit and of this working tree, or of both in the reverse order."""
+        sources = [("commit", self.tree / "src"), ("here", systems.ROOT / "src")]
         with contextlib.ExitStack() as stack:
-            before, now = (
-                stack.enter_context(contextlib.closing(Side(name, root / "src", self._folder, self._core)))
-                for name, root in sources.items()
-            )
-            yield before, now
+            yield [
+                stack.enter_context(contextlib.closing(Side(name, source, self._folder, self._core)))
+                for name, source in (reversed(sources) if reverse else sources)
+            ]
 
     def close(self) -> None:
         """Remove the tree."""
@@ -160,9 +159,9 @@ def results(comparison: Comparison, wanted: tuple[str, ...], rounds: int, starts
     if not times and not numbers:
         raise SystemExit("no such job; there are:\n" + "\n".join([*jobs, NUMBERS]))
     for start in range(starts if times else 0):
-        with comparison.start() as sides:
+        with comparison.start(reverse=start % 2 == 1) as sides:
             for job, found in times.items():
-                found += measure(sides if start % 2 == 0 else sides[::-1], job, math.ceil(rounds / starts))
+                found += measure(sides, job, math.ceil(rounds / starts))
                 print(start + 1, speed_table([summarise(job, *jobs[job], found)]).splitlines()[-1], flush=True)
     return [summarise(job, *jobs[job], found) for job, found in times.items()], numbers
 
