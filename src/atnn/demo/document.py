@@ -74,7 +74,7 @@ def _training(
             numbers=held_out[name].numbers,
             name="held-out",
         )
-        for name in stages.QUANTITIES
+        for name in stages.LEARNED
     ]
     report.add("Errors on held-out geometries", *figures, text="Model against reference on data it has never seen.")
 

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from atnn.demo import stages
 from atnn.demo.document import write_report
-from atnn.demo.settings import GEOMETRIES, DemoSettings, claim
+from atnn.demo.settings import LEVELS, DemoSettings, claim
 from atnn.dynamics import RunReport
 from atnn.files import write_atomically
 from atnn.model import ModelPotential
@@ -77,7 +77,7 @@ def run_demo(
         LabellingError: Too many calculations failed.
     """
     folder = Path(output)
-    count = geometries if geometries is not None else GEOMETRIES.get(level, GEOMETRIES["xtb"])
+    count = geometries if geometries is not None else LEVELS.get(level, LEVELS["xtb"]).geometries
     given = {"molecule": molecule, "level": level, "geometries": count, "seed": seed, **knobs}
     settings = parse(DemoSettings, given, where="demo")
     claim(folder, settings)

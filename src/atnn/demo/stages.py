@@ -10,13 +10,14 @@ import torch
 from ase import Atoms
 from ase.build import molecule
 
+from atnn.active import sample_geometries
 from atnn.data import Dataset, open_dataset, select, split, write_extxyz
-from atnn.demo.settings import MOLECULES, DemoSettings
+from atnn.demo.settings import LEVELS, MOLECULES, DemoSettings
 from atnn.dynamics import Langevin, RunReport, State, Trajectory, VelocityVerlet, maxwell_boltzmann, run
 from atnn.dynamics.velocities import without_drift, without_rotation
 from atnn.errors import LabellingError
 from atnn.files import write_atomically
-from atnn.labelling import Labeller, LabellerPotential, PyscfLabeller, TbliteLabeller, label, sample_geometries
+from atnn.labelling import LABELLERS, Labeller, LabellerPotential, TbliteLabeller, label
 from atnn.model import Model, ModelPotential, Potential
 from atnn.observables import NormalModes, Spectrum, harmonic, infrared, match_modes, relax
 from atnn.specification import parse
@@ -30,13 +31,13 @@ EQUILIBRATION = 0.125  # of the time of a trajectory
 RESOLUTION, RESOLVED = 20.0, 33.4  # cm^-1; what one picosecond resolves
 TEMPERATURES = (50.0, 150.0, 300.0, 500.0)  # of the sampling [K]
 HELD_OUT, VALIDATION = 0.2, 0.05
-QUANTITIES = ("energy", "forces", "dipole")
+LEARNED = ("energy", "forces", "dipole")
 _MODES = ("frequencies", "intensities", "modes", "positions", "numbers", "masses")
 
 
 def reference_method(settings: DemoSettings) -> Labeller:
     """The method that labels."""
-    return TbliteLabeller() if settings.level == "xtb" else PyscfLabeller()
+    return LABELLERS[LEVELS[settings.level].program]()
 
 
 def reference_potential(folder: Path, settings: DemoSettings) -> LabellerPotential:
@@ -54,8 +55,9 @@ def geometries(folder: Path, settings: DemoSettings) -> Structures:
     path, reference = folder / "geometries.npy", start(settings)
     if not path.exists():
         sampled = sample_geometries(
-            reference, TbliteLabeller(), settings.geometries, settings.seed, TEMPERATURES, spacing=30, quantum=False
-        )
+            LabellerPotential(TbliteLabeller()), reference, settings.geometries, settings.seed, TEMPERATURES,
+            spacing=30, quantum=False,
+        )  # fmt: skip
         with path.with_suffix(".tmp").open("wb") as file:
             np.save(file, sampled.positions.numpy(), allow_pickle=False)
         path.with_suffix(".tmp").replace(path)
@@ -96,7 +98,7 @@ def _labelled(structures: Structures, folder: Path, settings: DemoSettings) -> L
             where=str(folder / "labels.db"),
             remedy="look at the reason above; calling again computes the missing ones only",
         )
-    kept = {name: result.labelled.labels[name] for name in QUANTITIES if name in result.labelled.labels}
+    kept = {name: result.labelled.labels[name] for name in LEARNED if name in result.labelled.labels}
     masks = {name: result.labelled.masks[name] for name in kept}
     return Labelled(result.labelled.structures, kept, masks)
 

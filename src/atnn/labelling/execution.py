@@ -20,9 +20,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from atnn.errors import LabellingError
-from atnn.labelling.protocol import Labeller, Labels
+from atnn.labelling.protocol import Labeller, Labels, check_labels, label_shape
 from atnn.labelling.store import LabelStore, task_key
-from atnn.quantities import quantity
+from atnn.quantities import QUANTITIES
 from atnn.structures import Labelled, Structures
 
 ATTEMPTS = 3  # a worker may die of something else than its structure, e.g. memory taken by a neighbor process
@@ -71,7 +71,8 @@ def label(structures: Structures, labeller: Labeller, path: str | Path, workers:
         workers: Number of processes; 0 calculates in this process.
 
     Raises:
-        LabellingError: The store cannot be used or worker processes cannot be started.
+        LabellingError: The store cannot be used, worker processes cannot be started, or the labeller gives what the
+            table of quantities does not know, or in another shape.
     """
     settings = labeller.settings
     parts = structures.singles()
@@ -87,6 +88,7 @@ def label(structures: Structures, labeller: Labeller, path: str | Path, workers:
                     crashed[outcome.key] = outcome.error or ""
                 else:
                     atoms = len(tasks[outcome.key].numbers)
+                    check_labels(outcome.labels, atoms)
                     store.write(outcome.key, settings, atoms, outcome.labels, outcome.error)
                 advance()
         reasons = {**store.errors(first), **crashed}
@@ -97,16 +99,30 @@ def label(structures: Structures, labeller: Labeller, path: str | Path, workers:
     return LabellingResult(labelled, np.array(good, dtype=np.int64), failures, len(tasks) - len(crashed))
 
 
+def label_in_memory(structures: Structures, labeller: Labeller) -> LabellingResult:
+    """Label structures one after the other in this process, as :func:`label` does, and keep nothing on the disk.
+
+    Raises:
+        LabellingError: The labeller gives what the table of quantities does not know, or in another shape.
+    """
+    outcomes = [_calculate("", labeller, part) for part in structures.singles()]
+    failures = tuple(Failure(i, outcome.error) for i, outcome in enumerate(outcomes) if outcome.error is not None)
+    good = [index for index, outcome in enumerate(outcomes) if outcome.error is None]
+    for index in good:
+        check_labels(outcomes[index].labels, int(structures.counts[index]))
+    labelled = _join(structures.select(good), [outcomes[index].labels for index in good]) if good else None
+    return LabellingResult(labelled, np.array(good, dtype=np.int64), failures, len(outcomes))
+
+
 def _join(structures: Structures, results: list[Labels]) -> Labelled:
     """Labels of single structures as one ``Labelled``; what a structure lacks is zero and masked out."""
     labels, masks = {}, {}
     counts = structures.counts.tolist()
     for name in sorted(set().union(*results)):
-        entry = quantity(name)
-        shapes = [entry.shape if entry.axis == "structure" else (count, *entry.shape) for count in counts]
+        shapes = [label_shape(name, count) for count in counts]
         values = [torch.tensor(r[name]) if name in r else torch.zeros(s) for r, s in zip(results, shapes, strict=True)]
         values = [value.double() for value in values]
-        labels[name] = torch.stack(values) if entry.axis == "structure" else torch.cat(values)
+        labels[name] = torch.stack(values) if QUANTITIES[name].axis == "structure" else torch.cat(values)
         masks[name] = torch.tensor([name in result for result in results])
     return Labelled(structures, labels, masks)
 

@@ -1,7 +1,7 @@
 """What an experiment sees: spectra from trajectories, normal modes from potentials."""
 
 from atnn.observables.correlation import autocorrelation
-from atnn.observables.harmonic import ModeMatch, NormalModes, harmonic, match_modes
+from atnn.observables.harmonic import ModeMatch, NormalModes, harmonic, hessian, match_modes
 from atnn.observables.infrared import infrared, power_spectrum
 from atnn.observables.relaxation import relax
 from atnn.observables.spectrum import Spectrum
@@ -12,6 +12,7 @@ __all__ = [
     "Spectrum",
     "autocorrelation",
     "harmonic",
+    "hessian",
     "infrared",
     "match_modes",
     "power_spectrum",

@@ -75,12 +75,7 @@ def harmonic(
     Raises:
         DataError: Not exactly one structure.
     """
-    if len(structures) != 1:
-        raise DataError(
-            f"normal modes are of one structure, not of {len(structures)}",
-            where="harmonic",
-            remedy="call harmonic(potential, structures.select([index])) for each",
-        )
+    _check_single(structures, "harmonic")
     numbers = structures.numbers.cpu().numpy()
     masses = atomic_masses[numbers] if masses is None else np.asarray(masses, dtype=float)
     positions = structures.positions.detach().cpu().double().numpy()
@@ -136,6 +131,33 @@ def match_modes(a: NormalModes, b: NormalModes) -> ModeMatch:
     overlaps = (a.modes.reshape(len(a.modes), -1) @ turned.T) ** 2
     rows, order = linear_sum_assignment(overlaps, maximize=True)
     return ModeMatch(order, overlaps[rows, order])
+
+
+def hessian(
+    potential: Potential, structures: Structures, *, displacement: float = 0.005, atoms_at_once: int = 5000
+) -> Float[np.ndarray, "coordinates coordinates"]:
+    """Second derivatives of the energy of one structure [eV/Angstrom^2], from central differences of the forces.
+
+    Args:
+        potential: Gives ``forces``.
+        structures: One structure, in double precision where the potential uses it.
+        displacement: Displacement of each coordinate to both sides [Angstrom].
+        atoms_at_once: Largest number of atoms in one call of the potential.
+
+    Raises:
+        DataError: Not exactly one structure.
+    """
+    _check_single(structures, "hessian")
+    return _differences(potential, structures, ("forces",), displacement, atoms_at_once)[0]
+
+
+def _check_single(structures: Structures, where: str) -> None:
+    if len(structures) != 1:
+        raise DataError(
+            f"normal modes are of one structure, not of {len(structures)}",
+            where=where,
+            remedy=f"call {where}(potential, structures.select([index])) for each",
+        )
 
 
 def _differences(
