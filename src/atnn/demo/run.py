@@ -159,9 +159,9 @@ def _print(numbers: dict[str, float], seconds: dict[str, float], path: Path, set
         table.add_column(heading, justify="left" if heading == "result" else "right")
     rows = (
         ("held-out energy error (RMSE) [meV/atom]", "energy_rmse"),
-        ("held-out force error (RMSE) [meV/Angstrom]", "force_rmse"),
-        ("held-out dipole error (RMSE) [me*Angstrom]", "dipole_rmse"),
-        ("harmonic frequencies, mean difference [cm^-1]", "frequency_difference"),
+        ("held-out force error (RMSE) [meV/Å]", "force_rmse"),
+        ("held-out dipole error (RMSE) [me·Å]", "dipole_rmse"),
+        ("harmonic frequencies, mean difference [cm⁻¹]", "frequency_difference"),
         ("harmonic intensities, mean difference [km/mol]", "intensity_difference"),
         ("energy drift of NVE [meV/atom/ps]", "drift"),
         ("temperature of the trajectories [K]", "temperature"),

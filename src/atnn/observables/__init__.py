@@ -5,6 +5,7 @@ from atnn.observables.harmonic import ModeMatch, NormalModes, harmonic, hessian,
 from atnn.observables.infrared import infrared, power_spectrum
 from atnn.observables.relaxation import relax
 from atnn.observables.spectrum import Spectrum
+from atnn.observables.trajectories import trajectory_spectrum
 
 __all__ = [
     "ModeMatch",
@@ -17,4 +18,5 @@ __all__ = [
     "match_modes",
     "power_spectrum",
     "relax",
+    "trajectory_spectrum",
 ]

@@ -1,4 +1,4 @@
-"""What a report shows: key numbers, tables, figures with their tables."""
+"""What a report shows: key numbers, and sections of figures with their tables."""
 
 from __future__ import annotations
 
@@ -42,6 +42,14 @@ class Exhibit(NamedTuple):
     table: Table | None = None
     caption: str = ""
     view: View3D | None = None
+
+
+class Section(NamedTuple):
+    """One section of a report: its title, a paragraph of plain text, and what it shows."""
+
+    title: str
+    text: str
+    exhibits: tuple[Exhibit, ...]
 
 
 @dataclass(frozen=True, slots=True)

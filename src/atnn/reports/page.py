@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from html import escape
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
 import atnn
-from atnn.reports.exhibit import Exhibit, KeyNumber, Table, View3D, shown
-
-if TYPE_CHECKING:
-    from atnn.reports.report import Report, Section
+from atnn.reports.exhibit import Exhibit, KeyNumber, Section, Table, View3D, shown
 
 # The browser itself refuses every load from elsewhere
 POLICY = (
@@ -20,28 +17,31 @@ POLICY = (
 )
 
 
-def render(report: Report) -> str:
-    """The whole page as HTML text."""
-    names = [f"section-{k + 1}" for k in range(len(report.sections))]
-    contents = "".join(
-        f'<li><a href="#{name}">{escape(section.title)}</a></li>'
-        for name, section in zip(names, report.sections, strict=True)
-    )
-    sections = "".join(_section(name, section) for name, section in zip(names, report.sections, strict=True))
+def render(
+    title: str,
+    subtitle: str,
+    numbers: Sequence[KeyNumber],
+    sections: Sequence[Section],
+    provenance: Mapping[str, object],
+) -> str:
+    """The whole page as HTML text; the arguments are those of :class:`atnn.reports.Report`."""
+    named = {f"section-{k + 1}": section for k, section in enumerate(sections)}
+    contents = "".join(f'<li><a href="#{name}">{escape(section.title)}</a></li>' for name, section in named.items())
+    body = "".join(_section(name, section) for name, section in named.items())
     written = datetime.now().astimezone().strftime("%d %B %Y, %H:%M %Z")
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta name="color-scheme" content="light dark"><title>{escape(report.title)}</title>'
+        f'<meta name="color-scheme" content="light dark"><title>{escape(title)}</title>'
         f'<link rel="icon" href="data:,"><style>{_asset("page.css")}</style></head><body>'
         '<a class="skip" href="#content">Skip to the content</a><div class="layout">'
         f'<nav aria-label="Contents"><p class="brand">atnn</p><ol>{contents}</ol></nav><main id="content">'
-        f'<header><h1>{escape(report.title)}</h1><p class="subtitle">{escape(report.subtitle)}</p></header>'
-        f"{_cards(report.numbers)}{sections}"
-        f"<footer>{_provenance(report.provenance)}<p>Written by atnn {atnn.__version__} on {written}. "
+        f'<header><h1>{escape(title)}</h1><p class="subtitle">{escape(subtitle)}</p></header>'
+        f"{_cards(numbers)}{body}"
+        f"<footer>{_provenance(provenance)}<p>Written by atnn {atnn.__version__} on {written}. "
         "This file is complete in itself: it loads nothing from the network.</p></footer>"
-        f"</main></div>{_scripts(report)}</body></html>\n"
+        f"</main></div>{_scripts(sections)}</body></html>\n"
     )
 
 
@@ -106,7 +106,7 @@ def _table(table: Table) -> str:
     return f'<div class="scroll" tabindex="0" role="region" aria-label="Table">{body}</div>'
 
 
-def _cards(numbers: list[KeyNumber]) -> str:
+def _cards(numbers: Sequence[KeyNumber]) -> str:
     if not numbers:
         return ""
     return f'<div class="cards">{"".join(map(_card, numbers))}</div>'
@@ -126,15 +126,15 @@ def _card(number: KeyNumber) -> str:
     )
 
 
-def _provenance(values: dict[str, object]) -> str:
+def _provenance(values: Mapping[str, object]) -> str:
     if not values:
         return ""
     rows = "".join(f"<dt>{escape(str(name))}</dt><dd>{escape(str(value))}</dd>" for name, value in values.items())
     return f"<h2>How it was made</h2><dl>{rows}</dl>"
 
 
-def _scripts(report: Report) -> str:
-    exhibits = [exhibit for section in report.sections for exhibit in section.exhibits]
+def _scripts(sections: Sequence[Section]) -> str:
+    exhibits = [exhibit for section in sections for exhibit in section.exhibits]
     scripts = []
     if any(exhibit.figure is not None for exhibit in exhibits):
         from plotly.offline import get_plotlyjs

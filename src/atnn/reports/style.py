@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
+from jaxtyping import Float
 
 # Okabe and Ito's palette (doi:10.1038/nmeth.1618), blue and orange a little darker so that thin lines carry on white
 COLORS = ("#1f77b4", "#e07b00", "#009e73", "#cc79a7", "#6f6f6f", "#56b4e9", "#b8860b")
@@ -27,6 +29,28 @@ def figure(height: int = 400, **layout: Any) -> go.Figure:
     """An empty figure in the look of the page; text and grid colors are set in the page, by its theme."""
     empty = go.Figure()
     return styled(empty, height, **layout)
+
+
+def add_band(
+    fig: go.Figure,
+    x: Float[np.ndarray, " points"],
+    low: Float[np.ndarray, " points"],
+    high: Float[np.ndarray, " points"],
+    name: str,
+    **panel: int,
+) -> None:
+    """Shade the range between two curves, in the panel of that ``row`` and ``col`` where the figure has several."""
+    fig.add_scatter(
+        x=np.concatenate([x, x[::-1]]),
+        y=np.concatenate([high, low[::-1]]),
+        fill="toself",
+        fillcolor=translucent(MODEL, 0.2),
+        line={"width": 0},
+        mode="lines",
+        name=name,
+        hoverinfo="skip",
+        **panel,
+    )
 
 
 def styled(fig: go.Figure, height: int = 400, **layout: Any) -> go.Figure:

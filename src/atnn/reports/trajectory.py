@@ -1,4 +1,4 @@
-"""A moving 3D picture of a trajectory."""
+"""Moving 3D pictures of trajectories."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def trajectory_view(
     frames = np.asarray(positions, dtype=float)
     frames = frames[None] if frames.ndim == 2 else frames
     clock = np.arange(len(frames), dtype=float) if times is None else np.asarray(times, dtype=float)
-    lattice = [] if cell is None or not np.any(cell) else np.asarray(cell, dtype=float).tolist()
+    vectors = np.zeros((3, 3)) if cell is None else np.asarray(cell, dtype=float)
+    lattice = vectors.tolist() if vectors.any() else []
     if not lattice:
         frames = frames - frames.mean(axis=1, keepdims=True)
     symbols = [chemical_symbols[z] for z in np.asarray(numbers, dtype=int)]
