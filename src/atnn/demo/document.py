@@ -39,7 +39,7 @@ def write_report(
     direct: NormalModes,
     spectrum: Spectrum,
 ) -> Path:
-    """Write ``report.html``: data, learning curves, parity, spectrum against direct frequencies, a moving picture."""
+    """Write ``report.html``: data, learning curves, parity plots, spectrum and direct frequencies, a moving picture."""
     report = reports.Report(
         f"{settings.molecule.capitalize()}: from quantum chemistry to an infrared spectrum",
         subtitle=f"REANN trained on {settings.geometries} geometries labelled with {settings.method}",
@@ -89,7 +89,7 @@ def _vibrations(
     spectrum: Spectrum,
     run: RunReport,
 ) -> None:
-    order, heights = stages.paired(model, direct), _intensities(direct)
+    order, heights = stages.pair_modes(model, direct), _intensities(direct)
     report.add(
         "Infrared spectrum",
         reports.spectrum(

@@ -1,4 +1,4 @@
-"""What a demonstration does, chosen so that it takes minutes on two cores."""
+"""Settings of a demonstration; the defaults take minutes on two cores."""
 
 from __future__ import annotations
 

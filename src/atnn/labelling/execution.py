@@ -1,4 +1,4 @@
-"""Labelling many structures in worker processes, resumable, nothing lost and nothing skipped silently."""
+"""Labels of many structures from worker processes: resumable, nothing lost, nothing skipped silently."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from atnn.labelling.store import LabelStore, task_key
 from atnn.quantities import QUANTITIES
 from atnn.structures import Labelled, Structures
 
-ATTEMPTS = 3  # a worker may die of something else than its structure, e.g. memory taken by a neighbor process
+ATTEMPTS = 3  # a worker may die of something else than its structure, e.g. of memory that another process took
 
 
 class Failure(NamedTuple):
@@ -42,7 +42,7 @@ class Failure(NamedTuple):
 
 @dataclass(frozen=True)
 class LabellingResult:
-    """What came of a labelling run.
+    """Result of a labelling run.
 
     Attributes:
         labelled: The structures that have labels, in the order given; labels in float64.
@@ -58,11 +58,11 @@ class LabellingResult:
 
 
 def label(structures: Structures, labeller: Labeller, path: str | Path, workers: int = 2) -> LabellingResult:
-    """Label structures, each by one process with one thread; finished ones are kept in ``path``.
+    """Label structures, each in one process with one thread, and keep finished calculations in ``path``.
 
-    Called again with the same structures and labeller it computes what is missing only. A calculation that raises
-    ``LabellingError`` is remembered as failed. A worker process that dies, or raises anything else, is given its
-    structure again, up to three times in all; then it is a failure of this call, and tried afresh by the next one.
+    The same call again computes only what is missing. A calculation that raises ``LabellingError`` is remembered as
+    failed. A structure whose worker process dies, or raises anything else, is given to a worker up to three times.
+    Then it is a failure of this call, and the next call tries it afresh.
 
     Args:
         structures: Geometries, with total charge and unpaired electrons where they matter.
@@ -136,7 +136,7 @@ class _Outcome:
 
 
 def _outcomes(tasks: dict[str, Structures], labeller: Labeller, workers: int) -> Iterator[_Outcome]:
-    """Outcome of every task as it comes; tasks of a process that died are given to a new one."""
+    """Outcome of every task as it comes. The task of a process that died is given to a new one."""
     if workers == 0:
         for key, structure in tasks.items():
             yield _calculate(key, labeller, structure)
@@ -170,7 +170,7 @@ def _outcomes(tasks: dict[str, Structures], labeller: Labeller, workers: int) ->
 
 
 class _Worker:
-    """One process of one thread: a pool of one tells exactly which structure it died of."""
+    """One process with one thread. A pool of one tells exactly which structure it died of."""
 
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -179,7 +179,7 @@ class _Worker:
             self._started = self._pool.submit(os.getpid)  # the first task starts the process
 
     def submit(self, key: str, labeller: Labeller, structure: Structures) -> Future:
-        """Outcome of one task, to come; arrays travel as NumPy's, torch would put each into shared memory."""
+        """Future outcome of one task. Arrays travel as NumPy's: torch would put each into shared memory."""
         arrays = {f.name: getattr(structure, f.name) for f in fields(structure)}
         plain = {name: None if value is None else value.detach().cpu().numpy() for name, value in arrays.items()}
         try:
@@ -190,7 +190,7 @@ class _Worker:
             return failed
 
     def check_started(self) -> None:
-        """Raise if the process died before its first task: then every process will."""
+        """Raise if the process died before its first task, because then every process will."""
         if isinstance(self._started.exception(), BrokenExecutor):
             raise LabellingError(
                 "worker processes cannot be started",
@@ -204,7 +204,7 @@ class _Worker:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Processes started inside use one thread each; numerical libraries read this when they are loaded."""
+    """Give one thread to each process that is started inside; numerical libraries read this when they are loaded."""
     before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
     os.environ.update(dict.fromkeys(before, "1"))
     try:
@@ -218,7 +218,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _die_with_parent() -> None:
-    """End this worker when its parent is killed: it would wait for tasks forever."""
+    """End this worker when its parent is killed, because it would wait for tasks forever."""
     parent = multiprocessing.parent_process()
 
     def watch() -> None:
@@ -239,7 +239,7 @@ def _calculate(key: str, labeller: Labeller, structure: Structures) -> _Outcome:
         labels = labeller(structure)
     except LabellingError as error:
         return _Outcome(key, error=str(error))
-    except Exception as error:  # a defect of the labeller costs one structure, not the run; it is reported
+    except Exception as error:  # a defect of the labeller costs one structure, not the run, and is reported
         return _Outcome(key, error=f"{type(error).__name__}: {error}", died=True)
     broken = [name for name, value in labels.items() if not np.isfinite(value).all()]
     if broken:

@@ -1,4 +1,4 @@
-"""What a labeller is: one structure in, reference values out."""
+"""What a labeller is: it takes one structure and gives reference values."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Labels = dict[str, np.ndarray]
 class Labeller(Protocol):
     """A method of electronic structure with everything fixed that its numbers depend on.
 
-    Two labellers of equal ``settings`` give equal labels: the label store relies on it. A labeller travels to
-    worker processes, so it holds plain values only.
+    Two labellers with equal ``settings`` give equal labels: the label store relies on it. A labeller travels to
+    worker processes and therefore holds plain values only.
     """
 
     @property

@@ -37,19 +37,19 @@ def task_key(structure: Structures, settings: Mapping[str, str | int | float]) -
     charge = 0.0 if structure.charge is None else float(structure.charge[0])
     spin = None if structure.spin is None else int(structure.spin[0])
     content = [structure.numbers.tolist(), structure.pbc[0].tolist(), charge, spin]
-    # zero is what the others are where nobody states them, as in stores from before they existed
+    # Where nobody states the others they are zero, as in stores that are older than they.
     others = {name: value[0] for name, value in structure.stated.items() if name not in ("charge", "spin")}
     if further := {name: (value + 0).tolist() for name, value in others.items() if bool((value != 0).any())}:
         content.append(further)
     digest.update(json.dumps(content, sort_keys=True).encode())
     for values in (structure.positions, structure.cell):
-        # adding zero makes -0.0 and 0.0 the same geometry
+        # Adding zero makes -0.0 and 0.0 the same geometry.
         digest.update((values.detach().cpu().double().numpy() + 0.0).astype("<f8").tobytes())
     return digest.hexdigest()
 
 
 class LabelStore:
-    """Finished calculations, and those known to fail, on disk.
+    """Finished calculations on the disk, also those known to fail.
 
     Args:
         path: The SQLite file; made when absent, with its folder.
@@ -89,7 +89,7 @@ class LabelStore:
         return self._database.execute("SELECT COUNT(*) FROM calculations").fetchone()[0]
 
     def errors(self, keys: Iterable[str]) -> dict[str, str | None]:
-        """Of the given calculations those finished: key -> why it failed, or None for success."""
+        """Those of the given calculations that are finished: key -> why it failed, or None for success."""
         found = dict(self._database.execute("SELECT key, error FROM calculations"))
         return {key: found[key] for key in keys if key in found}
 
@@ -109,7 +109,7 @@ class LabelStore:
     def write(
         self, key: str, settings: Mapping[str, str | int | float], atoms: int, labels: Labels, error: str | None = None
     ) -> None:
-        """One finished calculation; on return it is on disk.
+        """Keep one finished calculation; on return it is on the disk.
 
         Raises:
             LabellingError: The disk is full or the file was damaged.

@@ -13,7 +13,7 @@ MOST_TIMES = 1000
 
 
 def energy_drift(times: ArrayLike, energies: ArrayLike, atoms: int | ArrayLike) -> Exhibit:
-    """Total energy per atom since the start, averaged over copies, with the straight line that gives the drift.
+    """Change of the total energy per atom, averaged over copies, with the straight line that gives the drift.
 
     Args:
         times: Times [fs].

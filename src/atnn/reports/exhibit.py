@@ -78,10 +78,10 @@ class KeyNumber:
         return self.value <= self.target if self.better == "lower" else self.value >= self.target
 
 
-def shown(value: object) -> str:
+def format_value(value: object) -> str:
     """A value as people read it.
 
-    >>> shown(0.0000123456), shown(1234567), shown(None), shown(12.0)
+    >>> format_value(0.0000123456), format_value(1234567), format_value(None), format_value(12.0)
     ('1.235e-05', '1,234,567', '–', '12.00')
     """
     if value is None:

@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 
 from atnn.reports.exhibit import Exhibit, Table
 from atnn.reports.spelling import is_quantity, spell, words
-from atnn.reports.style import COLORS, styled
+from atnn.reports.style import COLORS, apply_style
 
 SIDES = {"train": "dot", "validation": "solid"}
 
@@ -39,7 +39,7 @@ def learning_curves(history: Sequence[Mapping[str, float]] | Mapping[str, Sequen
         place = len(losses) + units.index(what)
         at = (place // across + 1, place % across + 1)
         _line(fig, epochs, columns[name] * spell(what).error_factor, name, at, COLORS[units.index(what)])
-    styled(fig, 260 * down, showlegend=False, margin={"t": 30, "l": 50, "r": 14, "b": 46})
+    apply_style(fig, 260 * down, showlegend=False, margin={"t": 30, "l": 50, "r": 14, "b": 46})
     fig.update_annotations(font_size=13)
     fig.update_yaxes(type="log", exponentformat="power", nticks=6)
     fig.update_xaxes(title_text="epoch", row=down)

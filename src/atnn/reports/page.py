@@ -1,4 +1,4 @@
-"""The page: HTML around sections, with style sheet, plotly and 3D viewer inside, each once and only if needed."""
+"""The page: HTML around sections. Style sheet, plotly and 3D viewer are inside, each once and only if needed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from html import escape
 from importlib.resources import files
 
 import atnn
-from atnn.reports.exhibit import Exhibit, KeyNumber, Section, Table, View3D, shown
+from atnn.reports.exhibit import Exhibit, KeyNumber, Section, Table, View3D, format_value
 
-# The browser itself refuses every load from elsewhere
+# With this the browser itself refuses to load anything from elsewhere.
 POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:"
 )
@@ -58,7 +58,7 @@ def _exhibit(name: str, exhibit: Exhibit) -> str:
         height = int(exhibit.figure.layout.height or 400)
         parts.append(
             f'<div class="plot" id="{name}" role="img" aria-label="{label}" style="min-height:{height}px"></div>'
-            f'<script type="application/json" data-plot="{name}">{_embedded(exhibit.figure.to_json())}</script>'
+            f'<script type="application/json" data-plot="{name}">{_escape_json(exhibit.figure.to_json())}</script>'
         )
     if exhibit.view is not None:
         parts.append(_view(name, exhibit.view))
@@ -82,7 +82,7 @@ def _view(name: str, view: View3D) -> str:
         '</div><div class="controls"><button type="button" class="play" aria-label="Play or pause">Pause</button>'
         f'<input type="range" class="frame" min="0" max="{len(view.times) - 1}" value="0" aria-label="Frame">'
         f'<output class="time"></output></div><ul class="legend" aria-label="Element colors">{legend}</ul></div>'
-        f'<script type="application/json" data-view="{name}">{_embedded(json.dumps(view._asdict()))}</script>'
+        f'<script type="application/json" data-view="{name}">{_escape_json(json.dumps(view._asdict()))}</script>'
     )
 
 
@@ -97,7 +97,7 @@ def _table(table: Table) -> str:
     )
     rows = "".join(
         "<tr>"
-        + "".join(f'<td class="{kind}">{escape(shown(v))}</td>' for kind, v in zip(kinds, row, strict=True))
+        + "".join(f'<td class="{kind}">{escape(format_value(v))}</td>' for kind, v in zip(kinds, row, strict=True))
         + "</tr>"
         for row in table.rows
     )
@@ -118,11 +118,11 @@ def _card(number: KeyNumber) -> str:
         verdict = "pass" if number.passed else "fail"
         sign, word = ("≤" if number.better == "lower" else "≥"), ("met" if number.passed else "missed")
         mark = "✓" if number.passed else "✗"
-        target = f'<p class="target">{mark} target {sign} {escape(shown(number.target))} {word}</p>'
+        target = f'<p class="target">{mark} target {sign} {escape(format_value(number.target))} {word}</p>'
     unit = f' <span class="unit">{escape(number.unit)}</span>' if number.unit else ""
     return (
         f'<div class="card {verdict}"><p class="name">{escape(number.name)}</p>'
-        f'<p class="value">{escape(shown(number.value))}{unit}</p>{target}</div>'
+        f'<p class="value">{escape(format_value(number.value))}{unit}</p>{target}</div>'
     )
 
 
@@ -149,6 +149,6 @@ def _asset(name: str) -> str:
     return files("atnn.reports").joinpath(name).read_text(encoding="utf-8")
 
 
-def _embedded(content: str) -> str:
-    # Inside a script element only "<" could end it; JSON may write it escaped
+def _escape_json(content: str) -> str:
+    # Only "<" could end the script element that holds the text, and JSON may write it escaped.
     return content.replace("<", "\\u003c")

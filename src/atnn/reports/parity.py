@@ -13,7 +13,7 @@ from plotly.subplots import make_subplots
 from atnn.quantities import quantity as quantity_named
 from atnn.reports.exhibit import Exhibit, Table
 from atnn.reports.spelling import PER_ATOM, spell
-from atnn.reports.style import COLORS, NEUTRAL, styled, translucent
+from atnn.reports.style import COLORS, NEUTRAL, apply_style, translucent
 
 MOST_POINTS = 4000  # a browser draws these smoothly
 WORST_KEPT = 50
@@ -29,11 +29,11 @@ def parity(
     most_points: int = MOST_POINTS,
     name: str = "",
 ) -> Exhibit:
-    """Predicted against reference values, and a histogram of the errors beside it.
+    """Predicted against reference values, and a histogram of the errors beside them.
 
-    Errors of the table and of the histogram are over all values; of many values only a part is drawn, the largest
-    errors always among them, and the caption says so. Elements have colors and errors of their own, and so have the
-    diagonal and the other components of tensors of whole structures.
+    The errors in the table and in the histogram are those of all values. Of many values only a part is drawn: the
+    largest errors are always among them, and the caption says so. Elements have colors and errors of their own, and
+    so have the diagonal and the other components of tensors of whole structures.
 
     Args:
         predicted: Values of the model, in the package's unit of the quantity; any shape.
@@ -55,11 +55,11 @@ def parity(
         return Exhibit(caption=f"No {name} reference values of {words}.".replace("  ", " "))
     shift = float(x.mean()) if entry.referenced else 0.0
     errors = (y - x) * error_factor
-    drawn = _thinned(errors, most_points)
+    drawn = _thin_points(errors, most_points)
     fig = make_subplots(rows=1, cols=2, column_widths=[0.55, 0.45], horizontal_spacing=0.13)
     _points(fig, factor * (x[drawn] - shift), factor * (y[drawn] - shift), kinds[drawn])
     outside = _histogram(fig, errors)
-    styled(fig, 400, bargap=0.04)
+    apply_style(fig, 400, bargap=0.04)
     of = f"{words}{' above the mean' if shift else ''} [{unit}]"
     fig.update_xaxes(title_text=f"reference {of}", row=1, col=1)
     fig.update_yaxes(title_text=f"predicted {of}", row=1, col=1)
@@ -90,7 +90,7 @@ def _elements(numbers: ArrayLike, size: int) -> np.ndarray:
     return np.repeat(symbols, size // len(symbols)) if size else symbols
 
 
-def _thinned(errors: np.ndarray, most: int) -> np.ndarray:
+def _thin_points(errors: np.ndarray, most: int) -> np.ndarray:
     if len(errors) <= most:
         return np.arange(len(errors))
     order = np.argsort(np.abs(errors))
@@ -118,7 +118,7 @@ def _points(fig, x: np.ndarray, y: np.ndarray, kinds: np.ndarray) -> None:
 
 
 def _histogram(fig, errors: np.ndarray) -> int:
-    """Draws the counts (not the data) and returns how many errors lie outside the shown range."""
+    """Draw the counts, not the data, and return how many errors lie outside the range shown."""
     limit = float(np.quantile(np.abs(errors), 0.995)) or 1e-9
     bins = int(np.clip(2 * len(errors) ** (1 / 3), 11, 61)) | 1
     numbers, edges = np.histogram(errors, bins=bins, range=(-limit, limit))

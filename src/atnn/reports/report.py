@@ -1,4 +1,4 @@
-"""A report: key numbers and sections, written as one HTML file that loads nothing from anywhere."""
+"""A report: key numbers and sections, written as one HTML file that loads nothing from elsewhere."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
 from atnn.reports.exhibit import Exhibit, Table
-from atnn.reports.style import DIRECT, MODEL, add_band, figure, styled
+from atnn.reports.style import DIRECT, MODEL, add_band, apply_style, figure
 from atnn.units import typeset
 
 
@@ -31,7 +31,7 @@ def spectrum(
     highest: float | None = None,
     kind: str = "infrared",
 ) -> Exhibit:
-    """A spectrum with its statistical error band; below it, sticks of the model (up) and of the reference (down).
+    """A spectrum with its error band. Below it, harmonic lines of the model point up and those of the reference down.
 
     Args:
         frequencies: Wavenumbers [cm^-1].
@@ -49,7 +49,7 @@ def spectrum(
     shown = x <= top
     if sticks:
         fig = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.6, 0.4], vertical_spacing=0.06)
-        styled(fig, 520)
+        apply_style(fig, 520)
     else:
         fig = figure(380)
     panel = {"row": 1, "col": 1} if sticks else {}

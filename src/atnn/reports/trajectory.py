@@ -16,9 +16,9 @@ MOST_ATOMS = 150_000  # of all frames together: some 4 MB of text
 def trajectory_view(
     positions: ArrayLike, numbers: ArrayLike, times: ArrayLike | None = None, cell: ArrayLike | None = None
 ) -> Exhibit:
-    """Atoms in motion, to be turned with the mouse and played in the page.
+    """Atoms in motion, which the page plays and the mouse turns.
 
-    Without a cell the motion of the center is taken out. Long trajectories are thinned; the caption says so.
+    Without a cell the motion of the center is taken out. Long trajectories are thinned, and the caption says so.
 
     Args:
         positions: Positions [Angstrom], [frames, atoms, 3] (or one frame, [atoms, 3]).
