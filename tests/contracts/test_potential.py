@@ -113,10 +113,12 @@ def test_it_changes_neither_the_structures_nor_its_earlier_results(potential):
     assert all(torch.equal(first[name], value) for name, value in kept.items())
 
 
-def test_the_model_behind_a_potential_keeps_its_weights():
+@pytest.mark.parametrize("dtype", [None, torch.float32])
+def test_the_model_behind_a_potential_keeps_its_weights_and_its_type(dtype):
     model = small_model("eann", elements=(1, 6, 8))
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    potential = ModelPotential(model)
+    potential = ModelPotential(model, dtype=dtype)
     potential(structures(), molecular_outputs(potential))
+    assert model.dtype == torch.float64
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
