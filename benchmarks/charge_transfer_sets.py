@@ -38,9 +38,10 @@ from ase import Atoms
 from ase.io import iread
 
 import systems
+from atnn.active import sample_geometries
 from atnn.data import write_extxyz
-from atnn.labelling import TbliteLabeller, label, relax, sample_geometries
-from atnn.labelling.protocol import singles
+from atnn.labelling import LabellerPotential, TbliteLabeller, label
+from atnn.observables import relax
 from atnn.structures import Labelled, Structures
 
 matplotlib.use("Agg")
@@ -65,7 +66,7 @@ class Set(NamedTuple):
 
 def relaxed(atoms: Atoms, force: float = 5e-3, labeller: TbliteLabeller = GFN2) -> Atoms:
     """The nearest minimum."""
-    return relax(Structures.from_ase(atoms), labeller, force).to_ase()[0]
+    return relax(LabellerPotential(labeller), Structures.from_ase(atoms), force, 300).to_ase()[0]
 
 
 def displaced(atoms: Atoms, widths: np.ndarray | float, rng: np.random.Generator) -> Atoms:
@@ -88,7 +89,8 @@ def carbon(cation: bool, count: int) -> list[Atoms]:
     """Snapshots of dynamics at 300 K, the first one the minimum."""
     start = Structures.from_ase(chain(cation))
     spacing = max(1, STEPS // count)
-    return sample_geometries(start, GFN2, count, int(cation), (300.0,), 1.0 - 1.0 / count, spacing).to_ase()
+    potential, snapshots = LabellerPotential(GFN2), 1.0 - 1.0 / count
+    return sample_geometries(potential, start, count, int(cation), (300.0,), snapshots, spacing).to_ase()
 
 
 def nacl(vacancy: bool, count: int) -> list[Atoms]:
@@ -191,7 +193,7 @@ def charges_of(atoms: Atoms, observed: tuple[int, ...]) -> float:
 def seconds_per_label(frames: list[Atoms], labeller: TbliteLabeller) -> float:
     """Median processor time."""
     times = []
-    for structure in singles(Structures.from_ase(frames)):
+    for structure in Structures.from_ase(frames).singles():
         start = time.process_time()
         labeller(structure)
         times.append(time.process_time() - start)

@@ -103,7 +103,10 @@ def test_a_quantity_of_ones_own_is_read_learned_kept_run_and_shown(tmp_path):
     spread = float(labels.labelled.labels["polarizability"].std())
     errors = evaluate(load_model(tmp_path / "run" / "model.atnn"), labels)
     assert errors["polarizability"].rmse < 0.2 * spread
-    assert result.history[-1]["validation_polarizability_per_atom"] < result.history[0]["validation_polarizability_per_atom"]
+    assert (
+        result.history[-1]["validation_polarizability_per_atom"]
+        < result.history[0]["validation_polarizability_per_atom"]
+    )
 
     potential = ModelPotential(result.model, dtype=torch.float64)
     state = State.start(Structures.from_ase([methane(), methane()]))
@@ -140,7 +143,9 @@ def test_a_tensor_readout_turns_with_the_molecule_on_every_representation(name, 
 
 
 def test_features_that_a_readout_needs_and_a_representation_lacks_are_named():
-    with pytest.raises(SpecificationError, match="features of degree 2 are needed, the representation gives them up to"):
+    with pytest.raises(
+        SpecificationError, match="features of degree 2 are needed, the representation gives them up to"
+    ):
         model_of("acsf", outputs=("energy", "polarizability"))
 
 

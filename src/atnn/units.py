@@ -122,6 +122,7 @@ _NAMED: dict[str, tuple[Dimension, float]] = {
     "GPa": (ENERGY / LENGTH**3, GPa),
     "kbar": (ENERGY / LENGTH**3, kbar),
 }
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _ATOMIC = (hartree, bohr, e, atomic_time)
 # Longest names first, so that "kcal/mol" is not taken for a quotient.
 _WORD = re.compile("|".join(map(re.escape, sorted(_NAMED, key=len, reverse=True))) + r"|\^-?\d+|[*/()]")
@@ -142,6 +143,16 @@ def unit_of(dimension: Dimension, energy: str = "eV", length: str = "Angstrom", 
     )
     denominator = "" if not below else f"/{below[0]}" if len(below) == 1 else f"/({'*'.join(below)})"
     return ("*".join(above) or "1") + denominator
+
+
+def typeset(unit: str) -> str:
+    """A unit as pages show it to people.
+
+    >>> typeset("e*Angstrom^2/eV"), typeset("meV/Angstrom"), typeset("cm^-1")
+    ('e·Å²/eV', 'meV/Å', 'cm⁻¹')
+    """
+    raised = re.sub(r"\^(-?\d+)", lambda power: power[1].translate(_RAISED), unit)
+    return raised.replace("Angstrom", "Å").replace("*", "·")
 
 
 def units_of(dimension: Dimension) -> tuple[str, ...]:

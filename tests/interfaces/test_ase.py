@@ -10,13 +10,18 @@ from ase.build import molecule
 from ase.calculators.calculator import PropertyNotImplementedError
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
 from ase.md.verlet import VelocityVerlet
+from ase.stress import full_3x3_to_voigt_6_stress
 
 from atnn.errors import AtnnWarning, DataError, SpecificationError
 from atnn.interfaces.ase import Calculator
+from atnn.labelling import LabellerPotential, TbliteLabeller
 from atnn.model import Model, ModelSpecification, save_model
 from atnn.neighbors import neighbor_pairs
+from atnn.quantities import QUANTITIES, Quantity
 from atnn.specification import parse
 from atnn.structures import Structures
+from atnn.units import LENGTH
+from dynamics.analytic import Wells
 from systems import ethanol, water_box
 
 
@@ -184,3 +189,51 @@ def test_compiled_and_plain_results_agree():
     plain = atoms.get_forces()
     atoms.calc = Calculator(model, compile=True)
     np.testing.assert_allclose(atoms.get_forces(), plain, atol=1e-8)
+
+
+def test_every_output_of_the_table_is_given_as_ase_has_it(water):
+    model = _model(outputs=("energy", "dipole"))
+    water.calc = Calculator(model)
+    structures = Structures.from_ase(water)
+    names = sorted(model.outputs)
+    expected = model(structures, neighbor_pairs(structures, model.cutoff), names)
+    assert {"virial", "atomic_dipoles"} <= set(names) <= set(water.calc.implemented_properties)
+    for name in names:
+        found, value = water.calc.get_property(name, water), expected[name].detach().numpy()
+        value = value if QUANTITIES[name].axis == "atom" else value[0]
+        value = full_3x3_to_voigt_6_stress(value) if name == "stress" else value
+        np.testing.assert_allclose(found, value, atol=1e-9, err_msg=name)
+    assert isinstance(water.get_potential_energy(), float)
+
+
+def test_any_potential_is_a_calculator_with_the_quantities_that_users_add(monkeypatch):
+    monkeypatch.setitem(QUANTITIES, "squares", Quantity("squares", "atom", (), LENGTH**2, False, 0, 1))
+
+    class Squares(Wells):
+        outputs = frozenset({"energy", "forces", "squares", "nameless"})
+
+        def __call__(self, structures, outputs):
+            found = super().__call__(structures, outputs)
+            return {**found, "squares": structures.positions.square().sum(1), "nameless": torch.zeros(1)}
+
+    atoms = ethanol()
+    atoms.calc = Calculator(Squares())
+    np.testing.assert_allclose(atoms.calc.get_property("squares", atoms), (atoms.positions**2).sum(1))
+    np.testing.assert_allclose(atoms.get_forces(), -5.0 * atoms.positions)
+    assert "nameless" not in atoms.calc.implemented_properties
+
+
+def test_a_reference_method_is_a_calculator_and_sees_a_changed_charge(tmp_path):
+    pytest.importorskip("tblite")
+    labeller, atoms = TbliteLabeller(), molecule("H2O")
+    atoms.calc = Calculator(LabellerPotential(labeller, tmp_path / "labels.db"))
+    for charge in (0, 1):
+        atoms.info["charge"] = charge
+        expected = labeller(Structures.from_ase(atoms))
+        assert atoms.get_potential_energy() == pytest.approx(float(expected["energy"]))
+        np.testing.assert_allclose(atoms.get_dipole_moment(), expected["dipole"])
+
+
+def test_settings_of_a_model_are_refused_for_a_potential():
+    with pytest.raises(SpecificationError, match="compile, skin"):
+        Calculator(Wells(), compile=True, skin=0.3)

@@ -43,3 +43,37 @@ class Springs:
             log.write(f"{os.getpid()} {os.environ.get('OMP_NUM_THREADS')}\n")
         energy = 0.25 * (vectors**2).sum()
         return {"energy": np.asarray(energy), "forces": -vectors.sum(1)}
+
+
+@dataclass(frozen=True)
+class PolarizableSpring:
+    """A labeller as a user writes one: a diatomic spring, with a polarizability that the package's table lacks."""
+
+    stiffness: float = 20.0
+    length: float = 1.1
+
+    @property
+    def settings(self) -> dict[str, str | int | float]:
+        return {"program": "polarizable spring", "stiffness": self.stiffness, "length": self.length}
+
+    def __call__(self, structure: Structures) -> dict[str, np.ndarray]:
+        vector = (structure.positions[1] - structure.positions[0]).numpy()
+        stretch = np.linalg.norm(vector) - self.length
+        force = self.stiffness * stretch * vector / np.linalg.norm(vector)
+        return {
+            "energy": np.asarray(0.5 * self.stiffness * stretch**2),
+            "forces": np.stack([force, -force]),
+            "polarizability": np.eye(3) + np.outer(vector, vector),
+        }
+
+
+@dataclass(frozen=True)
+class Careless:
+    """Gives what it is told to, right or wrong."""
+
+    name: str
+    shape: tuple[int, ...]
+    settings = {"program": "careless"}  # noqa: RUF012  as users write it
+
+    def __call__(self, structure: Structures) -> dict[str, np.ndarray]:
+        return {"energy": np.asarray(0.0), self.name: np.zeros(self.shape)}

@@ -4,6 +4,7 @@ import sqlite3
 
 import numpy as np
 import pytest
+from ase import Atoms
 
 from atnn.errors import LabellingError
 from atnn.labelling.store import LabelStore, task_key
@@ -28,7 +29,7 @@ def test_labels_come_back_exactly_and_shaped(tmp_path):
 def test_key_depends_on_all_that_labels_depend_on():
     atoms = crystal()
     keys = {task_key(Structures.from_ase(atoms), SETTINGS), task_key(Structures.from_ase(atoms), {"program": "x"})}
-    for change in ("positions", "cell", "pbc", "charge", "spin", "numbers"):
+    for change in ("positions", "cell", "pbc", "charge", "spin", "electric_field", "numbers"):
         other = atoms.copy()
         if change == "positions":
             other.positions[0, 0] += 1e-9
@@ -38,11 +39,22 @@ def test_key_depends_on_all_that_labels_depend_on():
             other.pbc = (True, True, False)
         elif change == "numbers":
             other.numbers[0] = 6
+        elif change == "electric_field":
+            other.info[change] = [0.0, 0.0, 0.1]
         else:
             other.info[change] = 2
         keys.add(task_key(Structures.from_ase(other), SETTINGS))
-    assert len(keys) == 8
+    assert len(keys) == 9
     assert task_key(Structures.from_ase(atoms.copy()), SETTINGS) in keys
+
+
+def test_keys_stay_what_they_were():
+    """Stores written by earlier versions are found again."""
+    atoms = Atoms("OH", positions=[[0.0, 0.0, 0.0], [0.0, 0.0, 0.97]], info={"charge": -1, "spin": 0})
+    known = "a4076a456bdab8a8441c8365ac0ebd8ed7e818cda678b1daa92a117541673154"
+    assert task_key(Structures.from_ase(atoms), SETTINGS) == known
+    atoms.info["electric_field"] = [0.0, 0.0, 0.0]
+    assert task_key(Structures.from_ase(atoms), SETTINGS) == known, "no field is a field of zero"
 
 
 def test_zero_and_minus_zero_are_one_geometry():

@@ -1,4 +1,4 @@
-"""The whole way in one call: quantum chemistry in, an infrared spectrum and a report out."""
+"""The whole way in one call, from quantum chemistry to an infrared spectrum and its report."""
 
 from atnn.demo.run import DemoResult, run_demo
 from atnn.demo.settings import DemoSettings

@@ -13,14 +13,16 @@ from atnn.demo import stages
 from atnn.demo.settings import DemoSettings
 from atnn.dynamics import RunReport, Trajectory
 from atnn.observables import NormalModes, Spectrum
+from atnn.quantities import quantity
+from atnn.reports.spelling import spell
 from atnn.training import TrainingResult
 
 CARDS = {
-    "force_rmse": ("Force error, held out (RMSE)", "meV/Å"),
+    "force_rmse": ("Force error, held out (RMSE)", spell("forces").error_unit),
     "frequency_difference": ("Harmonic frequencies, mean difference", "cm⁻¹"),
     "drift": ("Energy drift at constant energy", "meV/atom/ps"),
-    "energy_rmse": ("Energy error, held out (RMSE)", "meV/atom"),
-    "dipole_rmse": ("Dipole error, held out (RMSE)", "me·Å"),
+    "energy_rmse": ("Energy error, held out (RMSE)", spell("energy_per_atom").error_unit),
+    "dipole_rmse": ("Dipole error, held out (RMSE)", spell("dipole").error_unit),
 }
 
 
@@ -37,7 +39,7 @@ def write_report(
     direct: NormalModes,
     spectrum: Spectrum,
 ) -> Path:
-    """Write ``report.html``: data, learning curves, parity, spectrum against direct frequencies, a moving picture."""
+    """Write ``report.html``: data, learning curves, parity plots, spectrum and direct frequencies, a moving picture."""
     report = reports.Report(
         f"{settings.molecule.capitalize()}: from quantum chemistry to an infrared spectrum",
         subtitle=f"REANN trained on {settings.geometries} geometries labelled with {settings.method}",
@@ -70,11 +72,11 @@ def _training(
             held_out[name].predicted,
             held_out[name].reference,
             name,
-            counts=counts if name == "energy" else None,
+            counts=counts if quantity(name).per_atom else None,
             numbers=held_out[name].numbers,
             name="held-out",
         )
-        for name in stages.QUANTITIES
+        for name in stages.LEARNED
     ]
     report.add("Errors on held-out geometries", *figures, text="Model against reference on data it has never seen.")
 
@@ -87,7 +89,7 @@ def _vibrations(
     spectrum: Spectrum,
     run: RunReport,
 ) -> None:
-    order, heights = stages.paired(model, direct), _intensities(direct)
+    order, heights = stages.pair_modes(model, direct), _intensities(direct)
     report.add(
         "Infrared spectrum",
         reports.spectrum(
@@ -96,7 +98,7 @@ def _vibrations(
             spectrum.error,
             model=_sticks(model),
             direct=_sticks(direct),
-            unit=spectrum.unit.replace("km/mol/cm^-1", "km/mol per cm⁻¹"),
+            unit=spectrum.unit,
         ),
         reports.frequencies(model.frequencies, direct.frequencies[order], model.intensities, heights[order]),
         text=f"From the dipole's time derivative along {settings.copies} trajectories at {run.temperature:.0f} K, "

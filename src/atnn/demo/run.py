@@ -1,4 +1,4 @@
-"""From settings to report."""
+"""The demonstration from its settings to its report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rich.table import Table
 
 from atnn.demo import stages
 from atnn.demo.document import write_report
-from atnn.demo.settings import GEOMETRIES, DemoSettings, claim
+from atnn.demo.settings import LEVELS, DemoSettings, claim
 from atnn.dynamics import RunReport
 from atnn.files import write_atomically
 from atnn.model import ModelPotential
@@ -28,7 +28,7 @@ from atnn.specification import parse
 from atnn.training import Errors
 from atnn.units import meV
 
-THREADS = 1  # tensors of a small molecule are too small to share; two threads wait for each other
+THREADS = 1  # the tensors of a small molecule are too small to share: two threads would wait for each other
 TARGETS = {"force_rmse": 40.0, "frequency_difference": 10.0, "drift": 1.0}
 
 
@@ -57,7 +57,7 @@ def run_demo(
     seed: int = 0,
     **knobs: Any,
 ) -> DemoResult:
-    """Label, train, simulate, compare, report; what ``output`` already holds is not computed again.
+    """Label, train, simulate, compare and report. What ``output`` already holds is not computed again.
 
     Geometries of a small molecule are sampled and labelled by quantum chemistry, a REANN learns energies, forces and
     dipoles, trajectories of it give an infrared spectrum, and its harmonic frequencies and intensities are compared
@@ -77,7 +77,7 @@ def run_demo(
         LabellingError: Too many calculations failed.
     """
     folder = Path(output)
-    count = geometries if geometries is not None else GEOMETRIES.get(level, GEOMETRIES["xtb"])
+    count = geometries if geometries is not None else LEVELS.get(level, LEVELS["xtb"]).geometries
     given = {"molecule": molecule, "level": level, "geometries": count, "seed": seed, **knobs}
     settings = parse(DemoSettings, given, where="demo")
     claim(folder, settings)
@@ -85,17 +85,17 @@ def run_demo(
     seconds: dict[str, float] = {}
     with _threads(THREADS):
         with _stage("sampling and labelling", seconds, console):
-            datasets = stages.data(folder, settings)
+            datasets = stages.label_data(folder, settings)
         with _stage("training", seconds, console):
-            trained = stages.training(folder, settings)
+            trained = stages.train_model(folder, settings)
         with _stage("harmonic analysis", seconds, console):
             exact = ModelPotential(copy.deepcopy(trained.model), dtype=torch.float64)
-            model_modes = stages.modes(exact, settings, folder / "modes-model.json")
+            model_modes = stages.find_modes(exact, settings, folder / "modes-model.json")
             reference = stages.reference_potential(folder, settings)
-            direct_modes = stages.modes(reference, settings, folder / "modes-direct.json")
+            direct_modes = stages.find_modes(reference, settings, folder / "modes-direct.json")
         with _stage("dynamics", seconds, console):
-            report = stages.dynamics(folder, settings, trained.model)
-            spectrum = stages.spectrum(folder, settings, report)
+            report = stages.run_dynamics(folder, settings, trained.model)
+            spectrum = stages.compute_spectrum(folder, settings, report)
         numbers = _numbers(trained.errors["test"], model_modes, direct_modes, report)
         with _stage("report", seconds, console):
             path = write_report(
@@ -118,7 +118,7 @@ def run_demo(
 def _numbers(
     errors: Errors, model_modes: NormalModes, direct_modes: NormalModes, report: RunReport
 ) -> dict[str, float]:
-    order = stages.paired(model_modes, direct_modes)
+    order = stages.pair_modes(model_modes, direct_modes)
     differences = model_modes.frequencies - direct_modes.frequencies[order]
     assert model_modes.intensities is not None and direct_modes.intensities is not None
     intensities = model_modes.intensities - direct_modes.intensities[order]
@@ -159,9 +159,9 @@ def _print(numbers: dict[str, float], seconds: dict[str, float], path: Path, set
         table.add_column(heading, justify="left" if heading == "result" else "right")
     rows = (
         ("held-out energy error (RMSE) [meV/atom]", "energy_rmse"),
-        ("held-out force error (RMSE) [meV/Angstrom]", "force_rmse"),
-        ("held-out dipole error (RMSE) [me*Angstrom]", "dipole_rmse"),
-        ("harmonic frequencies, mean difference [cm^-1]", "frequency_difference"),
+        ("held-out force error (RMSE) [meV/Å]", "force_rmse"),
+        ("held-out dipole error (RMSE) [me·Å]", "dipole_rmse"),
+        ("harmonic frequencies, mean difference [cm⁻¹]", "frequency_difference"),
         ("harmonic intensities, mean difference [km/mol]", "intensity_difference"),
         ("energy drift of NVE [meV/atom/ps]", "drift"),
         ("temperature of the trajectories [K]", "temperature"),

@@ -1,10 +1,10 @@
-"""What a demonstration does, chosen so that it takes minutes on two cores."""
+"""Settings of a demonstration; the defaults take minutes on two cores."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -13,7 +13,26 @@ from atnn.files import write_atomically
 from atnn.specification import Specification
 
 MOLECULES = {"formic acid": "HCOOH", "ethanol": "CH3CH2OH", "water": "H2O"}  # names -> ASE's molecules
-GEOMETRIES = {"xtb": 500, "dft": 120}  # a DFT label takes seconds
+
+
+class Level(NamedTuple):
+    """A level of theory.
+
+    Attributes:
+        program: Name of the labeller in :data:`atnn.labelling.LABELLERS`; its default settings are used.
+        method: The method in words.
+        geometries: How many geometries are labelled by default.
+    """
+
+    program: str
+    method: str
+    geometries: int
+
+
+LEVELS = {
+    "xtb": Level("tblite", "GFN2-xTB", 500),
+    "dft": Level("pyscf", "B3LYP/def2-SVP", 120),  # a label takes seconds
+}
 
 
 class DemoSettings(Specification):
@@ -32,7 +51,7 @@ class DemoSettings(Specification):
     @property
     def method(self) -> str:
         """The reference method in words."""
-        return "GFN2-xTB" if self.level == "xtb" else "B3LYP/def2-SVP"
+        return LEVELS[self.level].method
 
 
 def claim(folder: Path, settings: DemoSettings) -> None:

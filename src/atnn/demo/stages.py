@@ -1,4 +1,4 @@
-"""The stages of the demonstration; each leaves its product on disk and takes it from there the next time."""
+"""The stages of the demonstration: each leaves its product on the disk, and takes it from there the next time."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import torch
 from ase import Atoms
 from ase.build import molecule
 
+from atnn.active import sample_geometries
 from atnn.data import Dataset, select, split, write_extxyz
-from atnn.demo.settings import MOLECULES, DemoSettings
+from atnn.demo.settings import LEVELS, MOLECULES, DemoSettings
 from atnn.dynamics import Langevin, RunReport, State, Trajectory, VelocityVerlet, maxwell_boltzmann, run
 from atnn.dynamics.velocities import without_drift, without_rotation
 from atnn.errors import LabellingError
 from atnn.files import write_atomically
-from atnn.labelling import Labeller, LabellerPotential, PyscfLabeller, TbliteLabeller, label, sample_geometries
+from atnn.labelling import LABELLERS, Labeller, LabellerPotential, TbliteLabeller, label
 from atnn.model import Model, ModelPotential, Potential
 from atnn.observables import NormalModes, Spectrum, harmonic, infrared, match_modes, relax
 from atnn.reading import open_dataset
@@ -31,13 +32,13 @@ EQUILIBRATION = 0.125  # of the time of a trajectory
 RESOLUTION, RESOLVED = 20.0, 33.4  # cm^-1; what one picosecond resolves
 TEMPERATURES = (50.0, 150.0, 300.0, 500.0)  # of the sampling [K]
 HELD_OUT, VALIDATION = 0.2, 0.05
-QUANTITIES = ("energy", "forces", "dipole")
+LEARNED = ("energy", "forces", "dipole")
 _MODES = ("frequencies", "intensities", "modes", "positions", "numbers", "masses")
 
 
 def reference_method(settings: DemoSettings) -> Labeller:
     """The method that labels."""
-    return TbliteLabeller() if settings.level == "xtb" else PyscfLabeller()
+    return LABELLERS[LEVELS[settings.level].program]()
 
 
 def reference_potential(folder: Path, settings: DemoSettings) -> LabellerPotential:
@@ -45,18 +46,19 @@ def reference_potential(folder: Path, settings: DemoSettings) -> LabellerPotenti
     return LabellerPotential(reference_method(settings), folder / "labels.db", workers=WORKERS)
 
 
-def start(settings: DemoSettings) -> Structures:
+def build_molecule(settings: DemoSettings) -> Structures:
     """The molecule before anything is done to it."""
     return Structures.from_ase(molecule(MOLECULES[settings.molecule]))
 
 
-def geometries(folder: Path, settings: DemoSettings) -> Structures:
-    """Sampled geometries. GFN2-xTB drives the sampling at both levels: it needs thousands of forces."""
-    path, reference = folder / "geometries.npy", start(settings)
+def sample(folder: Path, settings: DemoSettings) -> Structures:
+    """Sample geometries. GFN2-xTB drives the sampling at both levels, because it takes thousands of forces."""
+    path, reference = folder / "geometries.npy", build_molecule(settings)
     if not path.exists():
         sampled = sample_geometries(
-            reference, TbliteLabeller(), settings.geometries, settings.seed, TEMPERATURES, spacing=30, quantum=False
-        )
+            LabellerPotential(TbliteLabeller()), reference, settings.geometries, settings.seed, TEMPERATURES,
+            spacing=30, quantum=False,
+        )  # fmt: skip
         with path.with_suffix(".tmp").open("wb") as file:
             np.save(file, sampled.positions.numpy(), allow_pickle=False)
         path.with_suffix(".tmp").replace(path)
@@ -64,16 +66,16 @@ def geometries(folder: Path, settings: DemoSettings) -> Structures:
     return reference.select([0] * settings.geometries).replace(positions=positions)
 
 
-def data(folder: Path, settings: DemoSettings) -> dict[str, Dataset]:
-    """Labelled geometries as ``train``, ``validation`` and ``test``, in extended XYZ.
+def label_data(folder: Path, settings: DemoSettings) -> dict[str, Dataset]:
+    """Label geometries, and write them as ``train``, ``validation`` and ``test`` in extended XYZ.
 
     Raises:
         LabellingError: More than a tenth of the calculations failed.
     """
     paths = {name: folder / f"{name}.xyz" for name in ("train", "validation", "test")}
     if not all(path.exists() for path in (*paths.values(), folder / "atoms.xyz")):
-        write_extxyz(folder / "atoms.xyz", _labelled(_atoms(settings), folder, settings))
-        labelled = _labelled(geometries(folder, settings), folder, settings)
+        write_extxyz(folder / "atoms.xyz", _label(_isolated_atoms(settings), folder, settings))
+        labelled = _label(sample(folder, settings), folder, settings)
         count = len(labelled.structures)
         sizes = {"test": round(HELD_OUT * count), "validation": max(2, round(VALIDATION * count))}
         parts = split(count, {**sizes, "train": count - sum(sizes.values())}, settings.seed)
@@ -82,14 +84,14 @@ def data(folder: Path, settings: DemoSettings) -> dict[str, Dataset]:
     return {name: open_dataset(str(path)) for name, path in paths.items()}
 
 
-def _atoms(settings: DemoSettings) -> Structures:
+def _isolated_atoms(settings: DemoSettings) -> Structures:
     """The isolated atoms, in their ground states, from which energies are counted."""
     unpaired = {"H": 1, "C": 2, "O": 2}
     symbols = sorted(set(molecule(MOLECULES[settings.molecule]).symbols))
     return Structures.from_ase([Atoms(s, positions=[[0, 0, 0]], info={"spin": unpaired[s]}) for s in symbols])
 
 
-def _labelled(structures: Structures, folder: Path, settings: DemoSettings) -> Labelled:
+def _label(structures: Structures, folder: Path, settings: DemoSettings) -> Labelled:
     result = label(structures, reference_method(settings), folder / "labels.db", WORKERS)
     if result.labelled is None or len(result.failures) > 0.1 * len(structures):
         raise LabellingError(
@@ -97,13 +99,13 @@ def _labelled(structures: Structures, folder: Path, settings: DemoSettings) -> L
             where=str(folder / "labels.db"),
             remedy="look at the reason above; calling again computes the missing ones only",
         )
-    kept = {name: result.labelled.labels[name] for name in QUANTITIES if name in result.labelled.labels}
+    kept = {name: result.labelled.labels[name] for name in LEARNED if name in result.labelled.labels}
     masks = {name: result.labelled.masks[name] for name in kept}
     return Labelled(result.labelled.structures, kept, masks)
 
 
-def training(folder: Path, settings: DemoSettings) -> TrainingResult:
-    """A REANN with energy and dipole."""
+def train_model(folder: Path, settings: DemoSettings) -> TrainingResult:
+    """Train a REANN with energy and dipole."""
     representation = {"name": "reann", "cutoff": 4.0, "channels": 8, "rounds": settings.rounds, "hidden": [32, 32]}
     config = {
         "data": {
@@ -125,10 +127,10 @@ def training(folder: Path, settings: DemoSettings) -> TrainingResult:
     return train(parse(RunConfig, config, where="demo"))
 
 
-def modes(potential: Potential, settings: DemoSettings, path: Path) -> NormalModes:
-    """Harmonic vibrations at the potential's own minimum; the same routine for the model and the reference."""
+def find_modes(potential: Potential, settings: DemoSettings, path: Path) -> NormalModes:
+    """Harmonic vibrations at the potential's own minimum, by the same routine for the model and the reference."""
     if not path.exists():
-        found = harmonic(potential, relax(potential, start(settings), fmax=1e-3))
+        found = harmonic(potential, relax(potential, build_molecule(settings), fmax=1e-3))
         content = {name: np.asarray(getattr(found, name)).tolist() for name in _MODES}
         content |= {"rigid": found.rigid, "largest_force": found.largest_force}
         write_atomically(path, json.dumps(content))
@@ -137,18 +139,18 @@ def modes(potential: Potential, settings: DemoSettings, path: Path) -> NormalMod
     return NormalModes(**arrays, rigid=content["rigid"], largest_force=content["largest_force"])
 
 
-def paired(model: NormalModes, direct: NormalModes) -> np.ndarray:
+def pair_modes(model: NormalModes, direct: NormalModes) -> np.ndarray:
     """Index of the direct mode that each mode of the model is, by the overlap of their motion."""
     return match_modes(model, direct).order
 
 
-def dynamics(folder: Path, settings: DemoSettings, model: Model) -> RunReport:
-    """Trajectories at constant energy from canonical starts, without overall rotation.
+def run_dynamics(folder: Path, settings: DemoSettings, model: Model) -> RunReport:
+    """Run trajectories at constant energy from canonical starts, without overall rotation.
 
-    A rotating molecule's lines are broadened into branches; without rotation they stand beside harmonic ones.
+    Rotation broadens the lines of a molecule into branches. Without it they can be compared with harmonic ones.
     """
     minimum = torch.tensor(json.loads((folder / "modes-model.json").read_text())["positions"], dtype=torch.float64)
-    structures = start(settings).select([0] * settings.copies)
+    structures = build_molecule(settings).select([0] * settings.copies)
     structures = structures.replace(positions=minimum.repeat(settings.copies, 1))
     potential = ModelPotential(model)
     generator = torch.Generator().manual_seed(settings.seed)
@@ -176,7 +178,7 @@ def dynamics(folder: Path, settings: DemoSettings, model: Model) -> RunReport:
     )
 
 
-def spectrum(folder: Path, settings: DemoSettings, report: RunReport) -> Spectrum:
+def compute_spectrum(folder: Path, settings: DemoSettings, report: RunReport) -> Spectrum:
     """Infrared spectrum of the trajectories at the temperature that they have."""
     dipoles = Trajectory(folder / "dynamics").dipoles
     resolution = max(RESOLUTION, 1.01 * RESOLVED / settings.picoseconds)

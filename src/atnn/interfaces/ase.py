@@ -1,41 +1,45 @@
-"""A model as an ASE calculator."""
+"""A model, or any other potential, as an ASE calculator."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from ase import Atoms
 from ase.calculators import calculator as ase_calculator
 from ase.stress import full_3x3_to_voigt_6_stress
+from torch import Tensor
 
 from atnn.errors import SpecificationError
-from atnn.model import Model, ModelPotential, load_model
-from atnn.structures import Structures
+from atnn.model import Model, ModelPotential, Potential, load_model
+from atnn.quantities import QUANTITIES
+from atnn.structures import STATED, Structures
 
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 class Calculator(ase_calculator.Calculator):
-    """Energy, forces, stress, dipole and charges of a model for ASE.
+    """Everything that a model gives, for ASE: energy, forces, stress, dipole, charges and all else in the table.
 
     ``stress`` is that of structures periodic in three dimensions, in ASE's sign and Voigt order. Total charge and
-    unpaired electrons are read from ``atoms.info["charge"]`` and ``["spin"]``; those that a
-    model without such ``conditions`` ignores are an error, or a warning where only the charges see them.
+    unpaired electrons are read from ``atoms.info["charge"]`` and ``["spin"]``. Those that a model without such
+    ``conditions`` ignores are an error, or a warning where only the charges see them. Quantities that ASE has no name
+    for are read with ``calculator.get_property(name, atoms)``.
 
     Args:
-        model: A model, or its file.
+        model: A model, its file, or any other potential, for instance a reference method.
         dtype: ``"float32"`` or ``"float64"``; the model's own by default.
         compile: Compile the model at the first call (seconds), for many fast calls after.
-        skin: Verlet skin [Angstrom].
+        skin: Verlet skin [Angstrom]; that of :class:`~atnn.model.ModelPotential` by default.
         device: Where to compute; where the model is by default.
 
     Raises:
         ModelFileError: The file is no intact model.
-        SpecificationError: Another ``dtype``.
+        SpecificationError: Another ``dtype``, or settings of a model given with another potential.
         DataError: At the first call, if the model does not know an element or ignores a charge or a spin.
 
     Example:
@@ -44,22 +48,17 @@ class Calculator(ase_calculator.Calculator):
 
     def __init__(
         self,
-        model: Model | str | Path,
+        model: Model | str | Path | Potential,
         *,
         dtype: str | torch.dtype | None = None,
         compile: bool = False,
-        skin: float = 0.5,
+        skin: float | None = None,
         device: torch.device | str | None = None,
     ):
         super().__init__()
-        if isinstance(dtype, str):
-            if dtype not in _DTYPES:
-                raise SpecificationError(f"unknown dtype {dtype!r}", remedy="use float32 or float64")
-            dtype = _DTYPES[dtype]
-        # a copy: another dtype or device here must not change the caller's model
-        model = copy.deepcopy(model) if isinstance(model, Model) else load_model(model)
-        self.potential = ModelPotential(model, skin=skin, compile=compile, dtype=dtype, device=device)
-        given: list[str] = [n for n in ("energy", "forces", "stress", "dipole", "charges") if n in model.outputs]
+        settings = {"dtype": _dtype(dtype), "compile": compile or None, "skin": skin, "device": device}
+        self.potential = _potential(model, {name: value for name, value in settings.items() if value is not None})
+        given: list[str] = [name for name in QUANTITIES if name in self.potential.outputs]
         self.implemented_properties = [*given, "free_energy"] if "energy" in given else given
         self._always = [name for name in ("energy", "forces") if name in given]
         self._wanted: list[str] = []
@@ -78,7 +77,7 @@ class Calculator(ase_calculator.Calculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = tuple(ase_calculator.all_changes),
     ) -> None:
-        """Energy and forces, and whatever else was asked for since the composition last changed."""
+        """Compute energy and forces, and whatever else was asked for since the composition last changed."""
         atoms = self.atoms if atoms is None else atoms
         assert atoms is not None
         if self._structure is None or "numbers" in system_changes:
@@ -89,21 +88,49 @@ class Calculator(ase_calculator.Calculator):
             self._structure = self._structure.replace(positions=torch.from_numpy(atoms.positions))
             self._last.positions[:] = atoms.positions
         self.atoms = self._last  # which ASE drops at every move
-        self._wanted += [name for name in properties if name not in self._wanted and name != "free_energy"]
+        asked = ["energy" if name == "free_energy" else name for name in properties]
+        self._wanted += [name for name in dict.fromkeys(asked) if name not in self._wanted]
         found = self.potential(self._structure, self._wanted)
-        results: dict[str, float | np.ndarray] = {n: value.double().cpu().numpy() for n, value in found.items()}
-        if "energy" in found:
-            results["energy"] = results["free_energy"] = float(found["energy"])
-        if "dipole" in found:
-            results["dipole"] = found["dipole"][0].double().cpu().numpy()
-        if "stress" in found:
-            results["stress"] = full_3x3_to_voigt_6_stress(found["stress"][0].double().cpu().numpy())
+        results = {name: _as_ase(name, value) for name, value in found.items() if name in QUANTITIES}
+        if "energy" in results:
+            results["free_energy"] = results["energy"]
         self.results = results
+
+
+def _dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
+    if not isinstance(dtype, str):
+        return dtype
+    if dtype not in _DTYPES:
+        raise SpecificationError(f"unknown dtype {dtype!r}", remedy="use float32 or float64")
+    return _DTYPES[dtype]
+
+
+def _potential(model: Model | str | Path | Potential, settings: dict[str, Any]) -> Potential:
+    if isinstance(model, str | Path):
+        return ModelPotential(load_model(model), **settings)
+    if isinstance(model, Model):
+        return ModelPotential(copy.deepcopy(model), **settings)  # the caller may go on training the model
+    if settings:
+        raise SpecificationError(
+            f"{', '.join(settings)} set for a potential that is made already",
+            where="Calculator",
+            remedy="set them where the potential is made, or give a model",
+        )
+    return model
+
+
+def _as_ase(name: str, value: Tensor) -> float | np.ndarray:
+    """The value of one structure as ASE has it: without the axis of structures, numbers as ``float``."""
+    array = value.detach().double().cpu().numpy()
+    if QUANTITIES[name].axis == "structure":
+        array = array[0]
+    if name == "stress":
+        array = full_3x3_to_voigt_6_stress(array)
+    return float(array) if array.ndim == 0 else array
 
 
 def _fixed(atoms: Atoms) -> tuple:
     """Everything but the positions that results depend on; bytes compare faster than arrays."""
-    info = atoms.info
-    field = np.asarray(info.get("electric_field", 0.0), dtype=float)
-    rest = (info.get("charge"), info.get("spin"), field.tobytes())
+    stated = (atoms.info.get(entry.key) for entry in STATED.values())
+    rest = (None if value is None else np.asarray(value, dtype=float).tobytes() for value in stated)
     return (atoms.numbers.tobytes(), atoms.cell.array.tobytes(), atoms.pbc.tobytes(), *rest)

@@ -1,13 +1,14 @@
-"""Reference calculations: labellers, the resumable label store, and the sampling of geometries to label."""
+"""Reference calculations: labellers, the resumable label store, and labellers driven as potentials."""
 
 from atnn.labelling.execution import Failure, LabellingResult, label
 from atnn.labelling.potential import LabellerPotential
 from atnn.labelling.protocol import Labeller
 from atnn.labelling.pyscf import PyscfLabeller
-from atnn.labelling.sampling import relax, sample_geometries
+from atnn.labelling.registry import LABELLERS
 from atnn.labelling.tblite import TbliteLabeller
 
 __all__ = [
+    "LABELLERS",
     "Failure",
     "Labeller",
     "LabellerPotential",
@@ -15,6 +16,4 @@ __all__ = [
     "PyscfLabeller",
     "TbliteLabeller",
     "label",
-    "relax",
-    "sample_geometries",
 ]

@@ -1,4 +1,4 @@
-"""Labelling many structures in worker processes, resumable, nothing lost and nothing skipped silently."""
+"""Labels of many structures from worker processes: resumable, nothing lost, nothing skipped silently."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from atnn.errors import LabellingError
-from atnn.labelling.protocol import Labeller, Labels
+from atnn.labelling.protocol import Labeller, Labels, check_labels, label_shape
 from atnn.labelling.store import LabelStore, task_key
-from atnn.quantities import quantity
+from atnn.quantities import QUANTITIES
 from atnn.structures import Labelled, Structures
 
-ATTEMPTS = 3  # a worker may die of something else than its structure, e.g. memory taken by a neighbor process
+ATTEMPTS = 3  # a worker may die of something else than its structure, e.g. of memory that another process took
 
 
 class Failure(NamedTuple):
@@ -42,7 +42,7 @@ class Failure(NamedTuple):
 
 @dataclass(frozen=True)
 class LabellingResult:
-    """What came of a labelling run.
+    """Result of a labelling run.
 
     Attributes:
         labelled: The structures that have labels, in the order given; labels in float64.
@@ -58,11 +58,11 @@ class LabellingResult:
 
 
 def label(structures: Structures, labeller: Labeller, path: str | Path, workers: int = 2) -> LabellingResult:
-    """Label structures, each by one process with one thread; finished ones are kept in ``path``.
+    """Label structures, each in one process with one thread, and keep finished calculations in ``path``.
 
-    Called again with the same structures and labeller it computes what is missing only. A calculation that raises
-    ``LabellingError`` is remembered as failed. A worker process that dies, or raises anything else, is given its
-    structure again, up to three times in all; then it is a failure of this call, and tried afresh by the next one.
+    The same call again computes only what is missing. A calculation that raises ``LabellingError`` is remembered as
+    failed. A structure whose worker process dies, or raises anything else, is given to a worker up to three times.
+    Then it is a failure of this call, and the next call tries it afresh.
 
     Args:
         structures: Geometries, with total charge and unpaired electrons where they matter.
@@ -71,7 +71,8 @@ def label(structures: Structures, labeller: Labeller, path: str | Path, workers:
         workers: Number of processes; 0 calculates in this process.
 
     Raises:
-        LabellingError: The store cannot be used or worker processes cannot be started.
+        LabellingError: The store cannot be used, worker processes cannot be started, or the labeller gives what the
+            table of quantities does not know, or in another shape.
     """
     settings = labeller.settings
     parts = structures.singles()
@@ -87,6 +88,7 @@ def label(structures: Structures, labeller: Labeller, path: str | Path, workers:
                     crashed[outcome.key] = outcome.error or ""
                 else:
                     atoms = len(tasks[outcome.key].numbers)
+                    check_labels(outcome.labels, atoms)
                     store.write(outcome.key, settings, atoms, outcome.labels, outcome.error)
                 advance()
         reasons = {**store.errors(first), **crashed}
@@ -97,16 +99,30 @@ def label(structures: Structures, labeller: Labeller, path: str | Path, workers:
     return LabellingResult(labelled, np.array(good, dtype=np.int64), failures, len(tasks) - len(crashed))
 
 
+def label_in_memory(structures: Structures, labeller: Labeller) -> LabellingResult:
+    """Label structures one after the other in this process, as :func:`label` does, and keep nothing on the disk.
+
+    Raises:
+        LabellingError: The labeller gives what the table of quantities does not know, or in another shape.
+    """
+    outcomes = [_calculate("", labeller, part) for part in structures.singles()]
+    failures = tuple(Failure(i, outcome.error) for i, outcome in enumerate(outcomes) if outcome.error is not None)
+    good = [index for index, outcome in enumerate(outcomes) if outcome.error is None]
+    for index in good:
+        check_labels(outcomes[index].labels, int(structures.counts[index]))
+    labelled = _join(structures.select(good), [outcomes[index].labels for index in good]) if good else None
+    return LabellingResult(labelled, np.array(good, dtype=np.int64), failures, len(outcomes))
+
+
 def _join(structures: Structures, results: list[Labels]) -> Labelled:
     """Labels of single structures as one ``Labelled``; what a structure lacks is zero and masked out."""
     labels, masks = {}, {}
     counts = structures.counts.tolist()
     for name in sorted(set().union(*results)):
-        entry = quantity(name)
-        shapes = [entry.shape if entry.axis == "structure" else (count, *entry.shape) for count in counts]
+        shapes = [label_shape(name, count) for count in counts]
         values = [torch.tensor(r[name]) if name in r else torch.zeros(s) for r, s in zip(results, shapes, strict=True)]
         values = [value.double() for value in values]
-        labels[name] = torch.stack(values) if entry.axis == "structure" else torch.cat(values)
+        labels[name] = torch.stack(values) if QUANTITIES[name].axis == "structure" else torch.cat(values)
         masks[name] = torch.tensor([name in result for result in results])
     return Labelled(structures, labels, masks)
 
@@ -120,7 +136,7 @@ class _Outcome:
 
 
 def _outcomes(tasks: dict[str, Structures], labeller: Labeller, workers: int) -> Iterator[_Outcome]:
-    """Outcome of every task as it comes; tasks of a process that died are given to a new one."""
+    """Outcome of every task as it comes. The task of a process that died is given to a new one."""
     if workers == 0:
         for key, structure in tasks.items():
             yield _calculate(key, labeller, structure)
@@ -154,7 +170,7 @@ def _outcomes(tasks: dict[str, Structures], labeller: Labeller, workers: int) ->
 
 
 class _Worker:
-    """One process of one thread: a pool of one tells exactly which structure it died of."""
+    """One process with one thread. A pool of one tells exactly which structure it died of."""
 
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -163,7 +179,7 @@ class _Worker:
             self._started = self._pool.submit(os.getpid)  # the first task starts the process
 
     def submit(self, key: str, labeller: Labeller, structure: Structures) -> Future:
-        """Outcome of one task, to come; arrays travel as NumPy's, torch would put each into shared memory."""
+        """Future outcome of one task. Arrays travel as NumPy's: torch would put each into shared memory."""
         arrays = {f.name: getattr(structure, f.name) for f in fields(structure)}
         plain = {name: None if value is None else value.detach().cpu().numpy() for name, value in arrays.items()}
         try:
@@ -174,7 +190,7 @@ class _Worker:
             return failed
 
     def check_started(self) -> None:
-        """Raise if the process died before its first task: then every process will."""
+        """Raise if the process died before its first task, because then every process will."""
         if isinstance(self._started.exception(), BrokenExecutor):
             raise LabellingError(
                 "worker processes cannot be started",
@@ -188,7 +204,7 @@ class _Worker:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Processes started inside use one thread each; numerical libraries read this when they are loaded."""
+    """Give one thread to each process that is started inside; numerical libraries read this when they are loaded."""
     before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
     os.environ.update(dict.fromkeys(before, "1"))
     try:
@@ -202,7 +218,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _die_with_parent() -> None:
-    """End this worker when its parent is killed: it would wait for tasks forever."""
+    """End this worker when its parent is killed, because it would wait for tasks forever."""
     parent = multiprocessing.parent_process()
 
     def watch() -> None:
@@ -223,7 +239,7 @@ def _calculate(key: str, labeller: Labeller, structure: Structures) -> _Outcome:
         labels = labeller(structure)
     except LabellingError as error:
         return _Outcome(key, error=str(error))
-    except Exception as error:  # a defect of the labeller costs one structure, not the run; it is reported
+    except Exception as error:  # a defect of the labeller costs one structure, not the run, and is reported
         return _Outcome(key, error=f"{type(error).__name__}: {error}", died=True)
     broken = [name for name, value in labels.items() if not np.isfinite(value).all()]
     if broken:

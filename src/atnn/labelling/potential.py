@@ -8,25 +8,26 @@ from pathlib import Path
 from torch import Tensor
 
 from atnn.errors import LabellingError
-from atnn.labelling.execution import label
+from atnn.labelling.execution import label, label_in_memory
 from atnn.labelling.protocol import Labeller
 from atnn.structures import Structures
 
 
 class LabellerPotential:
-    """The reference method itself in dynamics and observables; nothing is calculated twice.
+    """The reference method itself in dynamics and observables.
 
     Args:
         labeller: The method.
-        path: Label store for its results.
+        path: Label store for its results, so that nothing is calculated twice. Without one nothing is kept, which is
+            faster where a calculation takes milliseconds and no geometry comes again.
         outputs: Quantities that it gives for the structures in question.
-        workers: Processes for batches; a single structure is calculated in this one.
+        workers: Processes for batches, with a store; a single structure is calculated in this one.
     """
 
     def __init__(
         self,
         labeller: Labeller,
-        path: str | Path,
+        path: str | Path | None = None,
         outputs: Sequence[str] = ("energy", "forces", "dipole", "charges"),
         workers: int = 2,
     ):
@@ -34,7 +35,7 @@ class LabellerPotential:
         self.outputs = frozenset(outputs)
 
     def forget(self) -> None:
-        """Nothing to drop: labels depend on nothing but the structures."""
+        """Do nothing: labels depend on nothing but the structure and the labeller's settings."""
 
     def __call__(self, structures: Structures, outputs: Sequence[str]) -> dict[str, Tensor]:
         """Asked quantities of every structure, [structures, ...] or [atoms, ...].
@@ -42,16 +43,21 @@ class LabellerPotential:
         Raises:
             LabellingError: A calculation failed, or the method does not give an asked quantity.
         """
-        result = label(structures, self.labeller, self.path, self.workers if len(structures) > 1 else 0)
+        self._refuse([name for name in outputs if name not in self.outputs], self.outputs)
+        if self.path is None:
+            result = label_in_memory(structures, self.labeller)
+        else:
+            result = label(structures, self.labeller, self.path, self.workers if len(structures) > 1 else 0)
         if result.labelled is None or result.failures:
             failure = result.failures[0]
             raise LabellingError(f"the labeller failed: {failure.reason}", where=f"structure {failure.structure}")
-        missing = [
-            name for name in outputs if not bool(result.labelled.masks.get(name, structures.pbc.new_zeros(1)).all())
-        ]
+        given = {name for name, mask in result.labelled.masks.items() if bool(mask.all())}
+        self._refuse([name for name in outputs if name not in given], given)
+        return {name: result.labelled.labels[name].to(structures.positions) for name in outputs}
+
+    def _refuse(self, missing: Sequence[str], given: frozenset[str] | set[str]) -> None:
         if missing:
             raise LabellingError(
                 f"the labeller gives no {', '.join(missing)}",
-                remedy=f"for these structures it gives {', '.join(sorted(result.labelled.labels))}",
+                remedy=f"for these structures it gives {', '.join(sorted(given))}; `outputs` says so in advance",
             )
-        return {name: result.labelled.labels[name].to(structures.positions) for name in outputs}

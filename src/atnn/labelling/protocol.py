@@ -1,4 +1,4 @@
-"""What a labeller is: one structure in, reference values out."""
+"""What a labeller is: it takes one structure and gives reference values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from atnn.errors import LabellingError
 from atnn.functions.species import LANTHANIDES
-from atnn.structures import Structures
+from atnn.quantities import QUANTITIES
+from atnn.structures import STATED, Structures
 
 Labels = dict[str, np.ndarray]
 
@@ -18,8 +19,8 @@ Labels = dict[str, np.ndarray]
 class Labeller(Protocol):
     """A method of electronic structure with everything fixed that its numbers depend on.
 
-    Two labellers of equal ``settings`` give equal labels: the label store relies on it. A labeller travels to
-    worker processes, so it holds plain values only.
+    Two labellers with equal ``settings`` give equal labels: the label store relies on it. A labeller travels to
+    worker processes and therefore holds plain values only.
     """
 
     @property
@@ -37,19 +38,21 @@ class Labeller(Protocol):
 
 
 def electrons(structure: Structures) -> tuple[int, int | None]:
-    """Total charge [e] and unpaired electrons of one structure, checked.
+    """Total charge [e] and unpaired electrons of one structure, checked, for methods that know nothing else.
 
     Returns:
         Charge, zero where nobody stated it, and spin, None where nobody stated it.
 
     Raises:
-        LabellingError: Several structures, an external field, a fractional charge, or a number of unpaired
-            electrons that this number of electrons cannot have.
+        LabellingError: Several structures, something else stated that is not zero, such as an external field, a
+            fractional charge, or a number of unpaired electrons that this number of electrons cannot have.
     """
     if len(structure) != 1:
         raise LabellingError(f"{len(structure)} structures given to a labeller", remedy="give them one by one")
-    if structure.field is not None and bool((structure.field != 0).any()):
-        raise LabellingError("this labeller has no external electric field", remedy="remove `electric_field`")
+    for name, value in structure.stated.items():
+        if name not in ("charge", "spin") and bool((value != 0).any()):
+            entry = STATED[name]
+            raise LabellingError(f"this labeller ignores {entry.words}", remedy=f"remove `{entry.key}`")
     given = 0.0 if structure.charge is None else float(structure.charge[0])
     charge = round(given)
     if abs(given - charge) > 1e-6:
@@ -64,3 +67,32 @@ def electrons(structure: Structures) -> tuple[int, int | None]:
             remedy="correct `charge` or `spin`, or leave spin out",
         )
     return charge, spin
+
+
+def label_shape(name: str, atoms: int) -> tuple[int, ...]:
+    """Shape of one structure's label of that name, as the table of quantities says.
+
+    Raises:
+        LabellingError: The table has no such quantity.
+    """
+    if name not in QUANTITIES:
+        raise LabellingError(
+            f"a label {name!r}, which the table of quantities does not know",
+            remedy=f'add a row: QUANTITIES["{name}"] = Quantity("{name}", ...)',
+        )
+    entry = QUANTITIES[name]
+    return {"structure": (), "atom": (atoms,)}[entry.axis] + entry.shape
+
+
+def check_labels(labels: Labels, atoms: int) -> None:
+    """Check that what a labeller gave has the names and shapes of the table of quantities.
+
+    Raises:
+        LabellingError: It has not: a defect of the labeller.
+    """
+    for name, value in labels.items():
+        if np.shape(value) != label_shape(name, atoms):
+            raise LabellingError(
+                f"the labeller gave {name} of the shape {np.shape(value)}, not {label_shape(name, atoms)}",
+                remedy="correct the labeller",
+            )

@@ -19,14 +19,14 @@ from atnn.units import bohr, hartree
 class PyscfLabeller:
     """Energy, forces, dipole and Mulliken charges of a molecule from Kohn-Sham theory with density fitting.
 
-    Restricted for closed shells, unrestricted otherwise. Forces include the response of the integration grid, so
-    that they sum to zero and are the derivative of the energy. The dipole is the physical one (from minus to plus)
-    about the coordinate origin, which matters for charged molecules only. Source: doi:10.1063/5.0006074.
+    Closed shells are restricted, all others unrestricted. Forces include the response of the integration grid, so
+    that they sum to zero and are the derivative of the energy. The dipole points from minus to plus. Its origin is
+    that of the coordinates, which matters for charged molecules only. Source: doi:10.1063/5.0006074.
 
     Attributes:
         xc: Functional, in PySCF's spelling.
         basis: Basis set.
-        convergence: Of the energy between self-consistent cycles [hartree].
+        convergence: Largest change of the energy between the last self-consistent cycles [hartree].
         maximum_cycles: Self-consistent cycles before the calculation counts as failed.
         grid_level: PySCF's level of the integration grid, 0 to 9.
     """
@@ -39,7 +39,7 @@ class PyscfLabeller:
 
     @property
     def settings(self) -> dict[str, str | int | float]:
-        """All that the labels depend on."""
+        """Everything that the labels depend on."""
         return {
             "program": "pyscf",
             "version": version("pyscf"),

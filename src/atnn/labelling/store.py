@@ -1,8 +1,8 @@
 """The label store: one SQLite file in which every finished calculation is durable.
 
-Each calculation is found by the hash of its geometry, charge, spin and the labeller's settings. A finished one is
-committed and synchronised to disk before the next is taken from the queue, so that ``kill -9`` or a power cut costs
-at most what was being calculated.
+Each calculation is found by the hash of its geometry, of what is stated beside it (charge, spin, field), and of the
+labeller's settings. A finished one is committed and synchronised to disk before the next is taken from the queue, so
+that ``kill -9`` or a power cut costs at most what was being calculated.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from types import TracebackType
 import numpy as np
 
 from atnn.errors import LabellingError
-from atnn.labelling.protocol import Labels
-from atnn.quantities import quantity
+from atnn.labelling.protocol import Labels, label_shape
 from atnn.structures import Structures
 
 FORMAT = 1
@@ -37,15 +36,20 @@ def task_key(structure: Structures, settings: Mapping[str, str | int | float]) -
     digest = hashlib.sha256(json.dumps(dict(settings), sort_keys=True).encode())
     charge = 0.0 if structure.charge is None else float(structure.charge[0])
     spin = None if structure.spin is None else int(structure.spin[0])
-    digest.update(json.dumps([structure.numbers.tolist(), structure.pbc[0].tolist(), charge, spin]).encode())
+    content = [structure.numbers.tolist(), structure.pbc[0].tolist(), charge, spin]
+    # Where nobody states the others they are zero, as in stores that are older than they.
+    others = {name: value[0] for name, value in structure.stated.items() if name not in ("charge", "spin")}
+    if further := {name: (value + 0).tolist() for name, value in others.items() if bool((value != 0).any())}:
+        content.append(further)
+    digest.update(json.dumps(content, sort_keys=True).encode())
     for values in (structure.positions, structure.cell):
-        # adding zero makes -0.0 and 0.0 the same geometry
+        # Adding zero makes -0.0 and 0.0 the same geometry.
         digest.update((values.detach().cpu().double().numpy() + 0.0).astype("<f8").tobytes())
     return digest.hexdigest()
 
 
 class LabelStore:
-    """Finished calculations, and those known to fail, on disk.
+    """Finished calculations on the disk, also those known to fail.
 
     Args:
         path: The SQLite file; made when absent, with its folder.
@@ -85,28 +89,27 @@ class LabelStore:
         return self._database.execute("SELECT COUNT(*) FROM calculations").fetchone()[0]
 
     def errors(self, keys: Iterable[str]) -> dict[str, str | None]:
-        """Of the given calculations those finished: key -> why it failed, or None for success."""
+        """Those of the given calculations that are finished: key -> why it failed, or None for success."""
         found = dict(self._database.execute("SELECT key, error FROM calculations"))
         return {key: found[key] for key in keys if key in found}
 
     def read(self, key: str) -> Labels:
-        """Labels of one finished calculation, in the package's units."""
+        """Labels of one finished calculation, in the package's units.
+
+        Raises:
+            LabellingError: The file is damaged, or the table of quantities lacks a row for a label.
+        """
         try:
             atoms = self._database.execute("SELECT atoms FROM calculations WHERE key=?", (key,)).fetchone()[0]
             rows = self._database.execute("SELECT quantity, value FROM labels WHERE key=?", (key,)).fetchall()
         except sqlite3.Error as error:
             raise self._failure(error) from error
-        labels = {}
-        for name, value in rows:
-            entry = quantity(name)
-            shape = entry.shape if entry.axis == "structure" else (atoms, *entry.shape)
-            labels[name] = np.frombuffer(value, dtype="<f8").reshape(shape)
-        return labels
+        return {name: np.frombuffer(value, dtype="<f8").reshape(label_shape(name, atoms)) for name, value in rows}
 
     def write(
         self, key: str, settings: Mapping[str, str | int | float], atoms: int, labels: Labels, error: str | None = None
     ) -> None:
-        """One finished calculation; on return it is on disk.
+        """Keep one finished calculation; on return it is on the disk.
 
         Raises:
             LabellingError: The disk is full or the file was damaged.

@@ -19,15 +19,15 @@ from atnn.units import bohr, boltzmann, hartree
 class TbliteLabeller:
     """Energy, forces, dipole, charges and, for crystals, stress from GFN2-xTB or GFN1-xTB.
 
-    The dipole is the physical one (from minus to plus) about the coordinate origin, which matters for charged
-    molecules only. Unpaired electrons occupy orbitals, without a spin-polarisation energy. Crystals are sampled at
+    The dipole points from minus to plus. Its origin is that of the coordinates, which matters for charged molecules
+    only. Unpaired electrons occupy orbitals, without a spin-polarisation energy. Crystals are sampled at
     the Gamma point and have no dipole. GFN2-xTB often does not converge for metals.
     Sources: doi:10.1021/acs.jctc.8b01176 (GFN2), doi:10.1021/acs.jctc.7b00118 (GFN1).
 
     Attributes:
         method: Name of the parametrisation.
-        accuracy: tblite's factor on all thresholds; 0.01 converges forces to about 1e-5 eV/Angstrom.
-        electronic_temperature: Of the Fermi smearing [K].
+        accuracy: Factor of tblite on all its thresholds; 0.01 converges forces to about 1e-5 eV/Angstrom.
+        electronic_temperature: Temperature of the Fermi smearing [K].
         maximum_iterations: Self-consistent cycles before the calculation counts as failed.
     """
 
@@ -38,7 +38,7 @@ class TbliteLabeller:
 
     @property
     def settings(self) -> dict[str, str | int | float]:
-        """All that the labels depend on."""
+        """Everything that the labels depend on."""
         return {
             "program": "tblite",
             "version": version("tblite"),
@@ -59,7 +59,7 @@ class TbliteLabeller:
         periodic = structure.pbc[0].numpy()
         if periodic.any() and not periodic.all():
             raise LabellingError(
-                f"tblite has no structures periodic along some directions only, pbc {periodic.tolist()}",
+                f"tblite cannot calculate structures periodic along some directions only, pbc {periodic.tolist()}",
                 remedy="use a cell with vacuum and pbc along all three directions",
             )
         result = self._run(structure, charge, spin, bool(periodic.all()))

@@ -1,10 +1,11 @@
 """What an experiment sees: spectra from trajectories, normal modes from potentials."""
 
 from atnn.observables.correlation import autocorrelation
-from atnn.observables.harmonic import ModeMatch, NormalModes, harmonic, match_modes
+from atnn.observables.harmonic import ModeMatch, NormalModes, harmonic, hessian, match_modes
 from atnn.observables.infrared import infrared, power_spectrum
 from atnn.observables.relaxation import relax
 from atnn.observables.spectrum import Spectrum
+from atnn.observables.trajectories import trajectory_spectrum
 
 __all__ = [
     "ModeMatch",
@@ -12,8 +13,10 @@ __all__ = [
     "Spectrum",
     "autocorrelation",
     "harmonic",
+    "hessian",
     "infrared",
     "match_modes",
     "power_spectrum",
     "relax",
+    "trajectory_spectrum",
 ]

@@ -1,4 +1,4 @@
-"""Correlation functions by fast Fourier transform, and the windows that give spectra their resolution."""
+"""Correlation functions by fast Fourier transforms, and the windows that give spectra their resolution."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ def autocorrelation(
 
     Args:
         series: Samples; their mean is not removed.
-        lags: Number of lags, from zero; all when not given.
-        unbiased: Divide the sum at lag k by the T - k products in it; else by T, which damps the tail.
+        lags: Number of lags, counted from zero; all of them when not given.
+        unbiased: Divide the sum at lag k by the T - k products in it. Otherwise it is divided by T, which damps the
+            tail.
     """
     length = len(series)
     lags = length if lags is None else min(lags, length)
@@ -51,7 +52,7 @@ def window(name: str, count: int) -> Float[np.ndarray, " count"]:
 
 
 def lags_for(name: str, resolution: float) -> float:
-    """Length of the correlation function, over the unit of time, that a window needs for a resolution.
+    """Length of the correlation function that a window needs for a resolution [time].
 
     Args:
         name: Name of the window.

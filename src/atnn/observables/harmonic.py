@@ -17,8 +17,8 @@ from atnn.observables.infrared import KM_PER_MOL
 from atnn.structures import Structures
 from atnn.units import acceleration, light_speed_cm_per_fs
 
-# Smallest singular value, over the largest, of a rigid motion that counts; a linear molecule bent by less
-# than 1e-2 Angstrom is linear
+# A rigid motion counts if its singular value is at least this fraction of the largest: a molecule bent by less than
+# 1e-2 Angstrom is linear.
 RIGID = 3e-3
 
 
@@ -62,11 +62,11 @@ def harmonic(
 ) -> NormalModes:
     """Normal modes of one structure, with central differences of forces and dipoles.
 
-    All displaced geometries go through the potential in one batch. Translations and rotations (translations
-    only, with periodicity) are projected out, so that 3 N - 6 modes remain, 3 N - 5 of a linear molecule.
+    All displaced geometries go through the potential in one batch. Translations and rotations are projected out, so
+    that 3 N - 6 modes remain, or 3 N - 5 of a linear molecule. Periodic structures lose translations only.
 
     Args:
-        potential: Gives ``forces``, and ``dipole`` if there shall be intensities.
+        potential: Gives ``forces``, and ``dipole`` where intensities are wanted.
         structures: One relaxed structure, in double precision where the potential uses it.
         displacement: Displacement of each coordinate to both sides [Angstrom].
         masses: Masses [amu]; the standard atomic weights when not given.
@@ -75,12 +75,7 @@ def harmonic(
     Raises:
         DataError: Not exactly one structure.
     """
-    if len(structures) != 1:
-        raise DataError(
-            f"normal modes are of one structure, not of {len(structures)}",
-            where="harmonic",
-            remedy="call harmonic(potential, structures.select([index])) for each",
-        )
+    _check_single(structures, "harmonic")
     numbers = structures.numbers.cpu().numpy()
     masses = atomic_masses[numbers] if masses is None else np.asarray(masses, dtype=float)
     positions = structures.positions.detach().cpu().double().numpy()
@@ -120,10 +115,10 @@ class ModeMatch(NamedTuple):
 def match_modes(a: NormalModes, b: NormalModes) -> ModeMatch:
     """Pair the modes of two calculations of one molecule by the overlap of their displacements.
 
-    The second is turned onto the first before, because relaxed geometries may be rotated against each other.
+    The second is first turned onto the first, because relaxed geometries may be rotated against each other.
 
     Raises:
-        DataError: The two are not of the same atoms in the same order.
+        DataError: The two do not have the same atoms in the same order.
     """
     if not np.array_equal(a.numbers, b.numbers) or len(a.modes) != len(b.modes):
         raise DataError(
@@ -136,6 +131,33 @@ def match_modes(a: NormalModes, b: NormalModes) -> ModeMatch:
     overlaps = (a.modes.reshape(len(a.modes), -1) @ turned.T) ** 2
     rows, order = linear_sum_assignment(overlaps, maximize=True)
     return ModeMatch(order, overlaps[rows, order])
+
+
+def hessian(
+    potential: Potential, structures: Structures, *, displacement: float = 0.005, atoms_at_once: int = 5000
+) -> Float[np.ndarray, "coordinates coordinates"]:
+    """Second derivatives of the energy of one structure [eV/Angstrom^2], from central differences of the forces.
+
+    Args:
+        potential: Gives ``forces``.
+        structures: One structure, in double precision where the potential uses it.
+        displacement: Displacement of each coordinate to both sides [Angstrom].
+        atoms_at_once: Largest number of atoms in one call of the potential.
+
+    Raises:
+        DataError: Not exactly one structure.
+    """
+    _check_single(structures, "hessian")
+    return _differences(potential, structures, ("forces",), displacement, atoms_at_once)[0]
+
+
+def _check_single(structures: Structures, where: str) -> None:
+    if len(structures) != 1:
+        raise DataError(
+            f"normal modes are of one structure, not of {len(structures)}",
+            where=where,
+            remedy=f"call {where}(potential, structures.select([index])) for each",
+        )
 
 
 def _differences(
@@ -153,7 +175,7 @@ def _differences(
             positions[row, 0, coordinate] += displacement
             positions[row, 1, coordinate] -= displacement
         results = potential(batch.replace(positions=positions.reshape(-1, 3)), names)
-        # the distance as the positions hold it, which in single precision is not what was asked for
+        # The distance that the positions hold: in single precision it is not the one asked for.
         width = torch.stack([positions[r, 0, c] - positions[r, 1, c] for r, c in enumerate(chosen)]).double().cpu()
         forces = results["forces"].detach().cpu().double().reshape(len(chosen), 2, -1)
         rows.append(-(forces[:, 0] - forces[:, 1]) / width[:, None])

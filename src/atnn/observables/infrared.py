@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from atnn.errors import DataError
-from atnn.observables.spectrum import Spectrum, averaged, quantum_correction, summarised
+from atnn.observables.spectrum import Spectrum, densities_of_copies, quantum_correction, summarise_copies
 from atnn.units import (
     ATOMIC_MASS_SI,
     AVOGADRO_SI,
@@ -48,8 +48,8 @@ def infrared(
     times a quantum correction. Without a volume the result is the molar (Napierian) absorption
     N_A V alpha n of one mole of the simulated structures: for a molecule in vacuum the integral over a line
     is its intensity in km/mol, the number that quantum chemistry prints. M' is the difference of successive
-    dipoles, divided in frequency space by what a difference does to a wave, hence exact at every sampled
-    frequency; motion faster than half the sampling rate is folded down: sample every 4 fs or less.
+    dipoles. It is divided in frequency space by what a difference does to a wave, and so is exact at every sampled
+    frequency. Motion faster than half the sampling rate is folded down: sample every 4 fs or less.
 
     Args:
         dipoles: Dipoles [time, copies, 3] along the trajectories [e Angstrom], unwrapped where periodic.
@@ -78,19 +78,20 @@ def infrared(
             f"dipoles have the shape {values.shape}", where="infrared", remedy="give an array [time, copies, 3]"
         )
     rates = np.diff(values, axis=0).transpose(1, 0, 2) / timestep
-    frequencies, densities, resolution = averaged(rates, timestep, temperature, resolution, window)
-    # a difference over h passes a wave of frequency f with the amplitude sinc(f h); np.sinc has the pi in it
+    frequencies, densities, resolution = densities_of_copies(rates, timestep, temperature, resolution, window)
+    # A difference over h passes a wave of frequency f with the amplitude sinc(f h); np.sinc includes the pi.
     densities = densities / np.sinc(frequencies * light_speed_cm_per_fs * timestep) ** 2
-    # <M'.M'> of one mode is k_B T |d mu / d q|^2 with q mass-weighted, and its line holds KM_PER_MOL |d mu / d q|^2
+    # <M'.M'> of one mode is k_B T |d mu / d q|^2 with q mass-weighted; the integral of its line is
+    # KM_PER_MOL |d mu / d q|^2.
     scale = KM_PER_MOL * amu_angstrom2_per_fs2 / (boltzmann * temperature)
     factor = scale * quantum_correction(correction, frequencies, temperature)
     unit = "km/mol/cm^-1"
     if volume is not None:
         if not volume > 0:
             raise DataError(f"the volume is {volume} Angstrom^3", where="infrared", remedy="give a positive volume")
-        # 1 km = 1e5 cm; a molar absorption over N_A V is an absorption coefficient
+        # 1 km = 1e5 cm. A molar absorption divided by N_A V is an absorption coefficient.
         factor, unit = factor * 1e5 / (AVOGADRO_SI * volume * _CM_PER_ANGSTROM**3), "1/cm"
-    return summarised(frequencies, densities * factor, unit, resolution, maximum)
+    return summarise_copies(frequencies, densities * factor, unit, resolution, maximum)
 
 
 def power_spectrum(
@@ -105,7 +106,7 @@ def power_spectrum(
 ) -> Spectrum:
     """Vibrational density of states from the mass-weighted velocity autocorrelation.
 
-    Its integral is the number of degrees of freedom that carry k_B T / 2 each.
+    Its integral is the number of degrees of freedom, of which each carries k_B T / 2.
 
     Args:
         velocities: Velocities [time, copies, atoms, 3] of copies of one structure [Angstrom/fs].
@@ -129,8 +130,8 @@ def power_spectrum(
     scale = math.sqrt(amu_angstrom2_per_fs2 / (boltzmann * temperature))
     weighted = scale * values * np.sqrt(weights)[:, None]
     flat = weighted.reshape(*values.shape[:2], -1).transpose(1, 0, 2)
-    frequencies, densities, resolution = averaged(flat, timestep, temperature, resolution, window)
-    return summarised(frequencies, densities, "1/cm^-1", resolution, maximum)
+    frequencies, densities, resolution = densities_of_copies(flat, timestep, temperature, resolution, window)
+    return summarise_copies(frequencies, densities, "1/cm^-1", resolution, maximum)
 
 
 def _array(values: Tensor | np.ndarray) -> np.ndarray:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ase.calculators.calculator import Calculator, all_changes
+import numpy as np
 from ase.optimize import BFGS
 
 from atnn.errors import DynamicsError
+from atnn.interfaces.ase import Calculator
 from atnn.model import Potential
 from atnn.structures import Structures
 
@@ -25,13 +24,11 @@ def relax(potential: Potential, structures: Structures, fmax: float = 1e-3, step
         DynamicsError: A structure did not converge.
     """
     relaxed = []
-    for index in range(len(structures)):
-        start = structures.select([index])
+    for index, start in enumerate(structures.singles()):
         atoms = start.to_ase()[0]
-        atoms.calc = _Driven(potential, start)
-        optimizer = BFGS(atoms, logfile=None)
-        if not optimizer.run(fmax=fmax, steps=steps):
-            force = float(start.positions.new_tensor(atoms.get_forces()).norm(dim=1).max())
+        atoms.calc = Calculator(potential)
+        if not BFGS(atoms, logfile=None).run(fmax=fmax, steps=steps):
+            force = float(np.linalg.norm(atoms.get_forces(), axis=1).max())
             raise DynamicsError(
                 f"not relaxed in {steps} steps, a force of {force:.2g} eV/Angstrom is left",
                 where=f"structure {index} ({atoms.get_chemical_formula()})",
@@ -39,22 +36,3 @@ def relax(potential: Potential, structures: Structures, fmax: float = 1e-3, step
             )
         relaxed.append(start.replace(positions=start.positions.new_tensor(atoms.positions)))
     return Structures.concatenate(relaxed)
-
-
-class _Driven(Calculator):
-    """A potential as ASE's optimiser wants it."""
-
-    implemented_properties = ["energy", "forces"]  # noqa: RUF012, a list in ASE
-
-    def __init__(self, potential: Potential, start: Structures):
-        super().__init__()
-        self.potential, self.start = potential, start
-
-    def calculate(self, atoms: Any = None, properties: Any = ("energy",), system_changes: Any = all_changes) -> None:
-        super().calculate(atoms, properties, system_changes)
-        structures = self.start.replace(positions=self.start.positions.new_tensor(self.atoms.positions))
-        results = self.potential(structures, ("energy", "forces"))
-        self.results = {
-            "energy": float(results["energy"][0]),
-            "forces": results["forces"].detach().cpu().double().numpy(),
-        }

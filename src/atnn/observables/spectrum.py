@@ -1,4 +1,4 @@
-"""Spectra with error bands, and the quantum corrections of classical ones."""
+"""Spectra with error bands, and quantum corrections of classical spectra."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def spectral_density(
     """
     count = min(lag_count(timestep, resolution, shape), len(series))
     correlation = autocorrelation(series, count).sum(axis=1) * window(shape, count)
-    # four points on each resolved line
+    # Padding gives each resolved line four points.
     padded = fft.next_fast_len(8 * count, real=True)
     symmetric = np.zeros(padded)
     symmetric[:count] = correlation
@@ -83,7 +83,7 @@ def lag_count(timestep: float, resolution: float, shape: str) -> int:
     return int(np.ceil(lags_for(shape, resolution * light_speed_cm_per_fs) / timestep))
 
 
-def averaged(
+def densities_of_copies(
     series: Float[np.ndarray, "copies time components"],
     timestep: float,
     temperature: float,
@@ -124,7 +124,7 @@ def averaged(
     return results[0][0], np.array([density for _, density in results]), resolution
 
 
-def summarised(
+def summarise_copies(
     frequencies: np.ndarray, spectra: np.ndarray, unit: str, resolution: float, maximum: float | None
 ) -> Spectrum:
     """Mean and standard error over the copies, up to a wavenumber."""

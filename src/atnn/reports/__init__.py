@@ -1,12 +1,13 @@
 """Reports: one function makes one figure with its table; :class:`Report` gathers them into one HTML file."""
 
+from atnn.reports.course import course
 from atnn.reports.data import data_summary
 from atnn.reports.energy import drift, energy_drift
-from atnn.reports.exhibit import Exhibit, KeyNumber, Table, View3D
+from atnn.reports.exhibit import Exhibit, KeyNumber, Section, Table, View3D
 from atnn.reports.learning import learning_curves
 from atnn.reports.parity import parity
-from atnn.reports.report import Report, Section
-from atnn.reports.runs import evaluation_report, spectrum_report, training_report, trajectory_spectrum
+from atnn.reports.report import Report
+from atnn.reports.runs import evaluation_report, spectrum_report, training_report, trajectory_report
 from atnn.reports.spectra import Sticks, frequencies, spectrum
 from atnn.reports.trajectory import trajectory_view
 
@@ -18,6 +19,7 @@ __all__ = [
     "Sticks",
     "Table",
     "View3D",
+    "course",
     "data_summary",
     "drift",
     "energy_drift",
@@ -28,6 +30,6 @@ __all__ = [
     "spectrum",
     "spectrum_report",
     "training_report",
-    "trajectory_spectrum",
+    "trajectory_report",
     "trajectory_view",
 ]

@@ -1,4 +1,4 @@
-"""The content of data sets as a table."""
+"""The content of data sets as a table: what was read and what was not."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from atnn.data import Summary
-from atnn.quantities import QUANTITIES
 from atnn.reports.exhibit import Exhibit, Table
+from atnn.reports.spelling import spell, words
 from atnn.structures import STATED
+from atnn.units import typeset
 
 
 def data_summary(summaries: Mapping[str, Summary | Mapping]) -> Exhibit:
@@ -29,7 +30,7 @@ def data_summary(summaries: Mapping[str, Summary | Mapping]) -> Exhibit:
         if any(name in s["stated"] for s in sets.values()):
             rows.append([f"{entry.title} (frames)", *(_counts(s["stated"].get(name, {})) for s in sets.values())])
     for label in dict.fromkeys(name for s in sets.values() for name in s["labels"]):
-        rows.append([label, *(_label(label, s["labels"].get(label)) for s in sets.values())])
+        rows.append([words(label), *(_label(label, s["labels"].get(label)) for s in sets.values())])
     unread = dict.fromkeys(key for s in sets.values() for key in s["unread"])
     caption = f"Keys in the files that were not read: {', '.join(unread)}." if unread else ""
     return Exhibit(None, Table(["", *sets], rows), caption)
@@ -51,7 +52,9 @@ def _counts(counts: Mapping[str, int]) -> str:
 def _label(name: str, label: Mapping[str, Any] | None) -> str:
     if label is None or not label["count"]:
         return "none"
-    text = f"key “{label['key']}” in {label['unit']}, {label['count']:,} frames"
+    text = f"key “{label['key']}” in {typeset(label['unit'])}, {label['count']:,} frames"
+    spelling = spell(name)
+    low, high = (spelling.factor * label[end] for end in ("minimum", "maximum"))
     if label["missing"]:
         text += f" (missing in {label['missing']:,})"
-    return f"{text}; {label['minimum']:.4g} to {label['maximum']:.4g} {QUANTITIES[name].unit}"
+    return f"{text}; {low:.4g} to {high:.4g} {spelling.unit}"

@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from atnn.reports.exhibit import Exhibit, Table
-from atnn.reports.style import DIRECT, MODEL, figure, translucent
+from atnn.reports.style import DIRECT, MODEL, add_band, figure
 from atnn.units import ps
 
 MOST_TIMES = 1000
 
 
 def energy_drift(times: ArrayLike, energies: ArrayLike, atoms: int | ArrayLike) -> Exhibit:
-    """Total energy per atom since the start, averaged over copies, with the straight line that gives the drift.
+    """Change of the total energy per atom, averaged over copies, with the straight line that gives the drift.
 
     Args:
         times: Times [fs].
@@ -29,16 +29,7 @@ def energy_drift(times: ArrayLike, energies: ArrayLike, atoms: int | ArrayLike) 
     step = max(1, -(-len(t) // MOST_TIMES))
     fig = figure(340, xaxis_title="time [ps]", yaxis_title="energy − start [meV/atom]")
     if change.shape[1] > 1:
-        fig.add_scatter(
-            x=np.concatenate([t[::step], t[::step][::-1]]),
-            y=np.concatenate([high[::step], low[::step][::-1]]),
-            fill="toself",
-            fillcolor=translucent(MODEL, 0.2),
-            line={"width": 0},
-            mode="lines",
-            name="lowest to highest copy",
-            hoverinfo="skip",
-        )
+        add_band(fig, t[::step], low[::step], high[::step], "lowest to highest copy")
     fig.add_scatter(x=t[::step], y=mean[::step], mode="lines", line={"color": MODEL, "width": 1.6}, name="mean")
     slope, start = np.polyfit(t, mean, 1) if len(t) > 1 else (0.0, 0.0)
     ends = np.array([t[0], t[-1]])

@@ -1,4 +1,4 @@
-"""What a report shows: key numbers, tables, figures with their tables."""
+"""What a report shows: key numbers, and sections of figures with their tables."""
 
 from __future__ import annotations
 
@@ -44,6 +44,14 @@ class Exhibit(NamedTuple):
     view: View3D | None = None
 
 
+class Section(NamedTuple):
+    """One section of a report: its title, a paragraph of plain text, and what it shows."""
+
+    title: str
+    text: str
+    exhibits: tuple[Exhibit, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class KeyNumber:
     """One number at the top of a report.
@@ -70,10 +78,10 @@ class KeyNumber:
         return self.value <= self.target if self.better == "lower" else self.value >= self.target
 
 
-def shown(value: object) -> str:
+def format_value(value: object) -> str:
     """A value as people read it.
 
-    >>> shown(0.0000123456), shown(1234567), shown(None), shown(12.0)
+    >>> format_value(0.0000123456), format_value(1234567), format_value(None), format_value(12.0)
     ('1.235e-05', '1,234,567', '–', '12.00')
     """
     if value is None:

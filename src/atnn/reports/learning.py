@@ -7,27 +7,29 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from plotly.subplots import make_subplots
 
-from atnn.quantities import QUANTITIES
 from atnn.reports.exhibit import Exhibit, Table
-from atnn.reports.style import COLORS, styled
+from atnn.reports.spelling import is_quantity, spell, words
+from atnn.reports.style import COLORS, apply_style
 
 SIDES = {"train": "dot", "validation": "solid"}
 
 
 def learning_curves(history: Sequence[Mapping[str, float]] | Mapping[str, Sequence[float]]) -> Exhibit:
-    """Metric and errors over the epochs of a training.
+    """Metric and errors over the epochs of a training, of every quantity of the table that the history holds.
 
     Args:
         history: One mapping per validation, or one sequence per column, as :func:`atnn.training.read_history` gives:
-            ``epoch``, ``metric``, and ``train_<quantity>`` and ``validation_<quantity>``, the errors in the package's
-            unit of the quantity, also ``<quantity>_per_atom``.
+            ``epoch``, ``metric``, and ``train_<quantity>`` and ``validation_<quantity>``. Errors are in the package's
+            unit of the quantity, or per atom under ``<quantity>_per_atom``.
     """
     columns = _columns(history)
     epochs = columns.pop("epoch", np.arange(1, 1 + max((len(v) for v in columns.values()), default=0)))
     losses = {name: values for name, values in columns.items() if name == "metric"}
     errors = {name: q for name in columns if (q := _quantity(name))}
     units = list(dict.fromkeys(errors.values()))
-    titles = ["validation metric"] * bool(losses) + [f"{_words(what)} [{_unit(what)}]" for what in units]
+    titles = ["validation metric"] * bool(losses) + [
+        f"{spell(what).words} [{spell(what).error_unit}]" for what in units
+    ]
     across = min(2, len(titles)) or 1
     down = -(-len(titles) // across) or 1
     fig = make_subplots(down, across, subplot_titles=titles, horizontal_spacing=0.1, vertical_spacing=0.5 / (down + 1))
@@ -36,8 +38,8 @@ def learning_curves(history: Sequence[Mapping[str, float]] | Mapping[str, Sequen
     for name, what in errors.items():
         place = len(losses) + units.index(what)
         at = (place // across + 1, place % across + 1)
-        _line(fig, epochs, columns[name] * _factor(what), name, at, COLORS[units.index(what)])
-    styled(fig, 260 * down, showlegend=False, margin={"t": 30, "l": 50, "r": 14, "b": 46})
+        _line(fig, epochs, columns[name] * spell(what).error_factor, name, at, COLORS[units.index(what)])
+    apply_style(fig, 260 * down, showlegend=False, margin={"t": 30, "l": 50, "r": 14, "b": 46})
     fig.update_annotations(font_size=13)
     fig.update_yaxes(type="log", exponentformat="power", nticks=6)
     fig.update_xaxes(title_text="epoch", row=down)
@@ -65,30 +67,17 @@ def _quantity(column: str) -> str | None:
     """The quantity, with ``_per_atom`` where it is meant so, whose error a column holds."""
     for side in SIDES:
         name = column.removeprefix(f"{side}_")
-        if name != column and name.removesuffix("_per_atom") in QUANTITIES:
+        if name != column and is_quantity(name):
             return name
     return None
 
 
-def _words(what: str) -> str:
-    return what.replace("_", " ")
-
-
-def _factor(what: str) -> float:
-    return QUANTITIES[what.removesuffix("_per_atom")].display_factor
-
-
-def _unit(what: str) -> str:
-    unit = QUANTITIES[what.removesuffix("_per_atom")].display_unit
-    return f"{unit}/atom" if what.endswith("_per_atom") else unit
-
-
 def _line(fig, epochs, values, name, place, color) -> None:
-    words, dash = _words(name), SIDES["train" if name.startswith("train_") else "validation"]
+    dash = SIDES["train" if name.startswith("train_") else "validation"]
     fig.add_scatter(
         x=epochs,
         y=values,
-        name=words,
+        name=words(name),
         mode="lines",
         line={"color": color, "dash": dash, "width": 2},
         row=place[0],
@@ -103,8 +92,8 @@ def _table(columns: dict[str, np.ndarray], epochs: np.ndarray, errors: dict[str,
             continue
         factor, unit = 1.0, ""
         if name in errors:
-            factor, unit = _factor(errors[name]), _unit(errors[name])
+            *_, unit, factor = spell(errors[name])
         best = int(np.nanargmin(values))
-        rows.append([_words(name), unit, values[0] * factor, values[-1] * factor, values[best] * factor])
+        rows.append([words(name), unit, values[0] * factor, values[-1] * factor, values[best] * factor])
         rows[-1].append(int(epochs[best]))
     return Table(["column", "unit", "first epoch", "last epoch", "lowest", "in epoch"], rows)

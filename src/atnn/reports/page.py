@@ -1,47 +1,47 @@
-"""The page: HTML around sections, with style sheet, plotly and 3D viewer inside, each once and only if needed."""
+"""The page: HTML around sections. Style sheet, plotly and 3D viewer are inside, each once and only if needed."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from html import escape
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
 import atnn
-from atnn.reports.exhibit import Exhibit, KeyNumber, Table, View3D, shown
+from atnn.reports.exhibit import Exhibit, KeyNumber, Section, Table, View3D, format_value
 
-if TYPE_CHECKING:
-    from atnn.reports.report import Report, Section
-
-# The browser itself refuses every load from elsewhere
+# With this the browser itself refuses to load anything from elsewhere.
 POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:"
 )
 
 
-def render(report: Report) -> str:
-    """The whole page as HTML text."""
-    names = [f"section-{k + 1}" for k in range(len(report.sections))]
-    contents = "".join(
-        f'<li><a href="#{name}">{escape(section.title)}</a></li>'
-        for name, section in zip(names, report.sections, strict=True)
-    )
-    sections = "".join(_section(name, section) for name, section in zip(names, report.sections, strict=True))
+def render(
+    title: str,
+    subtitle: str,
+    numbers: Sequence[KeyNumber],
+    sections: Sequence[Section],
+    provenance: Mapping[str, object],
+) -> str:
+    """The whole page as HTML text; the arguments are those of :class:`atnn.reports.Report`."""
+    named = {f"section-{k + 1}": section for k, section in enumerate(sections)}
+    contents = "".join(f'<li><a href="#{name}">{escape(section.title)}</a></li>' for name, section in named.items())
+    body = "".join(_section(name, section) for name, section in named.items())
     written = datetime.now().astimezone().strftime("%d %B %Y, %H:%M %Z")
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta name="color-scheme" content="light dark"><title>{escape(report.title)}</title>'
+        f'<meta name="color-scheme" content="light dark"><title>{escape(title)}</title>'
         f'<link rel="icon" href="data:,"><style>{_asset("page.css")}</style></head><body>'
         '<a class="skip" href="#content">Skip to the content</a><div class="layout">'
         f'<nav aria-label="Contents"><p class="brand">atnn</p><ol>{contents}</ol></nav><main id="content">'
-        f'<header><h1>{escape(report.title)}</h1><p class="subtitle">{escape(report.subtitle)}</p></header>'
-        f"{_cards(report.numbers)}{sections}"
-        f"<footer>{_provenance(report.provenance)}<p>Written by atnn {atnn.__version__} on {written}. "
+        f'<header><h1>{escape(title)}</h1><p class="subtitle">{escape(subtitle)}</p></header>'
+        f"{_cards(numbers)}{body}"
+        f"<footer>{_provenance(provenance)}<p>Written by atnn {atnn.__version__} on {written}. "
         "This file is complete in itself: it loads nothing from the network.</p></footer>"
-        f"</main></div>{_scripts(report)}</body></html>\n"
+        f"</main></div>{_scripts(sections)}</body></html>\n"
     )
 
 
@@ -58,7 +58,7 @@ def _exhibit(name: str, exhibit: Exhibit) -> str:
         height = int(exhibit.figure.layout.height or 400)
         parts.append(
             f'<div class="plot" id="{name}" role="img" aria-label="{label}" style="min-height:{height}px"></div>'
-            f'<script type="application/json" data-plot="{name}">{_embedded(exhibit.figure.to_json())}</script>'
+            f'<script type="application/json" data-plot="{name}">{_escape_json(exhibit.figure.to_json())}</script>'
         )
     if exhibit.view is not None:
         parts.append(_view(name, exhibit.view))
@@ -82,7 +82,7 @@ def _view(name: str, view: View3D) -> str:
         '</div><div class="controls"><button type="button" class="play" aria-label="Play or pause">Pause</button>'
         f'<input type="range" class="frame" min="0" max="{len(view.times) - 1}" value="0" aria-label="Frame">'
         f'<output class="time"></output></div><ul class="legend" aria-label="Element colors">{legend}</ul></div>'
-        f'<script type="application/json" data-view="{name}">{_embedded(json.dumps(view._asdict()))}</script>'
+        f'<script type="application/json" data-view="{name}">{_escape_json(json.dumps(view._asdict()))}</script>'
     )
 
 
@@ -97,7 +97,7 @@ def _table(table: Table) -> str:
     )
     rows = "".join(
         "<tr>"
-        + "".join(f'<td class="{kind}">{escape(shown(v))}</td>' for kind, v in zip(kinds, row, strict=True))
+        + "".join(f'<td class="{kind}">{escape(format_value(v))}</td>' for kind, v in zip(kinds, row, strict=True))
         + "</tr>"
         for row in table.rows
     )
@@ -106,7 +106,7 @@ def _table(table: Table) -> str:
     return f'<div class="scroll" tabindex="0" role="region" aria-label="Table">{body}</div>'
 
 
-def _cards(numbers: list[KeyNumber]) -> str:
+def _cards(numbers: Sequence[KeyNumber]) -> str:
     if not numbers:
         return ""
     return f'<div class="cards">{"".join(map(_card, numbers))}</div>'
@@ -118,23 +118,23 @@ def _card(number: KeyNumber) -> str:
         verdict = "pass" if number.passed else "fail"
         sign, word = ("≤" if number.better == "lower" else "≥"), ("met" if number.passed else "missed")
         mark = "✓" if number.passed else "✗"
-        target = f'<p class="target">{mark} target {sign} {escape(shown(number.target))} {word}</p>'
+        target = f'<p class="target">{mark} target {sign} {escape(format_value(number.target))} {word}</p>'
     unit = f' <span class="unit">{escape(number.unit)}</span>' if number.unit else ""
     return (
         f'<div class="card {verdict}"><p class="name">{escape(number.name)}</p>'
-        f'<p class="value">{escape(shown(number.value))}{unit}</p>{target}</div>'
+        f'<p class="value">{escape(format_value(number.value))}{unit}</p>{target}</div>'
     )
 
 
-def _provenance(values: dict[str, object]) -> str:
+def _provenance(values: Mapping[str, object]) -> str:
     if not values:
         return ""
     rows = "".join(f"<dt>{escape(str(name))}</dt><dd>{escape(str(value))}</dd>" for name, value in values.items())
     return f"<h2>How it was made</h2><dl>{rows}</dl>"
 
 
-def _scripts(report: Report) -> str:
-    exhibits = [exhibit for section in report.sections for exhibit in section.exhibits]
+def _scripts(sections: Sequence[Section]) -> str:
+    exhibits = [exhibit for section in sections for exhibit in section.exhibits]
     scripts = []
     if any(exhibit.figure is not None for exhibit in exhibits):
         from plotly.offline import get_plotlyjs
@@ -149,6 +149,6 @@ def _asset(name: str) -> str:
     return files("atnn.reports").joinpath(name).read_text(encoding="utf-8")
 
 
-def _embedded(content: str) -> str:
-    # Inside a script element only "<" could end it; JSON may write it escaped
+def _escape_json(content: str) -> str:
+    # Only "<" could end the script element that holds the text, and JSON may write it escaped.
     return content.replace("<", "\\u003c")

@@ -1,7 +1,8 @@
-"""Parity: what a model predicts against the reference, with the distribution of its errors."""
+"""Parity plots: what a model predicts against the reference, with the distribution of its errors."""
 
 from __future__ import annotations
 
+import math
 from itertools import cycle
 
 import numpy as np
@@ -11,7 +12,8 @@ from plotly.subplots import make_subplots
 
 from atnn.quantities import quantity as quantity_named
 from atnn.reports.exhibit import Exhibit, Table
-from atnn.reports.style import COLORS, NEUTRAL, styled, translucent
+from atnn.reports.spelling import PER_ATOM, spell
+from atnn.reports.style import COLORS, NEUTRAL, apply_style, translucent
 
 MOST_POINTS = 4000  # a browser draws these smoothly
 WORST_KEPT = 50
@@ -27,10 +29,11 @@ def parity(
     most_points: int = MOST_POINTS,
     name: str = "",
 ) -> Exhibit:
-    """Predicted against reference values, and a histogram of the errors beside it.
+    """Predicted against reference values, and a histogram of the errors beside them.
 
-    Errors of the table and of the histogram are over all values; of many values only a part is drawn, the largest
-    errors always among them, and the caption says so. Elements have colors and errors of their own.
+    The errors in the table and in the histogram are those of all values. Of many values only a part is drawn: the
+    largest errors are always among them, and the caption says so. Elements have colors and errors of their own, and
+    so have the diagonal and the other components of tensors of whole structures.
 
     Args:
         predicted: Values of the model, in the package's unit of the quantity; any shape.
@@ -44,26 +47,26 @@ def parity(
     entry = quantity_named(quantity)
     x, y = _flat(reference, counts), _flat(predicted, counts)
     good = np.isfinite(x) & np.isfinite(y)
-    elements = _elements(numbers, len(x))[good]
+    kinds = (_elements(numbers, len(x)) if numbers is not None else _components(entry.rank, np.shape(reference)))[good]
     x, y = x[good], y[good]
+    words = spell(quantity).words
+    _, unit, factor, error_unit, error_factor = spell(quantity if counts is None else quantity + PER_ATOM)
     if not len(x):
-        return Exhibit(caption=f"No {name} reference values of {quantity}.".replace("  ", " "))
-    per = "/atom" if counts is not None else ""
-    unit, small_unit = entry.unit + per, (entry.display_unit or entry.unit) + per
-    shift = float(x.mean()) if quantity == "energy" else 0.0
-    errors = (y - x) * entry.display_factor
-    drawn = _thinned(errors, most_points)
+        return Exhibit(caption=f"No {name} reference values of {words}.".replace("  ", " "))
+    shift = float(x.mean()) if entry.referenced else 0.0
+    errors = (y - x) * error_factor
+    drawn = _thin_points(errors, most_points)
     fig = make_subplots(rows=1, cols=2, column_widths=[0.55, 0.45], horizontal_spacing=0.13)
-    _points(fig, x[drawn] - shift, y[drawn] - shift, elements[drawn])
+    _points(fig, factor * (x[drawn] - shift), factor * (y[drawn] - shift), kinds[drawn])
     outside = _histogram(fig, errors)
-    styled(fig, 400, bargap=0.04)
-    of = f"{quantity}{' above the mean' if shift else ''} [{unit}]"
+    apply_style(fig, 400, bargap=0.04)
+    of = f"{words}{' above the mean' if shift else ''} [{unit}]"
     fig.update_xaxes(title_text=f"reference {of}", row=1, col=1)
     fig.update_yaxes(title_text=f"predicted {of}", row=1, col=1)
-    fig.update_xaxes(title_text=f"error, predicted − reference [{small_unit}]", row=1, col=2)
+    fig.update_xaxes(title_text=f"error, predicted − reference [{error_unit}]", row=1, col=2)
     fig.update_yaxes(title_text="number of values", row=1, col=2)
-    table = _table(x, errors, elements, small_unit, entry.display_factor)
-    return Exhibit(fig, table, _caption(quantity, name, len(x), len(drawn), outside))
+    table = _table(x, errors, kinds, error_unit, error_factor)
+    return Exhibit(fig, table, _caption(words, name, len(x), len(drawn), outside))
 
 
 def _flat(values: ArrayLike, counts: ArrayLike | None) -> np.ndarray:
@@ -73,15 +76,21 @@ def _flat(values: ArrayLike, counts: ArrayLike | None) -> np.ndarray:
     return array.reshape(-1)
 
 
-def _elements(numbers: ArrayLike | None, size: int) -> np.ndarray:
-    """Symbol of the element of each value, empty where there is none."""
-    if numbers is None:
-        return np.full(size, "")
+def _components(rank: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Kind of each component of tensors of the second rank; empty for all else."""
+    if rank != 2 or shape[-2:] != (3, 3):
+        return np.full(math.prod(shape), "")
+    kinds = np.where(np.eye(3, dtype=bool), "diagonal", "off the diagonal")
+    return np.broadcast_to(kinds, shape).reshape(-1)
+
+
+def _elements(numbers: ArrayLike, size: int) -> np.ndarray:
+    """Symbol of the element of each value."""
     symbols = np.asarray(chemical_symbols)[np.asarray(numbers, dtype=int)]
     return np.repeat(symbols, size // len(symbols)) if size else symbols
 
 
-def _thinned(errors: np.ndarray, most: int) -> np.ndarray:
+def _thin_points(errors: np.ndarray, most: int) -> np.ndarray:
     if len(errors) <= most:
         return np.arange(len(errors))
     order = np.argsort(np.abs(errors))
@@ -90,15 +99,15 @@ def _thinned(errors: np.ndarray, most: int) -> np.ndarray:
     return np.concatenate([sample, worst])
 
 
-def _points(fig, x: np.ndarray, y: np.ndarray, elements: np.ndarray) -> None:
+def _points(fig, x: np.ndarray, y: np.ndarray, kinds: np.ndarray) -> None:
     low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
     margin = 0.03 * (high - low) or 1e-3
     ends = [low - margin, high + margin]
     line = {"color": NEUTRAL, "width": 1.3, "dash": "dash"}
     fig.add_scatter(x=ends, y=ends, mode="lines", line=line, hoverinfo="skip", showlegend=False, row=1, col=1)
-    names = np.unique(elements)
+    names = np.unique(kinds)
     for name, color in zip(names, cycle(COLORS), strict=False):
-        chosen = elements == name
+        chosen = kinds == name
         marker = {"size": 5, "color": translucent(color, 0.45), "line": {"width": 0}}
         # Single precision is finer than a screen and halves the page
         points = {"x": x[chosen].astype(np.float32), "y": y[chosen].astype(np.float32)}
@@ -109,7 +118,7 @@ def _points(fig, x: np.ndarray, y: np.ndarray, elements: np.ndarray) -> None:
 
 
 def _histogram(fig, errors: np.ndarray) -> int:
-    """Draws the counts (not the data) and returns how many errors lie outside the shown range."""
+    """Draw the counts, not the data, and return how many errors lie outside the range shown."""
     limit = float(np.quantile(np.abs(errors), 0.995)) or 1e-9
     bins = int(np.clip(2 * len(errors) ** (1 / 3), 11, 61)) | 1
     numbers, edges = np.histogram(errors, bins=bins, range=(-limit, limit))
@@ -126,9 +135,9 @@ def _histogram(fig, errors: np.ndarray) -> int:
     return len(errors) - int(numbers.sum())
 
 
-def _table(x: np.ndarray, errors: np.ndarray, elements: np.ndarray, unit: str, factor: float) -> Table:
+def _table(x: np.ndarray, errors: np.ndarray, kinds: np.ndarray, unit: str, factor: float) -> Table:
     size = np.abs(errors)
-    spread = float(x.std())
+    deviation = float(x.std())
     rows: list[list] = [
         ["root mean square error (RMSE)", unit, float(np.sqrt((errors**2).mean()))],
         ["mean absolute error (MAE)", unit, float(size.mean())],
@@ -136,16 +145,17 @@ def _table(x: np.ndarray, errors: np.ndarray, elements: np.ndarray, unit: str, f
         ["95 % of the errors are below", unit, float(np.quantile(size, 0.95))],
         ["largest error", unit, float(size.max())],
     ]
-    names = np.unique(elements)
+    names = np.unique(kinds)
     if len(names) > 1:
-        rows += [[f"RMSE of {name}", unit, float(np.sqrt((errors[elements == name] ** 2).mean()))] for name in names]
-    if spread > 0:
-        rows.append(["RMSE relative to the spread of the reference", "%", 100 * rows[0][2] / (factor * spread)])
+        rows += [[f"RMSE of {name}", unit, float(np.sqrt((errors[kinds == name] ** 2).mean()))] for name in names]
+    if deviation > 0:
+        share = 100 * rows[0][2] / (factor * deviation)
+        rows.append(["RMSE relative to the standard deviation of the reference", "%", share])
     return Table(["measure", "unit", "value"], [*rows, ["number of values", "", len(errors)]])
 
 
-def _caption(quantity: str, name: str, total: int, drawn: int, outside: int) -> str:
-    text = f"{quantity.capitalize()}{f' ({name})' if name else ''}: left, predicted against reference; "
+def _caption(words: str, name: str, total: int, drawn: int, outside: int) -> str:
+    text = f"{words.capitalize()}{f' ({name})' if name else ''}: left, predicted against reference; "
     text += "points on the dashed line are exact. Right, the distribution of the errors"
     text += f" ({outside:,} beyond the range shown)." if outside else "."
     if drawn < total:

@@ -1,22 +1,15 @@
-"""A report: key numbers and sections, written as one HTML file that loads nothing from anywhere."""
+"""A report: key numbers and sections, written as one HTML file that loads nothing from elsewhere."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from atnn.files import write_atomically
-from atnn.reports.exhibit import Exhibit, KeyNumber
-
-
-class Section(NamedTuple):
-    """One section of a report: its title, a paragraph of plain text, what it shows."""
-
-    title: str
-    text: str
-    exhibits: tuple[Exhibit, ...]
+from atnn.reports.exhibit import Exhibit, KeyNumber, Section
+from atnn.reports.page import render
 
 
 @dataclass
@@ -61,9 +54,7 @@ class Report:
 
     def html(self) -> str:
         """The whole page as text."""
-        from atnn.reports.page import render
-
-        return render(self)
+        return render(self.title, self.subtitle, self.numbers, self.sections, self.provenance)
 
     def write(self, path: str | os.PathLike) -> Path:
         """Write the page; a crash or a full disk leaves no torn file.

@@ -1,4 +1,4 @@
-"""Whole pages for what a command leaves behind: a training, an evaluation, a spectrum."""
+"""Whole pages for what a command leaves behind: a training, an evaluation, a trajectory, a spectrum."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ import io
 import json
 import os
 from pathlib import Path
-from typing import Any
+
+import torch
 
 from atnn.dynamics import Trajectory
-from atnn.errors import DataError
 from atnn.files import write_atomically
 from atnn.model import load_model
-from atnn.observables import Spectrum, infrared, power_spectrum
+from atnn.observables import Spectrum, trajectory_spectrum
 from atnn.quantities import QUANTITIES
+from atnn.reports.course import course
 from atnn.reports.exhibit import Exhibit, Table
 from atnn.reports.learning import learning_curves
 from atnn.reports.parity import parity
 from atnn.reports.report import Report
 from atnn.reports.spectra import spectrum
+from atnn.reports.spelling import spell, words
+from atnn.reports.trajectory import MOST_FRAMES, trajectory_view
 from atnn.training import Errors, load_errors, read_history
 
 
@@ -65,10 +68,9 @@ def evaluation_report(errors: Errors, title: str) -> Report:
 
 def _add_errors(report: Report, errors: Errors, name: str) -> None:
     for what, error in errors.items():
-        quantity = QUANTITIES[what.removesuffix("_per_atom")]
-        unit = quantity.display_unit + ("/atom" if what.endswith("_per_atom") else "")
-        words = what.replace("_", " ")
-        report.number(f"{words.capitalize()} error, {name} (RMSE)", error.rmse * quantity.display_factor, unit)
+        spelling = spell(what)
+        title = f"{spelling.words.capitalize()} error, {name} (RMSE)"
+        report.number(title, error.rmse * spelling.error_factor, spelling.error_unit)
     figures = [
         parity(e.predicted, e.reference, what, numbers=e.numbers, name=name)
         for what, e in errors.items()
@@ -78,7 +80,7 @@ def _add_errors(report: Report, errors: Errors, name: str) -> None:
 
 
 def _specification(values: dict) -> Exhibit:
-    rows = [[name.replace("_", " "), json.dumps(value)] for name, value in values.items()]
+    rows = [[words(name), json.dumps(value)] for name, value in values.items()]
     return Exhibit(table=Table(["setting", "value"], rows), caption="What the model is made of.")
 
 
@@ -110,7 +112,7 @@ def spectrum_report(
         DataError: No such trajectory, no dipoles in it, or different structures in one.
     """
     path, page = Path(trajectory), Path(output)
-    found = trajectory_spectrum(path, kind, temperature, correction, window, resolution, maximum)
+    found = trajectory_spectrum(Trajectory(path), kind, temperature, correction, window, resolution, maximum)
     report = Report(f"{kind.capitalize()} spectrum", subtitle=str(path))
     report.add(
         f"{kind.capitalize()} spectrum",
@@ -121,34 +123,27 @@ def spectrum_report(
     return report.write(page), _write_csv(page.with_suffix(".csv"), found)
 
 
-def trajectory_spectrum(
-    path: Path,
-    kind: str,
-    temperature: float,
-    correction: str = "harmonic",
-    window: str = "hann",
-    resolution: float = 20.0,
-    maximum: float | None = None,
-) -> Spectrum:
-    """The spectrum alone; arguments as in :func:`spectrum_report`."""
+def trajectory_report(path: str | Path) -> Report:
+    """Course of the energy and of every quantity of the table that a trajectory holds, and its first structure moving.
+
+    Args:
+        path: Folder of the trajectory.
+
+    Raises:
+        DataError: It holds no trajectory, or one without a frame.
+    """
     frames = Trajectory(path)
-    structures, times = frames.structures(0), frames.times
-    atoms = structures.counts
-    if len(times) < 2 or not bool((atoms == atoms[0]).all()):
-        raise DataError(
-            "needs two frames, and copies of one structure", where=str(path), remedy="see `atnn md --copies`"
-        )
-    timestep = float(times[1] - times[0])
-    options: dict[str, Any] = {"resolution": resolution, "window": window, "maximum": maximum}
-    if kind == "infrared":
-        if "dipole" not in frames.quantities:
-            raise DataError(
-                "the trajectory holds no dipoles", where=str(path), remedy="train with `outputs: [energy, dipole]`"
-            )
-        return infrared(frames.dipoles, timestep, temperature, correction=correction, **options)
-    velocities = frames.read("velocities", 0, len(frames))
-    shape = (len(velocities), len(structures), int(atoms[0]), 3)
-    return power_spectrum(velocities.reshape(shape), frames.masses[: int(atoms[0])], timestep, temperature, **options)
+    times, start = frames.times, frames.structures(0)
+    courses = [course(times, frames.read("potential"), "energy")]
+    courses += [course(times, frames.read(name), name) for name in QUANTITIES if name in frames.quantities]
+    report = Report(f"Trajectory {frames.path.name}", subtitle=f"{len(frames)} frames, {len(start)} structures")
+    report.add("Course", *courses, text="Potential energy, and what else was kept of each frame.")
+    first = start.select([0])
+    shown = torch.linspace(0, len(frames) - 1, min(MOST_FRAMES, len(frames))).round().long().tolist()
+    positions = torch.cat([frames.read("positions", k, k + 1)[:, : len(first.numbers)] for k in shown])
+    view = trajectory_view(positions, first.numbers, times[shown], first.cell[0])
+    report.add("Motion", view, text="The first structure.")
+    return report
 
 
 def _write_csv(path: Path, found: Spectrum) -> Path:

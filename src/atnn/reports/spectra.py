@@ -1,4 +1,4 @@
-"""Spectra: from dynamics with its error band, and harmonic lines of model and reference facing each other."""
+"""Spectra from dynamics with their error bands, and harmonic lines of model and reference facing each other."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
 from atnn.reports.exhibit import Exhibit, Table
-from atnn.reports.style import DIRECT, MODEL, figure, styled, translucent
+from atnn.reports.style import DIRECT, MODEL, add_band, apply_style, figure
+from atnn.units import typeset
 
 
 class Sticks(NamedTuple):
@@ -30,7 +31,7 @@ def spectrum(
     highest: float | None = None,
     kind: str = "infrared",
 ) -> Exhibit:
-    """A spectrum with its statistical error band; below it, sticks of the model (up) and of the reference (down).
+    """A spectrum with its error band. Below it, harmonic lines of the model point up and those of the reference down.
 
     Args:
         frequencies: Wavenumbers [cm^-1].
@@ -48,14 +49,15 @@ def spectrum(
     shown = x <= top
     if sticks:
         fig = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.6, 0.4], vertical_spacing=0.06)
-        styled(fig, 520)
+        apply_style(fig, 520)
     else:
         fig = figure(380)
     panel = {"row": 1, "col": 1} if sticks else {}
     if error is not None:
-        _band(fig, x[shown], y[shown], np.asarray(error, dtype=float)[shown], panel)
+        margin = np.asarray(error, dtype=float)[shown]
+        add_band(fig, x[shown], np.maximum(y[shown] - margin, 0), y[shown] + margin, "standard error", **panel)
     fig.add_scatter(x=x[shown], y=y[shown], name="dynamics", line={"color": MODEL, "width": 2}, mode="lines", **panel)
-    fig.update_yaxes(title_text=unit, rangemode="tozero", **panel)
+    fig.update_yaxes(title_text=typeset(unit.replace("/cm^-1", " per cm^-1")), rangemode="tozero", **panel)
     if model is not None:
         _sticks(fig, model, 1, "model, harmonic", MODEL)
     if direct is not None:
@@ -94,21 +96,6 @@ def _highest(x: np.ndarray, y: np.ndarray, sticks: list[Sticks]) -> float:
     seen = x[y > 2e-3 * y.max()] if y.size and y.max() > 0 else x
     ends = [float(seen.max(initial=0.0)), *(float(np.max(s.frequencies, initial=0.0)) for s in sticks)]
     return min(float(np.ceil(1.05 * max(ends) / 100) * 100), max(float(x.max(initial=0.0)), *ends)) or 4000.0
-
-
-def _band(fig, x: np.ndarray, y: np.ndarray, error: np.ndarray, panel: dict) -> None:
-    outline = np.concatenate([y + error, np.maximum(y - error, 0)[::-1]])
-    fig.add_scatter(
-        x=np.concatenate([x, x[::-1]]),
-        y=outline,
-        fill="toself",
-        fillcolor=translucent(MODEL, 0.22),
-        line={"width": 0},
-        mode="lines",
-        name="standard error",
-        hoverinfo="skip",
-        **panel,
-    )
 
 
 def _sticks(fig, sticks: Sticks, sign: int, name: str, color: str) -> None:

@@ -1,12 +1,14 @@
-"""Colors and the look of all figures: colors that color-blind readers can tell apart, on light and dark pages."""
+"""Look of all figures, with colors that color-blind readers can tell apart on light and dark pages."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
+from jaxtyping import Float
 
-# Okabe and Ito's palette (doi:10.1038/nmeth.1618), blue and orange a little darker so that thin lines carry on white
+# The palette of Okabe and Ito (doi:10.1038/nmeth.1618); blue and orange are a little darker, for thin lines on white.
 COLORS = ("#1f77b4", "#e07b00", "#009e73", "#cc79a7", "#6f6f6f", "#56b4e9", "#b8860b")
 MODEL, DIRECT, NEUTRAL = COLORS[0], COLORS[1], "#8a8f98"
 
@@ -24,12 +26,34 @@ def translucent(color: str, opacity: float) -> str:
 
 
 def figure(height: int = 400, **layout: Any) -> go.Figure:
-    """An empty figure in the look of the page; text and grid colors are set in the page, by its theme."""
+    """An empty figure in the look of the page, whose theme sets the colors of text and grid."""
     empty = go.Figure()
-    return styled(empty, height, **layout)
+    return apply_style(empty, height, **layout)
 
 
-def styled(fig: go.Figure, height: int = 400, **layout: Any) -> go.Figure:
+def add_band(
+    fig: go.Figure,
+    x: Float[np.ndarray, " points"],
+    low: Float[np.ndarray, " points"],
+    high: Float[np.ndarray, " points"],
+    name: str,
+    **panel: int,
+) -> None:
+    """Shade the range between two curves, in the panel of that ``row`` and ``col`` where the figure has several."""
+    fig.add_scatter(
+        x=np.concatenate([x, x[::-1]]),
+        y=np.concatenate([high, low[::-1]]),
+        fill="toself",
+        fillcolor=translucent(MODEL, 0.2),
+        line={"width": 0},
+        mode="lines",
+        name=name,
+        hoverinfo="skip",
+        **panel,
+    )
+
+
+def apply_style(fig: go.Figure, height: int = 400, **layout: Any) -> go.Figure:
     """Give a figure (with subplots or not) the look of the page."""
     fig.update_layout(
         template="none",

@@ -1,4 +1,4 @@
-"""A moving 3D picture of a trajectory."""
+"""Moving 3D pictures of trajectories."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ MOST_ATOMS = 150_000  # of all frames together: some 4 MB of text
 def trajectory_view(
     positions: ArrayLike, numbers: ArrayLike, times: ArrayLike | None = None, cell: ArrayLike | None = None
 ) -> Exhibit:
-    """Atoms in motion, to be turned with the mouse and played in the page.
+    """Atoms in motion, which the page plays and the mouse turns.
 
-    Without a cell the motion of the center is taken out. Long trajectories are thinned; the caption says so.
+    Without a cell the motion of the center is taken out. Long trajectories are thinned, and the caption says so.
 
     Args:
         positions: Positions [Angstrom], [frames, atoms, 3] (or one frame, [atoms, 3]).
@@ -29,7 +29,8 @@ def trajectory_view(
     frames = np.asarray(positions, dtype=float)
     frames = frames[None] if frames.ndim == 2 else frames
     clock = np.arange(len(frames), dtype=float) if times is None else np.asarray(times, dtype=float)
-    lattice = [] if cell is None or not np.any(cell) else np.asarray(cell, dtype=float).tolist()
+    vectors = np.zeros((3, 3)) if cell is None else np.asarray(cell, dtype=float)
+    lattice = vectors.tolist() if vectors.any() else []
     if not lattice:
         frames = frames - frames.mean(axis=1, keepdims=True)
     symbols = [chemical_symbols[z] for z in np.asarray(numbers, dtype=int)]

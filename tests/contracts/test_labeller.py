@@ -1,0 +1,151 @@
+"""What every registered labeller must satisfy: the signs, units and symmetries of its labels, and its errors."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.build import molecule
+from scipy.spatial.transform import Rotation
+
+from atnn.errors import LabellingError
+from atnn.labelling import LABELLERS, Labeller
+from atnn.labelling.protocol import check_labels
+from atnn.structures import Structures
+
+# A new labeller adds a line, with settings that make it fast; without it the whole file fails.
+FAST = {"tblite": {}, "pyscf": {"basis": "sto-3g"}}
+# Largest force that a rotation or a finite difference leaves [eV/Angstrom]: integration grids do not turn.
+TOLERANCE = {"tblite": 2e-4, "pyscf": 2e-3}
+
+
+@pytest.fixture(params=sorted(LABELLERS))
+def name(request):
+    pytest.importorskip(request.param)
+    return request.param
+
+
+@pytest.fixture
+def labeller(name):
+    return LABELLERS[name](**FAST[name])
+
+
+def water(**info) -> Atoms:
+    atoms = molecule("H2O")
+    atoms.rattle(0.1, seed=4)
+    atoms.info.update(info)
+    return atoms
+
+
+def labels_of(labeller, atoms):
+    return labeller(Structures.from_ase(atoms))
+
+
+def test_its_settings_say_what_it_is(labeller, name):
+    assert isinstance(labeller, Labeller)
+    assert labeller.settings["program"] == name and labeller.settings["version"]
+    assert json.loads(json.dumps(dict(labeller.settings))) == dict(labeller.settings)
+    assert LABELLERS[name]().settings["program"] == name, "it has a default for each setting"
+
+
+def test_labels_have_the_names_and_shapes_of_the_table(labeller):
+    labels = labels_of(labeller, water())
+    check_labels(labels, 3)
+    assert {"energy", "forces"} <= set(labels)
+
+
+def test_energies_are_in_electron_volt(labeller):
+    # that of hydrogen is -13.6 eV; minimal bases and tight binding come near
+    assert -15 < labels_of(labeller, Atoms("H", positions=[[0.0, 0.0, 0.0]], info={"spin": 1}))["energy"] < -10
+
+
+def test_forces_are_minus_the_gradient_of_the_energy(labeller, name):
+    forces, step = labels_of(labeller, water())["forces"], 2e-3
+    for atom, axis in ((0, 2), (1, 1)):
+        energies = []
+        for sign in (1, -1):
+            moved = water()
+            moved.positions[atom, axis] += sign * step
+            energies.append(labels_of(labeller, moved)["energy"])
+        slope = (energies[0] - energies[1]) / (2 * step)
+        assert forces[atom, axis] == pytest.approx(-slope, abs=TOLERANCE[name]) and abs(slope) > 0.1
+
+
+def test_forces_and_dipole_turn_with_the_molecule(labeller, name):
+    matrix = Rotation.from_rotvec([0.4, 0.2, -0.9]).as_matrix()
+    turned = water()
+    turned.positions = turned.positions @ matrix.T
+    before, after = labels_of(labeller, water()), labels_of(labeller, turned)
+    assert after["energy"] == pytest.approx(float(before["energy"]), abs=TOLERANCE[name])
+    for what in ("forces", "dipole"):
+        np.testing.assert_allclose(after[what], before[what] @ matrix.T, atol=TOLERANCE[name])
+        assert np.abs(before[what]).max() > 0.1
+
+
+def test_the_dipole_of_an_ion_moves_by_its_charge_times_the_shift(labeller):
+    near, far = (Atoms("OH", positions=[[x, 0, 0], [x, 0, 0.97]], info={"charge": -1}) for x in (0.0, 3.0))
+    a, b = labels_of(labeller, near), labels_of(labeller, far)
+    np.testing.assert_allclose(b["dipole"] - a["dipole"], [-3.0, 0, 0], atol=1e-4)
+    assert b["energy"] == pytest.approx(float(a["energy"]), abs=1e-4)
+    np.testing.assert_allclose(b["forces"], a["forces"], atol=1e-3)
+
+
+def test_charges_sum_to_the_total_charge_and_agree_with_the_dipole_in_sign(labeller):
+    for charge in (0, 1):
+        labels = labels_of(labeller, water(charge=charge))
+        assert labels["charges"].sum() == pytest.approx(charge, abs=1e-5)
+    labels = labels_of(labeller, water())
+    assert labels["dipole"] @ (labels["charges"] @ water().positions) > 0
+
+
+def test_atoms_may_come_in_any_order(labeller, name):
+    order = [2, 0, 1]
+    before, after = labels_of(labeller, water()), labels_of(labeller, water()[order])
+    assert after["energy"] == pytest.approx(float(before["energy"]), abs=1e-6)
+    for what in ("forces", "charges"):
+        np.testing.assert_allclose(after[what], before[what][order], atol=TOLERANCE[name])
+
+
+def test_equal_settings_give_equal_labels_wherever_it_travels(labeller, name):
+    other = pickle.loads(pickle.dumps(LABELLERS[name](**FAST[name])))
+    assert other.settings == labeller.settings
+    a, b = labels_of(labeller, water()), labels_of(other, water())
+    assert set(a) == set(b)
+    for what, value in a.items():
+        np.testing.assert_allclose(b[what], value, rtol=0, atol=1e-9)
+
+
+def test_it_leaves_the_structure_as_it_is(labeller):
+    structure = Structures.from_ase(water(charge=1))
+    before = structure.positions.clone()
+    labeller(structure)
+    assert torch.equal(structure.positions, before) and structure.charge.tolist() == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("info", "message"),
+    [
+        ({"charge": 0.5}, "fractional"),
+        ({"charge": 0, "spin": 1}, "electrons cannot have"),
+        ({"charge": 1, "spin": 13}, "electrons cannot have"),
+        ({"spin": -2}, "electrons cannot have"),
+        ({"electric_field": [0.0, 0.0, 0.1]}, "electric field"),
+    ],
+)
+def test_impossible_electrons_and_what_it_would_ignore_are_errors(labeller, info, message):
+    with pytest.raises(LabellingError, match=message):
+        labels_of(labeller, water(**info))
+
+
+def test_structures_come_one_by_one(labeller):
+    with pytest.raises(LabellingError, match="2 structures"):
+        labeller(Structures.from_ase([water(), water()]))
+
+
+def test_a_field_of_zero_is_none(labeller):
+    expected = labels_of(labeller, water())["energy"]
+    assert labels_of(labeller, water(electric_field=[0.0, 0.0, 0.0]))["energy"] == pytest.approx(float(expected))

@@ -1,0 +1,45 @@
+"""Spectra read from trajectories on the disk."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+
+from atnn.dynamics import State, Trajectory, VelocityVerlet, run
+from atnn.errors import DataError
+from atnn.observables import trajectory_spectrum
+from atnn.structures import Structures
+from atnn.units import acceleration, light_speed_cm_per_fs
+from dynamics.analytic import Morse, Wells
+
+
+@pytest.fixture(scope="module")
+def oscillators(tmp_path_factory) -> Trajectory:
+    """Single atoms in harmonic wells, kicked a little differently."""
+    atoms = Structures.from_ase([Atoms("C", positions=[[0.0, 0.0, 0.0]])] * 3)
+    velocities = torch.tensor([[0.01, 0, 0], [0, 0.02, 0], [0, 0, 0.015]], dtype=torch.float64)
+    folder = tmp_path_factory.mktemp("wells") / "t"
+    run(State.start(atoms, velocities), Wells(), VelocityVerlet(0.5), 8000, trajectory=folder, every=4)
+    return Trajectory(folder)
+
+
+@pytest.mark.parametrize("kind", ["infrared", "power"])
+@pytest.mark.filterwarnings("ignore:trajectories of")
+def test_the_line_is_where_the_oscillator_is(oscillators, kind):
+    expected = np.sqrt(Wells().constant / 12.011 * acceleration) / (2 * np.pi * light_speed_cm_per_fs)
+    found = trajectory_spectrum(oscillators, kind, 300.0, maximum=2000.0)
+    assert found.peak() == pytest.approx(expected, abs=2.0)
+    assert found.frequencies[-1] <= 2000 and len(found.error) == len(found.frequencies)
+
+
+def test_different_structures_and_missing_dipoles_are_errors(tmp_path):
+    mixed = Structures.from_ase([Atoms("CO", positions=np.eye(3)[:2]), Atoms("C", positions=[[0.0, 0.0, 0.0]])])
+    run(State.start(mixed), Wells(), VelocityVerlet(0.5), 4, trajectory=tmp_path / "mixed")
+    with pytest.raises(DataError, match="copies of one structure"):
+        trajectory_spectrum(Trajectory(tmp_path / "mixed"), "power", 300.0)
+    pair = Structures.from_ase(Atoms("CO", positions=np.eye(3)[:2]))
+    run(State.start(pair), Morse(), VelocityVerlet(0.5), 20, trajectory=tmp_path / "bare", outputs=())
+    with pytest.raises(DataError, match="no dipoles"):
+        trajectory_spectrum(Trajectory(tmp_path / "bare"), "infrared", 300.0)
