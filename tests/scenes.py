@@ -13,7 +13,7 @@ def make_scene(structures, pairs=None, cutoff=5.0, numbers=None):
     numbers = torch.as_tensor(sorted(set(structures.numbers.tolist()))) if numbers is None else torch.as_tensor(numbers)
     elements = group_elements(torch.bucketize(structures.numbers, numbers), len(numbers), structures.positions.dtype)
     molecular = molecular_pairs(structures.batch, ~structures.pbc.any(1))
-    return Scene(structures, pairs, pairs, molecular, elements, torch.zeros(len(structures.numbers)).double())
+    return Scene(structures, pairs, pairs, molecular, elements, torch.zeros(len(structures)).double())
 
 
 def energies(part, scene, values=()):

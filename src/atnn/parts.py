@@ -29,7 +29,7 @@ class Scene(NamedTuple):
         molecular: Both atoms of every pair within each molecule, each pair once, however far; None unless some part
             of the model asks for them.
         elements: Atoms in blocks of one element.
-        reference: Reference energy of each atom's element [eV], float64.
+        reference: Sum of the elements' reference energies of each structure [eV], float64.
         features: What the representation found about each atom, for parts that read them.
     """
 
@@ -38,7 +38,7 @@ class Scene(NamedTuple):
     far: Edges
     molecular: Int[Tensor, "2 molecular"] | None
     elements: Elements
-    reference: Float[Tensor, " atoms"]
+    reference: Float[Tensor, " structures"]
     features: Features = Features(())
 
     def sum_structures(self, atoms: Float[Tensor, " atoms"]) -> Float[Tensor, " structures"]:

@@ -15,6 +15,7 @@ from torch import Tensor
 from atnn.errors import DataError
 from atnn.units import CHARGE, FIELD, NUMBER, Dimension, unit_of
 
+HIGHEST = 9  # degree of features; higher ones do not occur
 MINIMAL_VOLUME = 1e-3  # Angstrom^3; below this a periodic cell is an input error, not a crystal
 
 

@@ -33,7 +33,7 @@ class Inputs(NamedTuple):
         far: Pairs within that of the parts, where some of them reach farther.
         molecular: Every pair of atoms of each molecule, where a part asks for them; see :class:`atnn.parts.Scene`.
         elements: Atoms in blocks of one element.
-        reference: Reference energy of each atom's element [eV], float64.
+        reference: Sum of the elements' reference energies of each structure [eV], float64.
     """
 
     structures: Structures
@@ -41,7 +41,7 @@ class Inputs(NamedTuple):
     far: Pairs | None
     molecular: Int[Tensor, "2 molecular"] | None
     elements: Elements
-    reference: Float[Tensor, " atoms"]
+    reference: Float[Tensor, " structures"]
 
 
 Names = tuple[str | None, ...]
@@ -54,7 +54,7 @@ _STRUCTURES: tuple[Names, ...] = (
 )  # fmt: skip
 _NEAR, _FAR = (((name,), (name,), (name, None), (name,), ("atoms+1",), (name, None)) for name in ("pairs", "far"))
 _ELEMENTS: tuple[Names, ...] = (("atoms",), ("blocks", "rows"), ("blocks", "rows"), ("blocks",), ("atoms",))
-_SIZES: tuple[Names, ...] = (*_STRUCTURES, *_NEAR, *_FAR, (None, "molecular"), *_ELEMENTS, ("atoms",))
+_SIZES: tuple[Names, ...] = (*_STRUCTURES, *_NEAR, *_FAR, (None, "molecular"), *_ELEMENTS, ("structures",))
 
 
 def flatten_inputs(inputs: Inputs) -> tuple[list[Tensor], Given]:

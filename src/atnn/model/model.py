@@ -29,7 +29,7 @@ from atnn.neighbors import molecular_pairs
 from atnn.neighbors.pairs import edges_of, select_pairs
 from atnn.parts import SUMMED, Part, Scene, Statistics, add_values
 from atnn.quantities import QUANTITIES
-from atnn.structures import Neighbors, Structures
+from atnn.structures import HIGHEST, Neighbors, Structures
 
 
 class Model(nn.Module):
@@ -114,7 +114,8 @@ class Model(nn.Module):
         inputs = self.prepare(structures, neighbors)
         values: dict[str, Tensor] = {}
         with torch.no_grad(), _calibration(self):
-            scene = self._with_features(_scene(inputs, make_variables(inputs.structures, (), self.given)))
+            scene = _scene(inputs, make_variables(inputs.structures, (), self.given))
+            scene = self._with_features(scene, HIGHEST)
             for part in self._ordered(self.order):
                 part.start(statistics, self._seen(part, scene), values)
                 values = add_values(values, part(self._seen(part, scene), values))
@@ -140,12 +141,13 @@ class Model(nn.Module):
             close = edges_of(structures.positions, near.translations, neighbors).lengths
             kept = close < self.representation.cutoff + skin
             near, far = pairs_of(structures, select_pairs(neighbors, kept)), near
-        energies = torch.tensor(list(self.reference_energies.values()), dtype=torch.float64, device=self.device)
+        reference = torch.zeros(len(structures), dtype=torch.float64, device=self.device)
+        reference = reference.index_add(0, structures.batch, self._reference_table()[index])
         molecular = None
         if any(part.molecular for part in self._ordered(self.order)):
             molecular = molecular_pairs(structures.batch, ~structures.pbc.any(1))
         elements = group_elements(index, len(self.elements), self.dtype)
-        return Inputs(structures, near, far, molecular, elements, energies[index])
+        return Inputs(structures, near, far, molecular, elements, reference)
 
     def compute(self, inputs: Inputs, outputs: Sequence[str], create_graph: bool = False) -> dict[str, Tensor]:
         """The asked outputs; only tensor operations whose sizes follow from the inputs, so it can be traced."""
@@ -164,12 +166,13 @@ class Model(nn.Module):
         wanted = frozenset(outputs) & self.given
         wanted |= {row.derivative.of for row in derivation(outputs, self.given) if row.derivative} & self.given
         parts = tuple(self._ordered(self._needed(wanted)))
-        if any(part.degree is not None for part in parts):
-            scene = self._with_features(scene)
+        read = [part.degree for part in parts if part.degree is not None]
+        if read:
+            scene = self._with_features(scene, max(read))
         values: dict[str, Tensor] = {}
         for part in parts:
             values = add_values(values, part(self._seen(part, scene), values))
-        return {name: value for name, value in _with_references(values, scene, wanted).items() if name in wanted}
+        return self._with_references(values, scene, wanted)
 
     def forward(
         self,
@@ -247,8 +250,24 @@ class Model(nn.Module):
             assert isinstance(part, Part)
             yield part
 
-    def _with_features(self, scene: Scene) -> Scene:
-        return scene._replace(features=self.representation(scene.structures, scene.edges, scene.elements))
+    def _with_features(self, scene: Scene, degree: int) -> Scene:
+        return scene._replace(features=self.representation(scene.structures, scene.edges, scene.elements, degree))
+
+    def _reference_table(self) -> Tensor:
+        """Reference energy of each element [eV], float64."""
+        return torch.tensor(list(self.reference_energies.values()), dtype=torch.float64, device=self.device)
+
+    def _with_references(self, values: dict[str, Tensor], scene: Scene, wanted: frozenset[str]) -> dict[str, Tensor]:
+        """The wanted values; energies are totals, with the shares of the atoms and the reference energies added."""
+        found = {name: values[name] for name in wanted - SUMMED}
+        if "energy" in wanted:
+            total = scene.reference
+            if "atomic_energies" in values:
+                total = total + scene.sum_structures(values["atomic_energies"])
+            found["energy"] = total + values["energy"] if "energy" in values else total
+        if "atomic_energies" in wanted:
+            found["atomic_energies"] = values["atomic_energies"] + self._reference_table()[scene.elements.row]
+        return found
 
     def _seen(self, part: Part, scene: Scene) -> Scene:
         """The scene with pairs as far as the part reaches."""
@@ -264,18 +283,6 @@ def _scene(inputs: Inputs, variables: Variables) -> Scene:
         edges = [strain_edges(part, structures, variables.strain) for part in edges]
         structures = strain_structures(structures, variables.strain)
     return Scene(structures, edges[0], edges[-1], inputs.molecular, inputs.elements, inputs.reference)
-
-
-def _with_references(values: dict[str, Tensor], scene: Scene, wanted: frozenset[str]) -> dict[str, Tensor]:
-    """Values whose energies are totals: shares of the atoms summed up, reference energies of the elements added."""
-    found = dict(values)
-    if "energy" in wanted:
-        shares = [scene.sum_structures(values["atomic_energies"])] if "atomic_energies" in values else []
-        whole = [values["energy"].double()] if "energy" in values else []
-        found["energy"] = torch.stack([*shares, *whole, scene.sum_structures(scene.reference)]).sum(0)
-    if "atomic_energies" in wanted:
-        found["atomic_energies"] = values["atomic_energies"] + scene.reference
-    return found
 
 
 @contextmanager

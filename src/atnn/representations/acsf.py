@@ -31,7 +31,7 @@ from atnn.representations.symmetry_functions import (
     shifted,
     triple_functions,
 )
-from atnn.structures import Edges, Elements, Features, Structures
+from atnn.structures import HIGHEST, Edges, Elements, Features, Structures
 
 MOST = 256  # functions chosen by a number
 LARGEST_ZETA = 128
@@ -201,7 +201,7 @@ class ACSF(nn.Module):
         # It follows from the specification, so that files need not hold it.
         self.register_buffer(name, value.to(torch.get_default_dtype()), persistent=False)
 
-    def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
+    def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
         """The functions, in units of their expected spread, as invariants."""
         radial, angular = self.sums(edges, elements)
         n, (pairs, mutual) = self.neighbor_count, self.angular_squares

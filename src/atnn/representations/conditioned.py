@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from atnn.functions import ElementNetwork, Species
 from atnn.representations.electrons import Electrons
-from atnn.structures import Edges, Elements, Features, Structures
+from atnn.structures import HIGHEST, Edges, Elements, Features, Structures
 
 WIDTH = 16  # features of the embedding of each number
 
@@ -46,9 +46,9 @@ class Conditioned(nn.Module):
         self.channels = (scalars + len(conditions) * WIDTH, *others)
         self.register_buffer("unit", torch.ones(len(conditions)))
 
-    def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
+    def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
         """Features of the representation, with the embeddings among the invariants."""
-        features = self.representation(structures, edges, elements)
+        features = self.representation(structures, edges, elements, degree)
         embeddings = self.electrons(self.queries(features.nodes[0].squeeze(1), elements), structures)
         if self.queries.calibrating:
             self._calibrate(embeddings)

@@ -14,7 +14,7 @@ from pydantic import Field
 from atnn.functions import Species
 from atnn.representations.density import Density, squares
 from atnn.representations.orbitals import OrbitalSpecification, OrbitalSums
-from atnn.structures import Edges, Elements, Features, Structures
+from atnn.structures import HIGHEST, Edges, Elements, Features, Structures
 
 
 class EANNSpecification(OrbitalSpecification):
@@ -53,9 +53,9 @@ class EANN(OrbitalSums):
         width = spec.channels if spec.contraction is None else spec.contraction
         self.channels = ((spec.degree + 1) * width, *[spec.channels] * spec.degree)
 
-    def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
+    def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
         """Densities as invariants, the orbital sums as tensors."""
         orbitals = (self.coefficients() * torch.rsqrt(self.neighbor_count)).index_select(0, elements.row)
         sums = self.sum_orbitals(self.angular(edges), self.radial(edges, elements.row), orbitals, edges)
         densities = squares(sums, self.degree) if self.density is None else self.density(sums)
-        return self.as_features(densities.reshape(densities.shape[0], self.channels[0]), sums)
+        return self.as_features(densities.reshape(densities.shape[0], self.channels[0]), sums, degree)

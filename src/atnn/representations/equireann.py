@@ -16,7 +16,7 @@ from atnn.kernels import cosine_squared, spread
 from atnn.representations.density import Density
 from atnn.representations.orbitals import OrbitalSums
 from atnn.representations.reann import RecursiveSpecification
-from atnn.structures import Edges, Elements, Features, Structures
+from atnn.structures import HIGHEST, Edges, Elements, Features, Structures
 
 
 class EquiREANNSpecification(RecursiveSpecification):
@@ -58,7 +58,7 @@ class EquiREANN(OrbitalSums):
         self.updates = spec.updates(species)
         self.channels = (spec.density_count, *[spec.channels] * spec.degree)
 
-    def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
+    def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
         """Last densities as invariants, last orbital sums as tensors."""
         angular = self.angular(edges)
         scale = torch.rsqrt(self.neighbor_count)
@@ -71,7 +71,7 @@ class EquiREANN(OrbitalSums):
             message = spread(envelope, (coefficients[:, None] * passed).flatten(1), edges).reshape(passed.shape)
             sums = self.sum_orbitals(angular, radial, coefficients, edges) + message
             passed = passed + sums
-        return self.as_features(self._density(-1, sums), sums)
+        return self.as_features(self._density(-1, sums), sums, degree)
 
     def _density(self, t: int, sums):
         density = self.densities[t]

@@ -24,7 +24,7 @@ from atnn.functions import Species, polynomial
 from atnn.kernels import gaussian_sums, moments
 from atnn.representations.specification import RepresentationSpecification
 from atnn.so3 import solid_harmonics
-from atnn.structures import Edges, Elements, Features, Structures
+from atnn.structures import HIGHEST, Edges, Elements, Features, Structures
 
 DENSITIES = Path(__file__).with_name("gmp_densities.json")
 WIDEST = 2.0  # Angstrom, the widest probe where only their number is given
@@ -109,7 +109,7 @@ class GMP(nn.Module):
         self.register_buffer("own", torch.tensor(amplitudes[:, 0].sum(1), dtype=dtype))
         self.channels = ((degree + 1) * len(widths), *[len(widths)] * degree)
 
-    def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
+    def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
         """Norms of the multipoles as invariants, and the multipoles."""
         envelope = polynomial(edges.lengths / self.cutoff)
         square = edges.lengths * edges.lengths

@@ -22,7 +22,7 @@ from atnn.representations.pair_functions import PairFunctions, PairUnits
 from atnn.representations.specification import RepresentationSpecification
 from atnn.representations.tensors import ElementScale, Mixing, Nodes, Product, bounded, by_degree, overlap
 from atnn.so3 import spherical_harmonics
-from atnn.structures import Edges, Elements, Features, Structures
+from atnn.structures import HIGHEST, Edges, Elements, Features, Structures
 
 
 class NEATSpecification(RepresentationSpecification):
@@ -74,7 +74,7 @@ class NEAT(nn.Module):
         self.later = nn.ModuleList(LaterRound(spec, species) for _ in range(spec.rounds - 1))
         self.channels = (spec.channels * (spec.rounds + spec.degree + 1), *[spec.channels] * spec.degree)
 
-    def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
+    def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
         """Invariants of all rounds; tensors of the last."""
         degree = self.specification.degree
         angular = torch.cat(spherical_harmonics(edges.vectors / edges.lengths[:, None], degree), dim=1)

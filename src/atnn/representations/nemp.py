@@ -20,7 +20,7 @@ from atnn.representations.pair_functions import PairFunctions, PairNetwork
 from atnn.representations.specification import RepresentationSpecification
 from atnn.representations.tensors import ElementScale, Mixing, Nodes, Product, bounded, by_degree, overlap, summed
 from atnn.so3 import spherical_harmonics
-from atnn.structures import Edges, Elements, Features, Structures
+from atnn.structures import HIGHEST, Edges, Elements, Features, Structures
 
 
 class NEMPSpecification(RepresentationSpecification):
@@ -74,7 +74,7 @@ class NEMP(nn.Module):
         self.rounds = nn.ModuleList(Round(spec, species, spec.radial + t * new) for t in range(spec.rounds))
         self.channels = ((spec.rounds + 1) * (spec.channels + new), *[spec.channels] * spec.degree)
 
-    def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
+    def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
         """Invariants of all rounds; tensors of the last."""
         spec = self.specification
         angular = spherical_harmonics(edges.vectors / edges.lengths[:, None], spec.degree)

@@ -140,12 +140,12 @@ class OrbitalSums(nn.Module):
         return moments(angular, radial * weights, edges.i, edges.offsets)
 
     def as_features(
-        self, invariants: Float[Tensor, "atoms scalars"], sums: Float[Tensor, "atoms m channels"]
+        self, invariants: Float[Tensor, "atoms scalars"], sums: Float[Tensor, "atoms m channels"], degree: int
     ) -> Features:
-        """Invariants, and the orbital sums of each degree as spherical tensors."""
+        """Invariants, and the orbital sums of each degree up to the one asked for as spherical tensors."""
         vectors = [sums[:, 1:4]] if self.degree else []
         higher = [
             torch.einsum("axk,xm->amk", sums[:, part], sums.new_tensor(matrix))
-            for part, matrix in zip(degree_slices(self.degree)[2:], self.harmonics, strict=True)
+            for part, matrix in zip(degree_slices(self.degree)[2 : degree + 1], self.harmonics, strict=False)
         ]
         return Features((invariants[:, None], *vectors, *higher))

@@ -16,7 +16,7 @@ from torch import nn
 from atnn.functions import ElementNetwork, Species
 from atnn.representations.density import Density
 from atnn.representations.orbitals import OrbitalSpecification, OrbitalSums
-from atnn.structures import Edges, Elements, Features, Structures
+from atnn.structures import HIGHEST, Edges, Elements, Features, Structures
 
 
 class RecursiveSpecification(OrbitalSpecification):
@@ -70,7 +70,7 @@ class REANN(OrbitalSums):
         self.updates = spec.updates(species)
         self.channels = (spec.density_count, *[spec.channels] * spec.degree)
 
-    def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
+    def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
         """Last densities as invariants, last orbital sums as tensors."""
         angular = self.angular(edges)
         radial = self.radial(edges, elements.row) * torch.rsqrt(self.neighbor_count)
@@ -79,4 +79,4 @@ class REANN(OrbitalSums):
             densities = self.density.summed(self.sum_orbitals(angular, radial, coefficients, edges))
             coefficients = coefficients + update(densities, elements)
         sums = self.sum_orbitals(angular, radial, coefficients, edges)
-        return self.as_features(self.density.summed(sums), sums)
+        return self.as_features(self.density.summed(sums), sums, degree)

@@ -22,9 +22,10 @@ class RepresentationSpecification(Specification):
     conditions: ClassVar[tuple[str, ...]] = ()
 
     def build(self, species: Species, conditions: Collection[str] = ()) -> nn.Module:
-        """The representation: a module of structures, edges and elements that gives features.
+        """The representation: a module of structures, edges, elements and a degree that gives features.
 
-        It has the attributes ``cutoff`` [Angstrom] and ``channels``, those of the features of each degree.
+        It has the attributes ``cutoff`` [Angstrom] and ``channels``, those of the features of each degree. Features
+        beyond the degree that it is called with are not read, and may be left out.
 
         Args:
             species: The elements, and whether they share networks and parameters.

@@ -25,7 +25,7 @@ from atnn.kernels import gather_neighbors, moments
 from atnn.representations.electrons import CONDITIONS, Electrons
 from atnn.representations.specification import RepresentationSpecification
 from atnn.so3 import solid_harmonics
-from atnn.structures import Edges, Elements, Features, Structures
+from atnn.structures import HIGHEST, Edges, Elements, Features, Structures
 
 DECAY = 0.9448630629  # gamma at the start, 1 / (2 a0) [1/Angstrom]
 
@@ -98,7 +98,7 @@ class SpookyNet(nn.Module):
         self.decay = nn.Parameter(torch.tensor(math.log(math.expm1(DECAY))))
         self.rounds = nn.ModuleList(Interaction(spec) for _ in range(spec.rounds))
 
-    def forward(self, structures: Structures, edges: Edges, elements: Elements) -> Features:
+    def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
         """Sum of all modules' features; p and d functions of the last as tensors."""
         angular = solid_harmonics(edges.vectors / edges.lengths[:, None], torch.ones_like(edges.lengths), 2)
         envelope = bump(edges.lengths, self.cutoff) * torch.rsqrt(self.neighbor_count)
