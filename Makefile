@@ -65,7 +65,7 @@ docs: setup
 
 bench: export OMP_NUM_THREADS = 1
 bench: setup
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python -m benchmarks.run
 
 constraints:
 	{ echo "# Exact versions that CI uses; written by 'make constraints' from a working .venv."; \

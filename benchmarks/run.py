@@ -1,6 +1,6 @@
-"""All tables of RESULTS.md, one after the other: ``make bench`` (hours; peers need peers/install.sh first).
+"""All tables of RESULTS.md, one after the other: ``make bench`` (hours; peers need speed/peers/install.sh first).
 
-python benchmarks/run.py
+python -m benchmarks.run
 """
 
 from __future__ import annotations
@@ -9,28 +9,29 @@ import subprocess
 import sys
 from pathlib import Path
 
-FOLDER = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
 COMMANDS = (
-    ("import_time.py",),
-    ("speed.py", "--peers"),
-    ("training_speed.py",),
-    ("store_speed.py",),
-    ("scaling.py",),
-    ("accuracy.py", "--minutes", "1"),
-    ("accuracy_3bpa.py",),
-    ("ablations.py",),
-    ("cumulenes.py",),
-    ("unseen_element.py",),
-    ("terms.py",),
-    ("limits.py",),
-    ("singlet_triplet.py",),
-    ("charge_transfer_sets.py", "--frames", "2000"),
-    ("charge_transfer.py", "--minutes", "1", "--frames", "2000"),
-    ("charge_transfer.py", "--minutes", "6", "--frames", "2000", "--models", "SpookyNet", "REANN", "EANN, local"),
-    ("published_ions.py",),
+    ("speed.import_time",),
+    ("speed.inference", "--peers"),
+    ("speed.training",),
+    ("speed.store",),
+    ("speed.scaling",),
+    ("science.accuracy", "--minutes", "1"),
+    ("science.accuracy_3bpa",),
+    ("science.ablations",),
+    ("science.cumulenes",),
+    ("science.unseen_element",),
+    ("speed.terms",),
+    ("science.limits",),
+    ("science.singlet_triplet",),
+    ("science.charge_transfer_sets", "--frames", "2000"),
+    ("science.charge_transfer", "--minutes", "1", "--frames", "2000"),
+    ("science.charge_transfer", "--minutes", "6", "--frames", "2000", "--models", "SpookyNet", "REANN", "EANN, local"),
+    ("science.published_ions",),
 )
 
 if __name__ == "__main__":
-    for script, *options in COMMANDS:
-        print(f"\n=== {script}", flush=True)
-        subprocess.run(["taskset", "-c", "0", sys.executable, str(FOLDER / script), *options], check=True)
+    for module, *options in COMMANDS:
+        print(f"\n=== {module}", flush=True)
+        command = ["taskset", "-c", "0", sys.executable, "-m", f"benchmarks.{module}", *options]
+        subprocess.run(command, check=True, cwd=ROOT)

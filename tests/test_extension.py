@@ -179,9 +179,9 @@ def test_responses_to_a_field_follow_from_the_table():
         found = model(given, pairs, ("charges", "dipole", "polarizability", "forces"))
         moments = found["charges"][:, None] * given.positions
         dipole = torch.zeros(2, 3, dtype=torch.float64).index_add(0, given.batch, moments)
-        induced = 0.2 * given.counts[:, None] * (torch.zeros(2, 3) if given.field is None else given.field)
+        induced = 0.2 * given.counts.double()[:, None] * (torch.zeros(2, 3) if given.field is None else given.field)
         torch.testing.assert_close(found["dipole"], dipole + induced, rtol=0, atol=1e-12)
-        expected = 0.2 * given.counts[:, None, None] * torch.eye(3).double()
+        expected = 0.2 * given.counts.double()[:, None, None] * torch.eye(3).double()
         torch.testing.assert_close(found["polarizability"], expected, rtol=0, atol=1e-12)
     assert (found["forces"] - model(structures, pairs, ("forces",))["forces"]).abs().max() > 1e-3
 

@@ -1,6 +1,6 @@
 """Cost and memory per atom of energy and forces as systems grow from 192 to 12 288 atoms of water.
 
-    OMP_NUM_THREADS=1 python benchmarks/scaling.py [--models accurate fast]
+    OMP_NUM_THREADS=1 python -m benchmarks.speed.scaling [--models accurate fast]
 
 Compiled, float32, one core, pairs given. Every size is measured in a process of its own; memory is what the peak of
 the process grows by beyond that of 192 atoms, per atom.
@@ -15,9 +15,10 @@ import subprocess
 import sys
 
 import torch
-from timing import seconds
+from benchmarks import systems
+from benchmarks.timing import seconds
 
-import systems
+from atnn.kernels import keep_memory
 from atnn.model import Model, ModelSpecification
 from atnn.model.compiled import CompiledModel
 from atnn.model.presets import PRESETS
@@ -47,6 +48,7 @@ def main() -> None:
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    keep_memory()
     if arguments.one:
         print(json.dumps(measured(arguments.one[0], int(arguments.one[1]))))
         return
@@ -55,7 +57,7 @@ def main() -> None:
     for preset in arguments.models:
         base = None
         for edge in EDGES:
-            command = [sys.executable, __file__, "--one", preset, str(edge)]
+            command = [sys.executable, "-m", "benchmarks.speed.scaling", "--one", preset, str(edge)]
             output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
             row = json.loads(output.splitlines()[-1])
             base = base or row

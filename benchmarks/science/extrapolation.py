@@ -1,6 +1,6 @@
 """Where the force errors of a model of 3BPA sit: at atoms whose bonds are longer or shorter than any in its training.
 
-    python benchmarks/extrapolation.py runs-3bpa/accurate/model.atnn [...]
+    python -m benchmarks.science.extrapolation runs-3bpa/accurate/model.atnn [...]
 
 Test frames at 600 and 1200 K; ranges are those of every single bond in the 500 frames at 300 K.
 """
@@ -11,8 +11,8 @@ import argparse
 import itertools
 
 import torch
+from benchmarks import systems
 
-import systems
 from atnn.model import load_model
 from atnn.reading import read
 from atnn.training import evaluate

@@ -1,6 +1,6 @@
 """The four charge-transfer systems of Ko et al. (doi:10.1038/s41467-020-20427-2), regenerated with GFN2- and GFN1-xTB.
 
-    OMP_NUM_THREADS=1 python benchmarks/charge_transfer_sets.py [--frames 2000]
+    OMP_NUM_THREADS=1 python -m benchmarks.science.charge_transfer_sets [--frames 2000]
 
 In each set two members differ in electrons or in atoms far away, and the charges of atoms whose neighborhood is the
 same differ with them:
@@ -36,8 +36,8 @@ import matplotlib
 import numpy as np
 from ase import Atoms
 from ase.io import iread
+from benchmarks import systems
 
-import systems
 from atnn.active import sample_geometries
 from atnn.data import write_extxyz
 from atnn.labelling import LabellerPotential, TbliteLabeller, label

@@ -1,6 +1,6 @@
 """Accuracy against cost of every representation, with equal training time on five shared data sets.
 
-    OMP_NUM_THREADS=1 python benchmarks/accuracy.py --minutes 2 [--seeds 1] [--sets 3bpa water] [--models neat reann]
+    OMP_NUM_THREADS=1 python -m benchmarks.science.accuracy --minutes 2 [--seeds 1] [--sets 3bpa] [--models neat reann]
 
 Each training gets the same processor time for its steps: a few of them are measured, from which the number of epochs
 and with it the schedule follows. A second call goes on where the first was stopped; finished trainings are kept in
@@ -20,9 +20,9 @@ from typing import Any
 
 import matplotlib
 import torch
-from timing import seconds
+from benchmarks import systems
+from benchmarks.timing import seconds
 
-import systems
 from atnn.errors import AtnnError
 from atnn.files import write_atomically
 from atnn.model import Model, ModelSpecification
@@ -33,8 +33,9 @@ from atnn.reading import read
 from atnn.specification import parse
 from atnn.structures import Structures
 from atnn.training import ModelConfig, RunConfig, evaluate, train
+from atnn.training.initial import initial_model
 from atnn.training.plan import Plan
-from atnn.training.setup import build_model, open_sets
+from atnn.training.sets import open_sets
 from atnn.training.step import Batch, Step, make_batch
 
 matplotlib.use("Agg")
@@ -111,7 +112,7 @@ def seconds_per_epoch(config: RunConfig, folder: Path) -> float:
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         sets = open_sets(config, folder, resumed=False)
-        network, spreads = build_model(config, sets)
+        network, spreads = initial_model(config, sets)
         names = list(config.training.weights)
         step = Step(network, names, [spreads[name] for name in names], config.training.loss, True)
         plan = Plan(config.training, sets.train, config.seed)(0)

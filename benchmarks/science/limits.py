@@ -1,6 +1,6 @@
 """Dissociation out to 15 Angstrom of models that see 5 Angstrom: what physics terms say where networks are silent.
 
-    OMP_NUM_THREADS=1 python benchmarks/limits.py [--output runs/limits] [--epochs 300]
+    OMP_NUM_THREADS=1 python -m benchmarks.science.limits [--output runs/limits] [--epochs 300]
 
 Models (REANN, cutoff 5 Angstrom) are trained on distances well within the cutoff and on fragments 15.5 to 18 Angstrom
 apart. Between, where they are tested, every energy is that of a term. Labels and what is right far away:
@@ -34,12 +34,12 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.build import molecule
+from benchmarks import systems
 from dftd4.interface import DampingParam, DispersionModel
 from pyscf import dft, gto, scf
 from scipy.linalg import block_diag
 from scipy.spatial.transform import Rotation
 
-import systems
 from atnn import units
 from atnn.data import Frames
 from atnn.errors import LabellingError

@@ -1,11 +1,11 @@
 """This working tree against a commit: speed of the same jobs, alternately on one core, and numbers of the same files.
 
-    python benchmarks/against.py COMMIT [--rounds 15] [--starts 3] [--jobs inference/eann,numbers] [--limit 1.05]
+    python -m benchmarks.speed.against COMMIT [--rounds 15] [--starts 3] [--jobs inference/eann,numbers] [--limit 1.05]
 
 The commit gets a temporary worktree, each side a process of its own, and the commit's code writes the models. Seconds
 are those of the processor, so that other work on the machine counts little. The ratio is the median over rounds in
 which both sides ran one after the other. Two processes of the same code differ by up to 3 %, because their memory is
-laid out differently, so the rounds are shared among several starts. Writes benchmarks/against.json and two tables.
+laid out differently, so the rounds are shared among several starts. Writes benchmarks/speed/against.json and two tables.
 """
 
 from __future__ import annotations
@@ -25,10 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks import systems
 
-import systems
-
-FOLDER = Path(__file__).resolve().parent
 NUMBERS = "numbers"
 TARGET = 0.25  # seconds of a block
 WARM = 3  # blocks before the first that counts
@@ -43,10 +41,16 @@ class Side:
         environment = os.environ | {"PYTHONPATH": str(source), "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
         # With one cache for both, one side would compile and the other load, which leaves their memory different.
         environment |= {"TORCHINDUCTOR_COMPILE_THREADS": "1", "TORCHINDUCTOR_CACHE_DIR": str(folder / f"{name}-cache")}
-        command = [sys.executable, FOLDER / "against_worker.py", source, folder, str(core)]
+        command = [sys.executable, "-m", "benchmarks.speed.against_worker", source, folder, str(core)]
         with self._errors.open("w") as errors:
             self._process = subprocess.Popen(
-                command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+                command,
+                env=environment,
+                cwd=systems.ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
             )
 
     def ask(self, *request: Any) -> Any:
@@ -214,7 +218,7 @@ def main() -> None:
         comparison.write()
         speeds, numbers = results(comparison, tuple(arguments.jobs.split(",")), arguments.rounds, arguments.starts)
     content = {"machine": systems.machine(), **versions, "speeds": speeds, "numbers": numbers}
-    (FOLDER / "against.json").write_text(json.dumps(content, indent=1) + "\n")
+    Path(__file__).with_name("against.json").write_text(json.dumps(content, indent=1) + "\n")
     for rows, table in ((speeds, speed_table), (numbers, number_table)):
         print(f"\n{table(rows)}" if rows else "", flush=True)
     if arguments.limit is not None and (found := failures(speeds, numbers, arguments.limit)):

@@ -1,6 +1,6 @@
 """Errors on 3BPA of the presets, trained at length on frames of 300 K: what the accurate one reaches, and how fast.
 
-    OMP_NUM_THREADS=1 python benchmarks/accuracy_3bpa.py --models accurate [--epochs 400] [--minutes 60]
+    OMP_NUM_THREADS=1 python -m benchmarks.science.accuracy_3bpa --models accurate [--epochs 400] [--minutes 60]
 
 Errors at 300, 600 and 1200 K are of half of the mixed-temperature set, not of the published test files, which the data
 under ATNN_DATA do not hold: published numbers compare in kind only. Validation are 50 of the 500 frames. Run again
@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from benchmarks import systems
 
-import systems
 from atnn.model.presets import PRESETS
 from atnn.reading import read
 from atnn.specification import parse

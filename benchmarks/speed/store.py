@@ -2,7 +2,7 @@
 
 The second number is per second of processor time: what an idle machine gives.
 
-    python benchmarks/store_speed.py
+    python -m benchmarks.speed.store
 
 Writes stores of 27-atom frames with energies and forces to a temporary folder and reads random batches.
 """

@@ -1,6 +1,6 @@
 """Errors on molecules with an element that no training frame has.
 
-    OMP_NUM_THREADS=1 python benchmarks/unseen_element.py [--output runs/unseen_element] [--epochs 40]
+    OMP_NUM_THREADS=1 python -m benchmarks.science.unseen_element [--output runs/unseen_element] [--epochs 40]
 
 Closed-shell molecules of ASE's G2 collection, rattled, with energies and forces of GFN2-xTB. An element is left out of
 the training: sulfur, with no other element of its period, sulfur with all its neighbors in the table (Si, P, Cl), and
@@ -23,8 +23,8 @@ import torch
 from ase import Atoms
 from ase.collections import g2
 from ase.data import atomic_numbers
+from benchmarks import systems
 
-import systems
 from atnn.data import Frames, concatenate, write_extxyz
 from atnn.labelling import TbliteLabeller, label
 from atnn.model import Model

@@ -1,6 +1,6 @@
 """What each part of the accurate preset brings: NEAT with one thing changed, on 3BPA, with equal numbers of epochs.
 
-    OMP_NUM_THREADS=1 python benchmarks/ablations.py --epochs 20 [--output runs-accuracy/ablations]
+    OMP_NUM_THREADS=1 python -m benchmarks.science.ablations --epochs 20 [--output runs-accuracy/ablations]
 
 Force errors on the validation part (50 frames at 300 K) and on frames at 300, 600 and 1200 K. A second call goes on
 where the first was stopped.
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import accuracy
 import torch
+from benchmarks import systems
+from benchmarks.science import accuracy
 
-import systems
 from atnn.model.presets import PRESETS
 from atnn.reading import read
 from atnn.representations import pair_functions

@@ -1,6 +1,6 @@
 """Wall time of ``atnn --help`` and of ``import atnn``, medians of ten.
 
-python benchmarks/import_time.py
+python -m benchmarks.speed.import_time
 """
 
 from __future__ import annotations

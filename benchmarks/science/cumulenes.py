@@ -1,6 +1,6 @@
 """Torsion of cumulenes, which only messages with directions can carry from one end of the chain to the other.
 
-    OMP_NUM_THREADS=1 python benchmarks/cumulenes.py [--output runs/cumulenes] [--epochs 100]
+    OMP_NUM_THREADS=1 python -m benchmarks.science.cumulenes [--output runs/cumulenes] [--epochs 100]
 
 H2C=C...C=CH2 with n carbons in all, n = 3 to 7. The pi systems of neighboring bonds stand upright on each other, so the
 ground state is planar for even n and perpendicular for odd n, whatever the length. Labels are GFN2-xTB, closed shell,
@@ -21,8 +21,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from ase import Atoms
+from benchmarks import systems
 
-import systems
 from atnn.data import Frames, select
 from atnn.labelling import TbliteLabeller, label
 from atnn.model import Model

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[3]))
 
+from benchmarks.systems import systems
+from benchmarks.timing import Moves, seconds
 from calorine.calculators import CPUNEP
-from timing import Moves, seconds
-
-from systems import systems
 
 ELEMENTS = ("H", "C", "N", "O", "Cu")
 RADIAL, ANGULAR, NEURONS = 5.0, 4.0, 30  # Angstrom, Angstrom

@@ -1,6 +1,6 @@
 """What physics terms cost: SpookyNet with and without them, and electrostatics as the system grows.
 
-    OMP_NUM_THREADS=1 taskset -c 0 python benchmarks/terms.py
+    OMP_NUM_THREADS=1 taskset -c 0 python -m benchmarks.speed.terms
 
 Energy and forces of water (and of a molecule of 27 atoms), compiled, float32, pairs given. The cost of a term is the
 difference of two models in one run; the bare model is EANN with few channels, so that the term dominates.
@@ -12,9 +12,10 @@ import argparse
 
 import torch
 from ase import Atoms
-from timing import seconds
+from benchmarks import systems
+from benchmarks.timing import seconds
 
-import systems
+from atnn.kernels import keep_memory
 from atnn.model import Model, ModelSpecification
 from atnn.model.compiled import CompiledModel
 from atnn.neighbors import neighbor_pairs
@@ -62,6 +63,7 @@ def milliseconds(frames: list[Atoms], model: dict) -> float:
 def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     torch.set_num_threads(1)
+    keep_memory()
     print(systems.machine())
     print("| model | 27 atoms, ms | 64 waters, us/atom |\n|---|--:|--:|")
     for name, model in MODELS.items():

@@ -1,6 +1,6 @@
 """Seconds per 500 frames of 3BPA at batch 16, energy and force loss, REANN (3 rounds, 5 A), one core, float32.
 
-    OMP_NUM_THREADS=1 taskset -c 0 python benchmarks/training_speed.py
+    OMP_NUM_THREADS=1 taskset -c 0 python -m benchmarks.speed.training
 
 Pair lists, batching, gradients, optimizer and averaging are all included; validation is not.
 """
@@ -12,8 +12,9 @@ import statistics
 import tempfile
 
 import torch
+from benchmarks import systems
 
-import systems
+from atnn.kernels import keep_memory
 from atnn.training import DataConfig, ModelConfig, RunConfig, TrainingConfig, train
 
 FRAMES, BATCH, EPOCHS = 450, 16, 8
@@ -37,6 +38,7 @@ def epochs(compiled: bool) -> list[float]:
 
 def main() -> None:
     torch.set_num_threads(1)
+    keep_memory()
     print(systems.machine())
     print("| step | s per 500 frames, median | min | max |\n|---|--:|--:|--:|")
     for name, compiled in (("eager", False), ("compiled", True)):

@@ -1,6 +1,6 @@
 """Models of charged and ionic systems on small parts of published sets: checks on labels that are not ours.
 
-    OMP_NUM_THREADS=1 python benchmarks/published_ions.py [--sets carbon gold dimers water]
+    OMP_NUM_THREADS=1 python -m benchmarks.science.published_ions [--sets carbon gold dimers water]
 
 carbon  C10H2 and C10H3+, PBE and Hirshfeld charges (doi:10.1038/s41467-020-20427-2), 96 frames of 10 019.
 gold    Au2 on MgO, Al-doped or not, periodic, the same source, 35 frames of 5000.
@@ -25,9 +25,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from ase.io import read as read_ase
-from charge_transfer import CHARGES, LOCAL, MODELS, REANN
+from benchmarks import systems
+from benchmarks.science.charge_transfer import CHARGES, LOCAL, MODELS, REANN
 
-import systems
 from atnn.data import Frames
 from atnn.errors import AtnnWarning
 from atnn.neighbors import neighbor_pairs

@@ -1,6 +1,6 @@
 """The singlet-triplet gap of CH2 and its like from one model that knows the number of unpaired electrons.
 
-    OMP_NUM_THREADS=1 python benchmarks/singlet_triplet.py [--output runs/singlet-triplet] [--epochs 200]
+    OMP_NUM_THREADS=1 python -m benchmarks.science.singlet_triplet [--output runs/singlet-triplet] [--epochs 200]
 
 CH2, NH2+, CHF and SiH2, whose gaps reach from -2 to 2 eV and change sign with the angle. Labels are B3LYP/def2-SVP of
 PySCF, restricted for the singlet and unrestricted for the triplet. (Such singlets lack the second determinant where the
@@ -21,8 +21,8 @@ import matplotlib
 import numpy as np
 import torch
 from ase import Atoms
+from benchmarks import systems
 
-import systems
 from atnn.data import Frames, select
 from atnn.errors import AtnnWarning
 from atnn.labelling import PyscfLabeller, label

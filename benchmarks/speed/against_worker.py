@@ -25,10 +25,10 @@ from ase import Atoms
 from ase.build import molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
+from benchmarks import systems
 
 import atnn
 import atnn.kernels
-import systems
 from atnn.dynamics import Langevin, State, VelocityVerlet, maxwell_boltzmann, run
 from atnn.training import load_config
 

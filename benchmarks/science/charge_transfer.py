@@ -1,6 +1,6 @@
 """What charge, attention and electrostatics bring where charge moves: the four sets of charge_transfer_sets.py.
 
-    OMP_NUM_THREADS=1 python benchmarks/charge_transfer.py [--minutes 2] [--sets carbon] [--frames 2000]
+    OMP_NUM_THREADS=1 python -m benchmarks.science.charge_transfer [--minutes 2] [--sets carbon] [--frames 2000]
 
 Labels are GFN2-xTB, of gold GFN1-xTB, made by charge_transfer_sets.py where they are not there yet; published figures
 are of other labels (PBE, Hirshfeld charges), of more frames and of much longer trainings, and compare in kind only.
@@ -31,10 +31,10 @@ from typing import Any
 import matplotlib
 import numpy as np
 import torch
-from accuracy import seconds_per_epoch
-from charge_transfer_sets import SETS, make, sizes
+from benchmarks import systems
+from benchmarks.science.accuracy import seconds_per_epoch
+from benchmarks.science.charge_transfer_sets import SETS, make, sizes
 
-import systems
 from atnn.errors import AtnnError, AtnnWarning
 from atnn.files import write_atomically
 from atnn.specification import parse

@@ -1,6 +1,6 @@
 """Speed of every representation on one core, float32, energy and forces; with --peers NEP and MACE in the same run.
 
-    OMP_NUM_THREADS=1 taskset -c 0 python benchmarks/speed.py [--peers]
+    OMP_NUM_THREADS=1 taskset -c 0 python -m benchmarks.speed.inference [--peers]
 
 Writes benchmarks/speed.json and prints a table. Weights are random: speed does not depend on them.
 """
@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from timing import Moves, seconds
+from benchmarks import systems
+from benchmarks.timing import Moves, seconds
 
-import systems
 from atnn.interfaces.ase import Calculator
+from atnn.kernels import keep_memory
 from atnn.model import Model, ModelPotential, ModelSpecification
 from atnn.model.compiled import CompiledModel
 from atnn.model.presets import PRESETS
@@ -71,7 +72,7 @@ def peer(name: str, script: str) -> list[dict]:
     folder = Path(__file__).parent / "peers"
     python = systems.ROOT / ".peers" / "bin" / "python"
     if not python.exists():
-        raise SystemExit("peers are not installed: bash benchmarks/peers/install.sh")
+        raise SystemExit("peers are not installed: bash benchmarks/speed/peers/install.sh")
     found = subprocess.run([python, folder / script], capture_output=True, text=True)
     if found.returncode:
         print(f"{name} failed: {found.stderr[-500:]}")
@@ -95,11 +96,12 @@ def main() -> None:
     parser.add_argument("--peers", action="store_true", help="time NEP and MACE in the same run")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    keep_memory()
     print(systems.machine())
     rows = [r for name, specification in OURS.items() for r in ours(name, specification)]
     if arguments.peers:
         rows += [r for name, script in PEERS.items() for r in peer(name, script)]
-    (Path(__file__).parent / "speed.json").write_text(
+    Path(__file__).with_name("inference.json").write_text(
         json.dumps({"machine": systems.machine(), "rows": rows}, indent=1)
     )
     print("\n" + table(rows))

@@ -6,19 +6,18 @@ import warnings
 from pathlib import Path
 
 warnings.filterwarnings("ignore")
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[3]))
 
 import numpy as np
 import torch
 
 torch.serialization.add_safe_globals([slice])  # constants of e3nn 0.4
+from benchmarks.systems import systems
+from benchmarks.timing import seconds
 from e3nn import o3
 from e3nn.util import jit
 from mace import data, modules, tools
 from mace.tools import torch_geometric
-from timing import seconds
-
-from systems import systems
 
 CUTOFF = 5.0  # Angstrom
 

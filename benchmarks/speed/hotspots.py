@@ -1,6 +1,6 @@
 """Where the time of a compiled model goes, operation by operation.
 
-OMP_NUM_THREADS=1 taskset -c 0 python benchmarks/hotspots.py reann water192
+OMP_NUM_THREADS=1 taskset -c 0 python -m benchmarks.speed.hotspots reann water192
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import sys
 
 import torch
 import torch._inductor.config
-from speed import OURS, OUTPUTS
+from benchmarks import systems
+from benchmarks.speed.inference import OURS, OUTPUTS
 from torch.profiler import ProfilerActivity, profile
 
-import systems
 from atnn.model import Model, ModelSpecification
 from atnn.model.compiled import CompiledModel
 from atnn.neighbors import neighbor_pairs
