@@ -5,7 +5,7 @@
 The commit gets a temporary worktree, each side a process of its own, and the commit's code writes the models. Seconds
 are those of the processor, so that other work on the machine counts little. The ratio is the median over rounds in
 which both sides ran one after the other. Two processes of the same code differ by up to 3 %, because their memory is
-laid out differently, so the rounds are shared among several starts. Writes benchmarks/speed/against.json and two tables.
+laid out differently, so the rounds are shared among several starts. Writes against.json and two tables.
 """
 
 from __future__ import annotations
