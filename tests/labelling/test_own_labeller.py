@@ -8,13 +8,14 @@ import torch
 from ase import Atoms
 
 from atnn.active import sample_geometries
-from atnn.data import read, write_extxyz
+from atnn.data import write_extxyz
 from atnn.dynamics import State, Trajectory, VelocityVerlet, run
 from atnn.errors import LabellingError
 from atnn.interfaces.ase import Calculator
 from atnn.labelling import Labeller, LabellerPotential, label
 from atnn.observables import harmonic, relax
 from atnn.quantities import QUANTITIES, Quantity
+from atnn.reading import read
 from atnn.structures import Structures
 from atnn.units import CHARGE, ENERGY, LENGTH, acceleration, light_speed_cm_per_fs
 from labelling.doubles import Careless, PolarizableSpring

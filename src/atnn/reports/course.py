@@ -21,7 +21,7 @@ def course(times: ArrayLike, values: ArrayLike, quantity: str) -> Exhibit:
 
     Args:
         times: Times [fs].
-        values: Values in the package's unit of the quantity, [time, structures or atoms, ...].
+        values: Values [time, structures or atoms, ...] in the package's unit of the quantity; NaN where there are none.
         quantity: Name in the table of quantities.
     """
     entry = quantity_named(quantity)
@@ -29,13 +29,13 @@ def course(times: ArrayLike, values: ArrayLike, quantity: str) -> Exhibit:
     words, unit, factor, *_ = spell(quantity)
     scalars, of = _scalars(factor * np.asarray(values, dtype=float), entry.rank)
     step = max(1, -(-len(t) // MOST_TIMES))
-    mean, low, high = scalars.mean(1), scalars.min(1), scalars.max(1)
+    mean, low, high = np.nanmean(scalars, 1), np.nanmin(scalars, 1), np.nanmax(scalars, 1)
     what, each = f"{of}{words}", entry.axis
     fig = figure(300, xaxis_title="time [ps]", yaxis_title=f"{what} [{unit}]")
     if scalars.shape[1] > 1:
         add_band(fig, t[::step], low[::step], high[::step], f"lowest to highest {each}")
     fig.add_scatter(x=t[::step], y=mean[::step], mode="lines", line={"color": MODEL, "width": 1.6}, name="mean")
-    rows = [["mean", unit, float(mean.mean())], ["standard deviation", unit, float(scalars.std())]]
+    rows = [["mean", unit, float(mean.mean())], ["standard deviation", unit, float(np.nanstd(scalars))]]
     rows += [["lowest", unit, float(low.min())], ["highest", unit, float(high.max())]]
     caption = f"{what.capitalize()}: mean over {scalars.shape[1]} {each}s" + (
         f", every {step}th frame." if step > 1 else "."
