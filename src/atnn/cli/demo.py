@@ -24,7 +24,9 @@ def demo(
 ) -> None:
     """From quantum chemistry to an infrared spectrum, end to end: label, train, simulate, compare, report."""
     from atnn.demo import run_demo
+    from atnn.kernels import keep_memory
 
+    keep_memory()
     result = run_demo(output, molecule.value, level.value, geometries, seed)
     print(f"report: {result.report.resolve()}")
 

@@ -32,9 +32,11 @@ def init(
 def train(config: Annotated[Path, typer.Argument(help="YAML file, see `atnn init`.")]) -> None:
     """Train a model, or go on with a training that was interrupted."""
     from atnn.cli.tables import errors_table, show
+    from atnn.kernels import keep_memory
     from atnn.training import load_config
     from atnn.training import train as run
 
+    keep_memory()
     result = run(load_config(config))
     for name, errors in result.errors.items():
         show(errors_table(errors, f"Errors on the {name} data"))
