@@ -6,7 +6,7 @@ import pytest
 import torch
 from ase import Atoms
 
-from atnn.dynamics import Langevin, Limits, State, Trajectory, VelocityVerlet, maxwell_boltzmann, run
+from atnn.dynamics import Langevin, State, Trajectory, VelocityVerlet, closer_than, maxwell_boltzmann, run
 from atnn.errors import DataError, DynamicsError
 from atnn.structures import Structures
 from dynamics.analytic import Morse, diatomics
@@ -97,13 +97,13 @@ def test_too_close_atoms_stop(tmp_path):
     velocities = torch.zeros_like(structures.positions)
     velocities[-1, 2] = -0.1
     state = State.start(structures, velocities)
-    limits = Limits(closest={(1, 2): 1.02}, distance_every=1, energy_jump=None)
+    limits = [closer_than({(1, 2): 1.02}, every=1)]
     with pytest.raises(DynamicsError, match=r"atoms 0 \(H\) and 1 \(He\) are 1\.000 .* closer than 1\.020") as error:
-        run(state, Morse(depth=1e-6), VelocityVerlet(0.5), 100, limits=limits, trajectory=tmp_path / "a.traj")
+        run(state, Morse(depth=1e-6), VelocityVerlet(0.5), 100, faults=limits, trajectory=tmp_path / "a.traj")
     assert "structure 1 (HHe)" in error.value.where
     assert len(Trajectory(tmp_path / "a.traj")) > 30
     with pytest.raises(DynamicsError, match="closer than"):
-        run(state, Morse(depth=1e-6), VelocityVerlet(0.5), 100, limits=Limits(closest=1.05, energy_jump=None))
+        run(state, Morse(depth=1e-6), VelocityVerlet(0.5), 100, faults=[closer_than(1.05)])
 
 
 @pytest.mark.parametrize("integrator", [VelocityVerlet(0.3), Langevin(0.3, 300.0, 0.02)], ids=["nve", "nvt"])

@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.build import molecule
 from ase.units import fs as ase_fs
 
-from atnn.dynamics import State, evaluate, maxwell_boltzmann
+from atnn.dynamics import State, maxwell_boltzmann, update_results
 from atnn.errors import DynamicsError
 from atnn.structures import Structures
 from dynamics.analytic import Wells
@@ -98,4 +98,4 @@ def test_fixed_atoms_have_no_velocity_and_no_degrees():
 def test_an_output_that_the_potential_lacks_is_named():
     state = State.start(Structures.from_ase(Atoms("H", positions=[[0, 0, 0]])))
     with pytest.raises(DynamicsError, match="does not give polarizability"):
-        evaluate(state, Wells(), ("polarizability",))
+        update_results(state, Wells(), {"energy"}, ("polarizability",))
