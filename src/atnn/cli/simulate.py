@@ -28,9 +28,7 @@ def md(
     steps: Annotated[int, typer.Option(min=1, help="Number of steps.")] = 10_000,
     every: Annotated[int, typer.Option(min=1, help="Steps between frames.")] = 4,
     friction: Annotated[float | None, typer.Option(min=0, help="Langevin friction [1/fs]; 0.01 if not given.")] = None,
-    outputs: Annotated[
-        str | None, typer.Option(help="Quantities in the frames, as dipole,charges; the dipole if not given.")
-    ] = None,
+    outputs: Annotated[list[str] | None, typer.Option(help="Quantity in the frames; the dipole if not given.")] = None,
     compile: Annotated[bool, typer.Option(help="Compile the model first (half a minute).")] = True,
     seed: Annotated[int, typer.Option(help="Of velocities and noise.")] = 0,
 ) -> None:
@@ -48,7 +46,7 @@ def md(
         steps=steps,
         every=every,
         friction=friction,
-        outputs=None if outputs is None else [name.strip() for name in outputs.split(",") if name.strip()],
+        outputs=outputs or None,
         compile=compile,
         seed=seed,
     )

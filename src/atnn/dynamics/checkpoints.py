@@ -82,12 +82,23 @@ def load_checkpoint(
     return state, numbers
 
 
+def missing(chunk: Path) -> list[int]:
+    """Numbers of the trajectories that are no longer in the batch after a chunk."""
+    with opened(chunk) as file:
+        if f"{PREFIX}running" not in file.keys():  # noqa: SIM118; version 1
+            return []
+        return (~file.get_tensor(f"{PREFIX}running")).nonzero()[:, 0].tolist()
+
+
 def write_ended(path: Path, ended: Sequence[Ended]) -> None:
-    """Write why, when and where trajectories ended.
+    """Write why, when and where trajectories ended; no file where none did.
 
     Raises:
         DataError: The disk is full; the old file is as it was.
     """
+    if not ended:
+        path.unlink(missing_ok=True)
+        return
     states = [entry.state for entry in ended]
     tensors = on_cpu(
         {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from ase.data import chemical_symbols
 from ase.formula import Formula
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from atnn.dynamics.state import State
@@ -97,9 +97,7 @@ class Watch:
                 state = self._dismiss(state, name, condition(state), state)
         return state
 
-    def _dismiss(
-        self, state: State, reason: str, over: Bool[Tensor, " structures"], last: State, fault: Fault | None = None
-    ) -> State:
+    def _dismiss(self, state: State, reason: str, over: Tensor, last: State, fault: Fault | None = None) -> State:
         if over.dtype != torch.bool or over.shape != state.step.shape:
             raise DynamicsError(
                 f"gives {over.dtype} of the shape {tuple(over.shape)} for {len(state.step)} structures",

@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from atnn.dynamics.checkpoints import checkpoint_of, load_checkpoint, load_ended
-from atnn.dynamics.ended import Ended
-from atnn.dynamics.layout import damaged, frame_axis, on_cpu
+from atnn.dynamics.ended import Watch
+from atnn.dynamics.layout import chunk_path, ended_path, frame_axis, on_cpu
 from atnn.dynamics.state import State
 from atnn.dynamics.trajectory import Trajectory
 from atnn.dynamics.writer import TrajectoryWriter
@@ -33,63 +33,59 @@ class Frames:
         self._earlier: dict[str, Tensor] = {}
         self._frames: list[dict[str, Tensor]] = []
 
-    def resume(
-        self, generator: torch.Generator | None, steps: int
-    ) -> tuple[State, Int[Tensor, " running"], list[Ended]] | None:
-        """The state to go on from, its trajectories, and those that had ended; None where there is nothing.
+    def resume(self, watch: Watch, generator: torch.Generator | None, steps: int) -> State | None:
+        """The state to go on from; None where there is nothing on the disk.
 
         A last chunk that an interrupt left half full is computed again and overwritten: only then does the
         resumed run repeat the undisturbed one in every bit. It is used where no frame is to come after it.
 
         Args:
+            watch: Set to the trajectories that were in the batch then, and those that had ended.
             generator: Source of random numbers, set to what it was then.
             steps: Number of steps that the whole run should have.
+
+        Raises:
+            DataError: A file is missing or damaged.
         """
         if self._writer is None:
             return None
-        written = Trajectory(self._writer.path)
+        written, every = Trajectory(self._writer.path), self._settings["every"]
         full = sum(1 for count in written.chunk_lengths if count == self._writer.chunk)
-        last_frame = (len(written) - 1) * self._settings["every"]
-        chunks = len(written.chunk_lengths) if last_frame + self._settings["every"] > steps else full
-        self._writer.index = full
-        if chunks == 0 or len(written) == 0:
+        finished = len(written) * every > steps
+        self._writer.go_on(full, written.ended)
+        if not finished:
+            self._writer.drop_partial()
+        if (chunks := len(written.chunk_lengths) if finished else full) == 0:
             return None
-        count = sum(written.chunk_lengths[:chunks])
         names = [name for name in written.quantities if frame_axis(name) != "atom"]
+        count = sum(written.chunk_lengths[:chunks])
         self._earlier = {name: written.read(name, 0, count) for name in names}
-        chunk = self._writer.path / f"chunk-{chunks - 1:06d}.safetensors"
-        state, numbers = load_checkpoint(chunk, self._start, generator)
-        gone = set(range(len(self._start.structures))) - set(numbers.tolist())
-        path = self._writer.path / "ended.safetensors"
-        ended = [entry for entry in load_ended(path, self._start) if entry.trajectory in gone]
-        if len(ended) < len(gone):
-            raise damaged(path, f"{len(gone)} trajectories have ended, it explains {len(ended)}")
-        return state, numbers, ended
+        state, watch.numbers = load_checkpoint(chunk_path(written.path, chunks - 1), self._start, generator)
+        gone = set(range(len(self._start.structures))) - set(watch.numbers.tolist())
+        watch.ended = [entry for entry in load_ended(ended_path(written.path), self._start) if entry.trajectory in gone]
+        return state
 
-    def append(
-        self, state: State, numbers: Int[Tensor, " running"], ended: Sequence[Ended], generator: torch.Generator | None
-    ) -> bool:
-        """Add a frame; returns whether a chunk was completed.
+    def append(self, state: State, watch: Watch, generator: torch.Generator | None) -> bool:
+        """Add a frame; returns whether this put a chunk on the disk.
 
         Args:
             state: The state of the trajectories that are still in the batch.
-            numbers: Their numbers.
-            ended: The others.
+            watch: Which these are, and what became of the others.
             generator: Source of random numbers, if the run uses one.
         """
-        frame = frame_of(state, self._start, numbers, self._settings["outputs"])
-        if self._writer is None:
-            frame = {name: value for name, value in frame.items() if frame_axis(name) != "atom"}
-        frame = on_cpu(frame)
-        self._frames.append({name: value for name, value in frame.items() if frame_axis(name) != "atom"})
+        frame = frame_of(state, self._start, watch.numbers, self._settings["outputs"])
+        in_memory = [name for name in frame if frame_axis(name) != "atom"]
+        frame = on_cpu(frame if self._writer is not None else {name: frame[name] for name in in_memory})
+        self._frames.append({name: frame[name] for name in in_memory})
         if self._writer is None:
             return False
-        return self._writer.append(frame, checkpoint_of(state, numbers, len(self._start.structures), generator), ended)
+        checkpoint = checkpoint_of(state, watch.numbers, len(self._start.structures), generator)
+        return self._writer.append(frame, checkpoint, watch.ended)
 
-    def flush(self, ended: Sequence[Ended]) -> None:
-        """Put what is not yet on the disk there."""
+    def flush(self, watch: Watch) -> None:
+        """Put on the disk what is not yet there."""
         if self._writer is not None:
-            self._writer.flush(ended)
+            self._writer.flush(watch.ended)
 
     @property
     def start_energies(self) -> Float[Tensor, " structures"]:

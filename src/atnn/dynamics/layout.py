@@ -39,6 +39,16 @@ _UNITS = {"positions": "Angstrom", "velocities": "Angstrom/fs", "masses": "amu",
 _AXES = {"positions": "atom", "velocities": "atom", "potential": "structure", "kinetic": "structure", "times": "frame"}
 
 
+def chunk_path(folder: Path, index: int) -> Path:
+    """File of a chunk of frames."""
+    return folder / f"chunk-{index:06d}.safetensors"
+
+
+def ended_path(folder: Path) -> Path:
+    """File of the trajectories that have ended."""
+    return folder / "ended.safetensors"
+
+
 def frame_axis(name: str) -> str:
     """What has a value each in a frame: ``atom``, ``structure``, or the whole ``frame``."""
     return _AXES.get(name) or axis_of(name)

@@ -11,10 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 import torch
-from jaxtyping import Int
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from torch import Tensor
 
 from atnn.dynamics.ended import Watch, count_reasons
 from atnn.dynamics.frames import Frames
@@ -80,60 +78,61 @@ def run(
     if steps < 0 or every < 1 or chunk < 1:
         raise DynamicsError(f"steps {steps}, every {every}, chunk {chunk}", where="run", remedy="give positive numbers")
     outputs = tuple(outputs) if outputs is not None else tuple({"dipole"} & set(potential.outputs))
-    begun, atom_steps = time.perf_counter(), 0
+    begun = time.perf_counter()
     watch = Watch(state, integrator.needs, faults, stops)
     frames = Frames(trajectory, state, _settings(integrator, every, outputs, stops), chunk)
-    for_frames = ("energy", *outputs)
-    resumed = frames.resume(generator, steps)
-    if resumed is None:
-        done = count = 0
-        state = watch.keep_finite(state, integrator.init(state, potential, for_frames))
-        if len(watch.numbers):
-            frames.append(state, watch.numbers, watch.ended, generator)
-    else:
-        start, (state, watch.numbers, watch.ended) = state, resumed
-        done = count = int(state.step[0] - start.step[watch.numbers[0]])
-    state = _with_start_energy(state, frames, watch.numbers, integrator)
+    state, done = _begin(state, potential, integrator, ("energy", *outputs), watch, frames, generator, steps)
+    count, atom_steps = done, 0
     try:
         with _progress(steps) as bar:
             task = bar.add_task("dynamics", total=steps, completed=done)
             while count < steps and len(watch.numbers):
                 before, count = state, count + 1
                 frame_due = count % every == 0
-                state = integrator.step(before, potential, generator, for_frames if frame_due else ())
+                state = integrator.step(before, potential, generator, ("energy", *outputs) if frame_due else ())
                 atom_steps += len(before.masses)
                 state = watch.keep_running(before, state, count, frame_due)
                 if len(state.masses) < len(before.masses):
                     potential.forget()
                 if frame_due and len(watch.numbers):
-                    if frames.append(state, watch.numbers, watch.ended, generator):
+                    if frames.append(state, watch, generator):
                         potential.forget()  # a resumed run has no older neighbor list, whose order changes last bits
                     bar.update(task, completed=count)
     finally:
-        frames.flush(watch.ended)
-    _warn(watch)
-    report = RunReport(
-        state,
-        frames.series(),
-        integrator.conserves_energy,
-        count - done,
-        time.perf_counter() - begun,
-        atom_steps,
-        watch.numbers,
-        tuple(watch.ended),
-    )
+        frames.flush(watch)
+    _report_faults(watch)
+    seconds, ended = time.perf_counter() - begun, tuple(watch.ended)
+    series, conserves = frames.series(), integrator.conserves_energy
+    report = RunReport(state, series, conserves, count - done, seconds, atom_steps, watch.numbers, ended)
     logger.info("%s", report)
     return report
 
 
-def _with_start_energy(state: State, frames: Frames, numbers: Int[Tensor, " running"], integrator: Integrator) -> State:
+def _begin(
+    start: State,
+    potential: Potential,
+    integrator: Integrator,
+    outputs: Sequence[str],
+    watch: Watch,
+    frames: Frames,
+    generator: torch.Generator | None,
+    steps: int,
+) -> tuple[State, int]:
+    """The state to go on from, with its energy if that should stay, and how many steps it is from the start."""
+    state, done = frames.resume(watch, generator, steps), 0
+    if state is not None:
+        done = int(state.step[0] - start.step[watch.numbers[0]])
+    else:
+        state = watch.keep_finite(start, integrator.init(start, potential, outputs))
+        if len(watch.numbers):
+            frames.append(state, watch, generator)
     variables = {name: value for name, value in state.variables.items() if name != START_ENERGY}
-    if integrator.conserves_energy and len(numbers):
-        variables[START_ENERGY] = frames.start_energies[numbers].to(state.velocities.device)
-    return state.replace(variables=variables)
+    if integrator.conserves_energy and len(watch.numbers):
+        variables[START_ENERGY] = frames.start_energies[watch.numbers].to(state.velocities.device)
+    return state.replace(variables=variables), done
 
 
-def _warn(watch: Watch) -> None:
+def _report_faults(watch: Watch) -> None:
     """Raise the first fault where nothing else came of the run; warn of faults otherwise."""
     faults = [entry for entry in watch.ended if entry.fault]
     total = len(watch.numbers) + len(watch.ended)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -82,7 +82,8 @@ class State:
 
     def replace(self, **changes) -> State:
         """Copy with other values, as :func:`dataclasses.replace`."""
-        return replace(self, **changes)
+        # Without its checks: integrators call this four times a step.
+        return State(**({name: getattr(self, name) for name in self.__slots__} | changes))
 
     def select(
         self, indices: Sequence[int] | np.ndarray | Int[Tensor, " selected"] | Bool[Tensor, " structures"] | slice

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -81,8 +82,10 @@ def all_finite(state: State, needs: Collection[str]) -> bool:
 
     A sum of finite terms may overflow; then :func:`not_finite` finds nothing.
     """
-    first, *others = (state.results[name].sum() for name in needs)
-    return bool(torch.isfinite(sum(others, first)))
+    total: float | Tensor = 0.0
+    for name in needs:
+        total = state.results[name].sum() + total
+    return math.isfinite(total)
 
 
 def energy_jump(limit: float = 0.1) -> Fault:

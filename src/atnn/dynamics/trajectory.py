@@ -13,10 +13,10 @@ from ase.io import write as ase_write
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from atnn.dynamics.checkpoints import PREFIX, load_checkpoint, load_ended
+from atnn.dynamics.checkpoints import PREFIX, load_checkpoint, load_ended, missing
 from atnn.dynamics.ended import Ended
 from atnn.dynamics.export import as_atoms
-from atnn.dynamics.layout import CHUNK, STATIC, frame_axis, load, opened, read_header
+from atnn.dynamics.layout import CHUNK, STATIC, ended_path, frame_axis, load, opened, read_header
 from atnn.dynamics.state import State
 from atnn.errors import DataError
 from atnn.files import write_atomically
@@ -65,9 +65,21 @@ class Trajectory:
 
     @cached_property
     def ended(self) -> tuple[Ended, ...]:
-        """Trajectories that ended before the run did, in the order in which they ended."""
-        path = self.path / "ended.safetensors"
-        return load_ended(path, self._start) if path.exists() else ()
+        """Trajectories that ended before the run did, in the order in which they ended.
+
+        Raises:
+            DataError: Frames miss a trajectory of which nothing is said.
+        """
+        ended = load_ended(ended_path(self.path), self._start)
+        known = {entry.trajectory for entry in ended}
+        gone = missing(self._chunks[-1]) if self._chunks else []
+        if unknown := [number for number in gone if number not in known]:
+            raise DataError(
+                f"does not say why the trajectories {unknown} have ended, of which the frames hold only a part",
+                where=str(ended_path(self.path)),
+                remedy="restore the file from a copy, or remove the folder and run again",
+            )
+        return ended
 
     @property
     def lengths(self) -> Int[Tensor, " structures"]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from atnn.dynamics.checkpoints import write_ended
 from atnn.dynamics.ended import Ended
-from atnn.dynamics.layout import FORMAT, STATIC, VERSION, fingerprint, on_cpu, read_header
+from atnn.dynamics.layout import FORMAT, STATIC, VERSION, chunk_path, ended_path, fingerprint, on_cpu, read_header
 from atnn.dynamics.state import State
 from atnn.errors import DataError
 from atnn.files import write_atomically
@@ -28,7 +28,6 @@ class TrajectoryWriter:
         start: The state that the run starts from; identifies the run when it is resumed.
         settings: Description of the run (integrator, outputs, units, frame distance).
         chunk: Frames in one file; at most so many are lost when the process is killed.
-        index: Number of the next chunk.
 
     Raises:
         DataError: The folder holds a trajectory of another run, or cannot be written.
@@ -36,10 +35,10 @@ class TrajectoryWriter:
 
     def __init__(self, path: str | Path, start: State, settings: dict[str, Any], chunk: int = 100):
         self.path, self.chunk = Path(path), chunk
-        self.index = 0
+        self._index = 0
         self._frames: list[dict[str, Tensor]] = []
         self._checkpoint: dict[str, Tensor] = {}
-        self._ended = 0
+        self._ended: list[tuple[int, int]] = []  # trajectory and step of those in the file
         header = {"format": FORMAT, "version": VERSION, "chunk": chunk, "start": fingerprint(start), **settings}
         header = json.loads(json.dumps(header, default=_plain))
         if (self.path / "header.json").exists():
@@ -51,6 +50,17 @@ class TrajectoryWriter:
         static |= {name: getattr(start, name) for name in ("masses", "degrees", "free", "step", "time")}
         write_atomically(self.path / "start.safetensors", save(on_cpu(static)))
         write_atomically(self.path / "header.json", json.dumps(header, indent=1) + "\n")
+
+    def go_on(self, chunks: int, ended: Sequence[Ended]) -> None:
+        """Go on after so many full chunks, in a folder that says which trajectories have ended."""
+        self._index, self._ended = chunks, _keys(ended)
+
+    def drop_partial(self) -> None:
+        """Remove the chunk that an interrupt left half full, and that is going to be computed again.
+
+        It must not stand beside a list of ended trajectories that does not yet explain what it misses.
+        """
+        chunk_path(self.path, self._index).unlink(missing_ok=True)
 
     def append(self, frame: dict[str, Tensor], checkpoint: dict[str, Tensor], ended: Sequence[Ended]) -> bool:
         """Add a frame; returns whether this completed a chunk and put it on the disk.
@@ -76,16 +86,16 @@ class TrajectoryWriter:
         Raises:
             DataError: The disk is full; earlier chunks are intact.
         """
-        if len(ended) > self._ended:  # before the chunk that misses them
-            write_ended(self.path / "ended.safetensors", ended)
-            self._ended = len(ended)
+        if _keys(ended) != self._ended:  # before the chunk that misses them
+            write_ended(ended_path(self.path), ended)
+            self._ended = _keys(ended)
         if not self._frames:
             return
         stacked = {name: torch.stack([frame[name] for frame in self._frames]) for name in self._frames[0]}
         content = save({**stacked, **self._checkpoint})
-        write_atomically(self.path / f"chunk-{self.index:06d}.safetensors", content)
+        write_atomically(chunk_path(self.path, self._index), content)
         if len(self._frames) == self.chunk:
-            self._frames, self.index = [], self.index + 1
+            self._frames, self._index = [], self._index + 1
 
     def _recognise(self, header: dict[str, Any]) -> None:
         existing = read_header(self.path)
@@ -99,6 +109,10 @@ class TrajectoryWriter:
                 where=str(self.path),
                 remedy="choose another folder, or remove this one; to resume, repeat the call that began it",
             )
+
+
+def _keys(ended: Sequence[Ended]) -> list[tuple[int, int]]:
+    return [(entry.trajectory, entry.step) for entry in ended]
 
 
 def _plain(value: Any) -> Any:
