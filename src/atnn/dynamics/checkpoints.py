@@ -85,7 +85,7 @@ def load_checkpoint(
 def missing(chunk: Path) -> list[int]:
     """Numbers of the trajectories that are no longer in the batch after a chunk."""
     with opened(chunk) as file:
-        if f"{PREFIX}running" not in file.keys():  # noqa: SIM118; version 1
+        if f"{PREFIX}running" not in set(file.keys()):  # version 1
             return []
         return (~file.get_tensor(f"{PREFIX}running")).nonzero()[:, 0].tolist()
 

@@ -25,7 +25,7 @@ from atnn.dynamics.state import State
 from atnn.errors import DynamicsError
 from atnn.units import acceleration, boltzmann
 
-Bath = float | Float[Tensor, " values"]
+Bath = float | Float[Tensor, "_"]  # of all, or of each structure or each atom
 
 
 def step_a(state: State, duration: float) -> State:

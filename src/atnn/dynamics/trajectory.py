@@ -13,10 +13,11 @@ from ase.io import write as ase_write
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from atnn.dynamics.checkpoints import PREFIX, load_checkpoint, load_ended, missing
+from atnn.dynamics.checkpoints import load_checkpoint, load_ended
+from atnn.dynamics.chunks import Chunks
 from atnn.dynamics.ended import Ended
 from atnn.dynamics.export import as_atoms
-from atnn.dynamics.layout import CHUNK, STATIC, ended_path, frame_axis, load, opened, read_header
+from atnn.dynamics.layout import STATIC, ended_path, frame_axis, load, read_header
 from atnn.dynamics.state import State
 from atnn.errors import DataError
 from atnn.files import write_atomically
@@ -40,23 +41,21 @@ class Trajectory:
         self.path = Path(path)
         self.header = read_header(self.path)
         self._static = load(self.path / "start.safetensors")
-        found = sorted(name for name in (p.name for p in self.path.iterdir()) if CHUNK.fullmatch(name))
-        if found != [f"chunk-{index:06d}.safetensors" for index in range(len(found))]:
-            raise DataError("a chunk is missing", where=str(self.path), remedy="restore the file, or remove later ones")
-        self._chunks = [self.path / name for name in found]
-        self.chunk_lengths = [self._length(path) for path in self._chunks]
+        self._chunks = Chunks(self.path)
 
     def __len__(self) -> int:
         """Number of frames."""
-        return sum(self.chunk_lengths)
+        return len(self._chunks)
+
+    @property
+    def chunk_lengths(self) -> list[int]:
+        """Number of frames in each file."""
+        return self._chunks.lengths
 
     @property
     def quantities(self) -> tuple[str, ...]:
         """Names that :meth:`read` accepts."""
-        if not self._chunks:
-            return ()
-        with opened(self._chunks[0]) as file:
-            return tuple(sorted(name for name in file.keys() if not name.startswith(PREFIX)))  # noqa: SIM118
+        return self._chunks.names
 
     @property
     def masses(self) -> Float[Tensor, " atoms"]:
@@ -72,8 +71,7 @@ class Trajectory:
         """
         ended = load_ended(ended_path(self.path), self._start)
         known = {entry.trajectory for entry in ended}
-        gone = missing(self._chunks[-1]) if self._chunks else []
-        if unknown := [number for number in gone if number not in known]:
+        if unknown := [number for number in self._chunks.missing if number not in known]:
             raise DataError(
                 f"does not say why the trajectories {unknown} have ended, of which the frames hold only a part",
                 where=str(ended_path(self.path)),
@@ -115,21 +113,8 @@ class Trajectory:
         Raises:
             DataError: The trajectory does not have it; the message lists what it has.
         """
-        if name not in self.quantities:
-            known = ", ".join(self.quantities) or "no frames yet"
-            raise DataError(f"no {name!r} in the trajectory", where=str(self.path), remedy=f"it has: {known}")
         stop = len(self) if stop is None else min(stop, len(self))
-        rows = None if structures is None else self._rows(name, structures)
-        parts: list[Tensor] = []
-        begin = 0
-        for path, count in zip(self._chunks, self.chunk_lengths, strict=True):
-            low, high = max(start - begin, 0), min(stop - begin, count)
-            if low < high or not parts:
-                with opened(path) as file:
-                    part = file.get_slice(name)[low : max(low, high)]
-                parts.append(part if rows is None else part[:, rows])
-            begin += count
-        return torch.cat(parts)
+        return self._chunks.read(name, start, stop, None if structures is None else self._rows(name, structures))
 
     @property
     def times(self) -> Float[Tensor, " frames"]:
@@ -156,20 +141,19 @@ class Trajectory:
             generator: The generator to set to what it was then, if the run used one.
             chunk: Index of the chunk.
         """
-        return load_checkpoint(self._chunks[chunk], state, generator)[0]
+        return load_checkpoint(self._chunks.paths[chunk], state, generator)[0]
 
     def frames(self, structure: int = 0, every: int = 1) -> Iterator[Atoms]:
         """One structure as ASE ``Atoms`` as far as it goes, with velocities, energy and all other outputs."""
         atoms = torch.nonzero(self._static["batch"] == structure).squeeze(1)
         template = self._start.structures.select([structure]).to_ase()[0]
         template.set_masses(self.masses[atoms].double().numpy())
-        begin, length = 0, int(self.lengths[structure])
-        for path, count in zip(self._chunks, self.chunk_lengths, strict=True):
-            loaded = {name: value for name, value in load(path).items() if not name.startswith(PREFIX)}
-            loaded["times"] = loaded["times"] + (self._start.time[structure] - self._start.time[0])
+        later = self._start.time[structure] - self._start.time[0]
+        length = int(self.lengths[structure])
+        for begin, count, loaded in self._chunks.walk():
+            loaded["times"] = loaded["times"] + later
             for index in range(-begin % every, min(count, length - begin), every):
                 yield as_atoms(template, loaded, index, structure, atoms)
-            begin += count
 
     def export_extxyz(self, path: str | Path, structures: Sequence[int] | None = None, every: int = 1) -> int:
         """Write extended XYZ, structure after structure; returns the number of frames written.
@@ -220,7 +204,3 @@ class Trajectory:
         if axis == "frame":
             return None
         return self._start.structures.atoms_of(order) if axis == "atom" else order
-
-    def _length(self, path: Path) -> int:
-        with opened(path) as file:
-            return file.get_slice("times").get_shape()[0]
