@@ -45,6 +45,8 @@ def trajectory_spectrum(
             raise DataError(
                 "the trajectory holds no dipoles", where=where, remedy="train with `outputs: [energy, dipole]`"
             )
-        return infrared(trajectory.read("dipole", structures=whole), timestep, temperature, correction=correction, **options)
+        return infrared(
+            trajectory.read("dipole", structures=whole), timestep, temperature, correction=correction, **options
+        )
     velocities = trajectory.read("velocities", structures=whole).reshape(len(times), int(whole.sum()), atoms, 3)
     return power_spectrum(velocities, trajectory.masses[:atoms], timestep, temperature, **options)
