@@ -51,12 +51,12 @@ def test_97_of_100_are_in_every_bit_what_they_are_alone(tmp_path):
     outputs = ("dipole", "charges", "forces")
     together = with_broken(trajectory=tmp_path / "together", outputs=outputs, chunk=5)
     alone = without_broken(trajectory=tmp_path / "alone", outputs=outputs, chunk=5)
-    assert len(together.whole) == 97
-    assert sorted(entry.trajectory for entry in together.ended) == list(BROKEN)
+    assert len(together.numbers) == 97
+    assert sorted(entry.number for entry in together.ended) == list(BROKEN)
     assert same(together.state, alone.state)
     assert torch.equal(together.drift, alone.drift) and torch.equal(together.temperatures, alone.temperatures)
     first, second = Trajectory(tmp_path / "together"), Trajectory(tmp_path / "alone")
-    assert first.whole.nonzero()[:, 0].tolist() == together.whole.tolist()
+    assert first.whole.nonzero()[:, 0].tolist() == together.numbers.tolist()
     assert set(first.quantities) == {*outputs, "positions", "velocities", "potential", "kinetic", "times"}
     for name in first.quantities:
         assert torch.equal(first.read(name, structures=first.whole), second.read(name)), name
@@ -67,17 +67,17 @@ def test_97_of_100_are_in_every_bit_what_they_are_alone(tmp_path):
 
 def test_ended_trajectories_are_accounted_for(tmp_path):
     report = with_broken(trajectory=tmp_path / "a", chunk=5)
-    reasons = {entry.trajectory: entry.reason for entry in report.ended}
+    reasons = {entry.number: entry.reason for entry in report.ended}
     assert reasons == {NAN: "not finite", JUMPING: "energy jump", CLOSE: "atoms too close"}
     assert "3 of them ended before: 1 by 'energy jump', 1 by 'not finite', 1 by 'atoms too close'" in str(report)
     trajectory = Trajectory(tmp_path / "a")
     for entry, stored in zip(report.ended, trajectory.ended, strict=True):
         assert entry.fault and same(entry.state, stored.state)
-        assert f"structure {entry.trajectory} " in entry.where and entry.remedy
+        assert f"structure {entry.number} " in entry.where and entry.remedy
         assert bool(torch.isfinite(entry.state.structures.positions).all())
-        plain = ("trajectory", "reason", "fault", "step", "time", "what", "where", "remedy")
+        plain = ("number", "reason", "fault", "step", "time", "what", "where", "remedy")
         assert all(getattr(entry, name) == getattr(stored, name) for name in plain)
-        assert entry.time == 0.5 * entry.step == float(entry.state.time) + 0.5 * (entry.trajectory == NAN)
+        assert entry.time == 0.5 * entry.step == float(entry.state.time) + 0.5 * (entry.number == NAN)
 
 
 def test_frames_say_which_trajectories_they_hold(tmp_path):
@@ -85,13 +85,13 @@ def test_frames_say_which_trajectories_they_hold(tmp_path):
     trajectory = Trajectory(tmp_path / "a")
     positions = trajectory.read("positions").reshape(len(trajectory), 100, 6)
     for entry in trajectory.ended:
-        length = int(trajectory.lengths[entry.trajectory])
+        length = int(trajectory.lengths[entry.number])
         assert length == sum(1 for step in range(0, STEPS + 1, EVERY) if step < entry.step)
-        for values in (positions[:, entry.trajectory], trajectory.dipoles[:, entry.trajectory]):
+        for values in (positions[:, entry.number], trajectory.dipoles[:, entry.number]):
             assert torch.isfinite(values).all(1).tolist() == [n < length for n in range(len(trajectory))]
-        frames = list(trajectory.frames(entry.trajectory))
+        frames = list(trajectory.frames(entry.number))
         assert len(frames) == length and all(abs(frame.positions).max() < 100 for frame in frames)
-    assert trajectory.lengths[report.whole].tolist() == [len(trajectory)] * 97
+    assert trajectory.lengths[report.numbers].tolist() == [len(trajectory)] * 97
     assert len(trajectory.structures(0)) == 100
     assert torch.equal(trajectory.structures(-1).positions, report.state.structures.positions.float())
     assert trajectory.export_extxyz(tmp_path / "a.xyz", every=2, structures=[0, NAN]) == 8 + 2
@@ -139,12 +139,12 @@ def flying(count: int = 4) -> State:
 def test_wanted_end_is_no_fault_and_no_warning(tmp_path):
     stops = {"desorbed": beyond(1.0)}
     report = run(flying(), Wells(0.0), VelocityVerlet(1.0), 60, stops=stops, every=7, trajectory=tmp_path / "a")
-    assert [(e.trajectory, e.reason, e.fault, e.step, e.time) for e in report.ended] == [
+    assert [(e.number, e.reason, e.fault, e.step, e.time) for e in report.ended] == [
         (3, "desorbed", False, 34, 34.0),
         (2, "desorbed", False, 51, 51.0),
     ]
     assert float(report.ended[0].state.structures.positions[0, 2]) == pytest.approx(1.02)
-    assert report.whole.tolist() == [0, 1]
+    assert report.numbers.tolist() == [0, 1]
     assert Trajectory(tmp_path / "a").lengths.tolist() == [9, 9, 8, 5]
     assert Trajectory(tmp_path / "a").header["stops"] == ["desorbed"]
     assert report.state.step.tolist() == [60, 60] and report.atom_steps == 60 * 2 + 51 + 34
@@ -156,7 +156,7 @@ def test_run_whose_trajectories_all_came_where_they_should_reports(tmp_path):
         return run(moving, Wells(0.0), VelocityVerlet(1.0), 100, stops={"gone": beyond(1.0)}, trajectory=tmp_path / "a")
 
     report = go()
-    assert len(report.whole) == 0 and report.steps == 51
+    assert len(report.numbers) == 0 and report.steps == 51
     assert "2 trajectories to 0.051 ps, 51 frames; 2 of them ended before: 2 by 'gone'" in str(report)
     assert not bool(Trajectory(tmp_path / "a").whole.any())
     assert [entry.step for entry in go().ended] == [34, 51]  # called again
@@ -169,7 +169,7 @@ def test_without_survivors_a_fault_beside_a_wanted_end_is_a_warning():
             flying().select([1, 3]), Wells(0.0), VelocityVerlet(10.0), 100, faults=[broken],
             stops={"fast": lambda state: state.velocities[:, 2] > 0.025},
         )  # fmt: skip
-    assert {entry.trajectory: entry.fault for entry in report.ended} == {0: True, 1: False}
+    assert {entry.number: entry.fault for entry in report.ended} == {0: True, 1: False}
 
 
 @pytest.mark.parametrize("first", [9, 22, 41, 57])
@@ -196,7 +196,7 @@ def test_interrupted_run_with_ended_trajectories_continues_bit_by_bit(tmp_path, 
         parts = run(state, potential, INTEGRATOR, STEPS, stops=never, **options)
         run(state, potential, INTEGRATOR, STEPS, **whole_with_stop)
     assert same(parts.state, whole.state)
-    assert [e.trajectory for e in parts.ended] == [e.trajectory for e in whole.ended]
+    assert [e.number for e in parts.ended] == [e.number for e in whole.ended]
     assert all(same(a.state, b.state) for a, b in zip(parts.ended, whole.ended, strict=True))
     for name in ("chunk-000001", "chunk-000005", "ended"):
         contents = [(tmp_path / n / f"{name}.safetensors").read_bytes() for n in ("parts", "stopped")]
@@ -219,7 +219,7 @@ def test_nan_at_the_start_ends_only_its_trajectory(tmp_path):
     state = state.replace(structures=state.structures.replace(positions=positions))
     with pytest.warns(AtnnWarning, match=r"structure 7 \(NeO\), atom 0 \(Ne\), 0 fs"):
         report = run(state.select(range(10)), potential, INTEGRATOR, 8, trajectory=tmp_path / "a")
-    assert len(report.whole) == 9
+    assert len(report.numbers) == 9
     assert Trajectory(tmp_path / "a").lengths.tolist() == [9] * 7 + [0] + [9] * 2
 
 
@@ -229,7 +229,7 @@ def test_baths_of_structures_follow_them():
     cold = {"every second": lambda state: (state.step > 3) & (state.variables["bath_temperature"][::2] < 500)}
     integrator = Langevin(1.0, temperatures, 0.5)
     report = run(state, Wells(1.0), integrator, 400, generator=torch.Generator().manual_seed(0), stops=cold)
-    assert report.whole.tolist() == list(range(1, 40, 2))
+    assert report.numbers.tolist() == list(range(1, 40, 2))
     assert report.temperature == pytest.approx(900.0, rel=0.05)
 
 

@@ -37,7 +37,7 @@ def test_integrator_and_condition_of_ones_own_run_resume_and_are_written(tmp_pat
     go(tmp_path / "parts", 41)
     parts = go(tmp_path / "parts", 120)
     assert parts.steps < 120
-    assert [(e.trajectory, e.reason, e.fault) for e in whole.ended] == [(2, "away", False)]
+    assert [(e.number, e.reason, e.fault) for e in whole.ended] == [(2, "away", False)]
     assert [e.step for e in parts.ended] == [e.step for e in whole.ended] and whole.ended[0].step > 41
     assert torch.equal(parts.state.velocities, whole.state.velocities)
     assert torch.equal(parts.state.variables["xi"], whole.state.variables["xi"])

@@ -103,7 +103,7 @@ def test_too_close_atoms_are_named(tmp_path):
     faults = [closer_than({(1, 2): 1.02}, every=1)]
     with pytest.warns(AtnnWarning, match=r"1 of 2 trajectories ended by a fault"):
         report = run(state, Morse(depth=1e-6), VelocityVerlet(0.5), 100, faults=faults)
-    assert report.whole.tolist() == [0]
+    assert report.numbers.tolist() == [0]
     assert report.ended[0].what == "atoms 0 (H) and 1 (He) are 1.000 Angstrom apart, closer than 1.020"
     assert report.ended[0].where == "structure 1 (HHe), atom 0 (H), 20 fs (step 40)"
     alone, folder = state.select([1]), tmp_path / "a.traj"

@@ -188,7 +188,7 @@ def test_trajectory_of_version_2_loads():
     assert trajectory.times.tolist() == [0.0, 1.0, 2.0, 3.0]
     assert torch.isnan(trajectory.dipoles).any(2).tolist() == [[False] * 3] * 3 + [[False, True, False]]
     (entry,) = trajectory.ended
-    assert (entry.trajectory, entry.reason, entry.fault, entry.step, entry.time) == (1, "far", False, 5, 2.5)
+    assert (entry.number, entry.reason, entry.fault, entry.step, entry.time) == (1, "far", False, 5, 2.5)
     assert entry.where == "structure 1 (CO), 2.5 fs (step 5)"
     state = trajectory.checkpoint(State.start(diatomics(3)), torch.Generator())
     assert state.step.tolist() == [6, 6] and set(state.results) == {"energy", "forces", "dipole"}

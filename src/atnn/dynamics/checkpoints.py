@@ -17,7 +17,7 @@ from atnn.dynamics.state import State
 from atnn.files import write_atomically
 
 PREFIX = "checkpoint."
-_PLAIN = ("trajectory", "reason", "fault", "step", "time", "what", "where", "remedy")  # of Ended
+_PLAIN = ("number", "reason", "fault", "step", "time", "what", "where", "remedy")  # of Ended
 
 
 def checkpoint_of(
@@ -102,7 +102,7 @@ def write_ended(path: Path, ended: Sequence[Ended]) -> None:
     states = [entry.state for entry in ended]
     tensors = on_cpu(
         {
-            "trajectory": torch.tensor([entry.trajectory for entry in ended]),
+            "number": torch.tensor([entry.number for entry in ended]),
             "positions": torch.cat([state.structures.positions for state in states]),
             "velocities": torch.cat([state.velocities for state in states]),
             **{name: torch.cat([getattr(state, name) for state in states]) for name in ("degrees", "step", "time")},
@@ -127,9 +127,9 @@ def load_ended(path: Path, start: State) -> tuple[Ended, ...]:
     with opened(path) as file:
         words = json.loads((file.metadata() or {}).get("ended", "[]"))
         saved = {name: file.get_tensor(name).to(start.velocities.device) for name in file.keys()}  # noqa: SIM118
-    if len(words) != len(saved["trajectory"]):
+    if len(words) != len(saved["number"]):
         raise damaged(path, "not as many reasons as trajectories")
-    states = start.select(saved["trajectory"]).replace(results={}, variables={})
+    states = start.select(saved["number"]).replace(results={}, variables={})
     states = states.replace(
         structures=states.structures.replace(positions=saved["positions"]),
         **{name: saved[name] for name in ("velocities", "degrees", "step", "time")},

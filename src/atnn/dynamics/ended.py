@@ -21,7 +21,7 @@ class Ended:
     """A trajectory that ended before the run did.
 
     Attributes:
-        trajectory: Its number in the batch that the run began with.
+        number: Its number in the batch that the run began with.
         reason: Name of the condition that ended it.
         fault: Whether it means nothing any more, or came to an end that was wanted.
         step: Step after which the condition was true.
@@ -33,7 +33,7 @@ class Ended:
             before where the potential gave NaN; without results.
     """
 
-    trajectory: int
+    number: int
     reason: str
     fault: bool
     step: int
@@ -111,7 +111,7 @@ class Watch:
             explanation = Explanation(reason, "") if fault is None else fault.explain(now)
             self.ended.append(
                 Ended(
-                    trajectory=number,
+                    number=number,
                     reason=reason,
                     fault=fault is not None,
                     step=int(now.step),

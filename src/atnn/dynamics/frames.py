@@ -62,7 +62,7 @@ class Frames:
         self._earlier = {name: written.read(name, 0, count) for name in names}
         state, watch.numbers = load_checkpoint(chunk_path(written.path, chunks - 1), self._start, generator)
         gone = set(range(len(self._start.structures))) - set(watch.numbers.tolist())
-        watch.ended = [entry for entry in load_ended(ended_path(written.path), self._start) if entry.trajectory in gone]
+        watch.ended = [entry for entry in load_ended(ended_path(written.path), self._start) if entry.number in gone]
         return state
 
     def append(self, state: State, watch: Watch, generator: torch.Generator | None) -> bool:

@@ -28,7 +28,7 @@ class RunReport:
         steps: Steps done by this call.
         seconds: Wall time of this call [s].
         atom_steps: Steps done by this call, summed over atoms.
-        whole: Numbers of the whole trajectories, in the order of ``state``.
+        numbers: Numbers of the whole trajectories, in the order of ``state``.
         ended: The other trajectories: why they ended, when, and where they were last.
     """
 
@@ -38,13 +38,13 @@ class RunReport:
     steps: int
     seconds: float
     atom_steps: int
-    whole: Int[Tensor, " whole"]
+    numbers: Int[Tensor, " whole"]
     ended: tuple[Ended, ...] = ()
 
     @property
     def drift(self) -> Float[Tensor, " whole"]:
         """Least-squares slope of the total energy of each whole trajectory [eV/atom/ps]."""
-        total = (self.series["potential"] + self.series["kinetic"])[:, self.whole]
+        total = (self.series["potential"] + self.series["kinetic"])[:, self.numbers]
         total = total / self.state.structures.counts.cpu()
         times = (self.series["times"] - self.series["times"].mean()) / ps
         if len(times) < 2:
@@ -59,7 +59,7 @@ class RunReport:
     @property
     def drift_worst(self) -> float:
         """Largest absolute drift of a trajectory [eV/atom/ps]; NaN where none is whole."""
-        return float(self.drift.abs().max()) if len(self.whole) else float("nan")
+        return float(self.drift.abs().max()) if len(self.numbers) else float("nan")
 
     @property
     def temperatures(self) -> Float[Tensor, " whole"]:
@@ -69,16 +69,16 @@ class RunReport:
     @property
     def temperature(self) -> float:
         """Temperature of all whole trajectories together [K]; NaN where none is whole."""
-        if len(self.whole) == 0:
+        if len(self.numbers) == 0:
             return float("nan")
         return float(2 * self._kinetic.sum() / (boltzmann * self.state.degrees.cpu().sum().clamp(min=1)))
 
     @property
     def _kinetic(self) -> Float[Tensor, " whole"]:
-        return self.series["kinetic"][:, self.whole].mean(0)
+        return self.series["kinetic"][:, self.numbers].mean(0)
 
     def __str__(self) -> str:
-        copies = len(self.whole) + len(self.ended)
+        copies = len(self.numbers) + len(self.ended)
         times = [*self.state.time.tolist(), *(entry.time for entry in self.ended)]
         parts = [
             f"{copies} {'trajectory' if copies == 1 else 'trajectories'} to {max(times) / ps:.4g} ps, "
@@ -86,12 +86,12 @@ class RunReport:
         ]
         if self.ended:
             parts.append(f"{len(self.ended)} of them ended before: {count_reasons(self.ended)}")
-        if len(self.whole):
+        if len(self.numbers):
             parts.append(
                 f"temperature {self.temperature:.1f} K (each from {float(self.temperatures.min()):.1f} "
                 f"to {float(self.temperatures.max()):.1f} K)"
             )
-        if self.conserves_energy and len(self.whole):
+        if self.conserves_energy and len(self.numbers):
             parts.append(
                 f"energy drift {self.drift_mean / meV:.3g} meV/atom/ps on average, "
                 f"{self.drift_worst / meV:.3g} in the worst trajectory"

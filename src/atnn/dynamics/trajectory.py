@@ -70,7 +70,7 @@ class Trajectory:
             DataError: Frames miss a trajectory of which nothing is said.
         """
         ended = load_ended(ended_path(self.path), self._start)
-        known = {entry.trajectory for entry in ended}
+        known = {entry.number for entry in ended}
         if unknown := [number for number in self._chunks.missing if number not in known]:
             raise DataError(
                 f"does not say why the trajectories {unknown} have ended, of which the frames hold only a part",
@@ -84,15 +84,15 @@ class Trajectory:
         """Number of frames that each trajectory is in."""
         lengths = torch.full((len(self._static["cell"]),), len(self))
         for entry in self.ended:
-            steps = entry.step - int(self._static["step"][entry.trajectory])
-            lengths[entry.trajectory] = min(len(self), -(-steps // self.header["every"]))
+            steps = entry.step - int(self._static["step"][entry.number])
+            lengths[entry.number] = min(len(self), -(-steps // self.header["every"]))
         return lengths
 
     @property
     def whole(self) -> Bool[Tensor, " structures"]:
         """Which trajectories have not ended: averages over time, such as spectra, are of these."""
         whole = torch.ones(len(self._static["cell"]), dtype=torch.bool)
-        whole[[entry.trajectory for entry in self.ended]] = False
+        whole[[entry.number for entry in self.ended]] = False
         return whole
 
     def read(

@@ -112,7 +112,7 @@ class TrajectoryWriter:
 
 
 def _keys(ended: Sequence[Ended]) -> list[tuple[int, int]]:
-    return [(entry.trajectory, entry.step) for entry in ended]
+    return [(entry.number, entry.step) for entry in ended]
 
 
 def _plain(value: Any) -> Any:
