@@ -9,8 +9,7 @@ from ase import Atoms
 from ase.io import read as ase_read
 from ase.io import write as ase_write
 
-from atnn.dynamics import State, Trajectory, run
-from atnn.dynamics.state import evaluate as update_results
+from atnn.dynamics import State, Trajectory, run, update_results
 from atnn.dynamics.steps import step_a, step_b
 from atnn.errors import DataError, SpecificationError
 from atnn.interfaces.ase import Calculator

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from atnn.cli import app, main
 from atnn.data import write_extxyz
+from atnn.dynamics import Trajectory
 from atnn.model import load_model
 from atnn.reading import open_dataset
 from training.runs import labelled
@@ -106,7 +107,8 @@ def test_dynamics_and_its_spectra(trained, monkeypatch):
     arguments = ["md", "run/model.atnn", "start.xyz", "--copies", 2, "--steps", 60, "--no-compile", "--temperature", 1]
     output = run(*arguments, "--output", "nve.traj", "--timestep", 0.2)
     assert "drift" in output
-    run(*arguments, "--ensemble", "nvt", "--output", "nvt.traj", "--timestep", 0.2)
+    run(*arguments, "--integrator", "langevin", "--outputs", "forces", "--output", "nvt.traj", "--timestep", 0.2)
+    assert "forces" in Trajectory(trained / "nvt.traj").quantities
     for kind in ("infrared", "power"):
         run(
             "spectrum", "nve.traj", "--kind", kind, "--resolution", 6000, "--output", f"{kind}.html", "--temperature", 1

@@ -12,7 +12,14 @@ from torch import Tensor
 from atnn.structures import Structures
 
 
-class Morse:
+class WithoutMemory:
+    """Nothing is remembered from call to call."""
+
+    def forget(self) -> None:
+        """Nothing to drop."""
+
+
+class Morse(WithoutMemory):
     """Morse potential between all pairs of a structure, and point charges by element.
 
     E = D (1 - exp(-a (r - r0)))^2 - D for each pair; the force constant at the minimum is 2 D a^2.
@@ -44,7 +51,7 @@ class Morse:
         }
 
 
-class Wells:
+class Wells(WithoutMemory):
     """Each atom in its own harmonic well about the origin, with a unit charge: E = k r^2 / 2."""
 
     outputs = frozenset({"energy", "forces", "dipole"})
@@ -62,7 +69,7 @@ class Wells:
         }
 
 
-class FromAse:
+class FromAse(WithoutMemory):
     """Any ASE calculator, structure after structure."""
 
     def __init__(self, calculator: Calculator, dipole: bool = False):

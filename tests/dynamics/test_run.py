@@ -6,8 +6,8 @@ import pytest
 import torch
 from ase import Atoms
 
-from atnn.dynamics import Langevin, Limits, State, Trajectory, VelocityVerlet, maxwell_boltzmann, run
-from atnn.errors import DataError, DynamicsError
+from atnn.dynamics import Langevin, State, Trajectory, VelocityVerlet, closer_than, maxwell_boltzmann, run
+from atnn.errors import AtnnWarning, DataError, DynamicsError
 from atnn.structures import Structures
 from dynamics.analytic import Morse, diatomics
 from systems import methane
@@ -74,36 +74,42 @@ def test_dipole_is_computed_only_for_frames():
     assert asked == [True, False, False, False, True, False, False, False, True]
 
 
-def test_nan_stops_and_names_structure_atom_and_time(tmp_path):
-    with pytest.raises(DynamicsError, match=r"structure 1 \(CO\), atom 1 \(O\), 2 fs \(step 4\)"):
-        run(moving(), Failing(5, 3), VelocityVerlet(0.5), 100, trajectory=tmp_path / "a.traj")
+def test_nan_in_all_trajectories_raises_and_names_structure_atom_and_time(tmp_path):
+    with pytest.raises(DynamicsError, match=r"structure 0 \(CO\), atom 1 \(O\), 2 fs \(step 4\)"):
+        run(moving(1), Failing(5, 1), VelocityVerlet(0.5), 100, trajectory=tmp_path / "a.traj")
     trajectory = Trajectory(tmp_path / "a.traj")
     assert trajectory.times.tolist() == [0.0, 0.5, 1.0, 1.5]
     assert bool(torch.isfinite(trajectory.read("positions")).all())
+    with pytest.raises(DynamicsError, match=r"atom 1 \(O\), 0 fs \(step 0\)"):
+        run(moving(1), Failing(1, 1), VelocityVerlet(0.5), 100, trajectory=tmp_path / "b.traj")
+    assert len(Trajectory(tmp_path / "b.traj")) == 0
 
 
-def test_energy_jump_stops_the_structure_that_jumped(tmp_path):
-    structures = diatomics(2)
+def test_energy_jump_names_the_atom_and_what_to_do(tmp_path):
+    structures = diatomics(1)
     velocities = torch.zeros_like(structures.positions)
-    velocities[3, 2] = 0.5
+    velocities[1, 2] = 0.5
     with pytest.raises(DynamicsError, match=r"total energy jumped by .* eV/atom[\s\S]*smaller timestep") as error:
         run(State.start(structures, velocities), Morse(), VelocityVerlet(12.0), 500, trajectory=tmp_path / "a.traj")
-    assert "structure 1 (CO), atom" in error.value.where
+    assert "structure 0 (CO), atom" in error.value.where
     assert len(Trajectory(tmp_path / "a.traj")) > 0
 
 
-def test_too_close_atoms_stop(tmp_path):
+def test_too_close_atoms_are_named(tmp_path):
     structures = Structures.from_ase([methane(), Atoms("HHe", positions=[[0, 0, 0], [0, 0, 3.0]])])
     velocities = torch.zeros_like(structures.positions)
     velocities[-1, 2] = -0.1
     state = State.start(structures, velocities)
-    limits = Limits(closest={(1, 2): 1.02}, distance_every=1, energy_jump=None)
-    with pytest.raises(DynamicsError, match=r"atoms 0 \(H\) and 1 \(He\) are 1\.000 .* closer than 1\.020") as error:
-        run(state, Morse(depth=1e-6), VelocityVerlet(0.5), 100, limits=limits, trajectory=tmp_path / "a.traj")
-    assert "structure 1 (HHe)" in error.value.where
-    assert len(Trajectory(tmp_path / "a.traj")) > 30
+    faults = [closer_than({(1, 2): 1.02}, every=1)]
+    with pytest.warns(AtnnWarning, match=r"1 of 2 trajectories ended by a fault"):
+        report = run(state, Morse(depth=1e-6), VelocityVerlet(0.5), 100, faults=faults)
+    assert report.numbers.tolist() == [0]
+    assert report.ended[0].what == "atoms 0 (H) and 1 (He) are 1.000 Angstrom apart, closer than 1.020"
+    assert report.ended[0].where == "structure 1 (HHe), atom 0 (H), 20 fs (step 40)"
+    alone, folder = state.select([1]), tmp_path / "a.traj"
     with pytest.raises(DynamicsError, match="closer than"):
-        run(state, Morse(depth=1e-6), VelocityVerlet(0.5), 100, limits=Limits(closest=1.05, energy_jump=None))
+        run(alone, Morse(depth=1e-6), VelocityVerlet(0.5), 100, faults=[closer_than(1.05)], trajectory=folder)
+    assert len(Trajectory(folder)) > 30
 
 
 @pytest.mark.parametrize("integrator", [VelocityVerlet(0.3), Langevin(0.3, 300.0, 0.02)], ids=["nve", "nvt"])

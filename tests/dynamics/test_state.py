@@ -9,10 +9,10 @@ from ase import Atoms
 from ase.build import molecule
 from ase.units import fs as ase_fs
 
-from atnn.dynamics import State, evaluate, maxwell_boltzmann
+from atnn.dynamics import State, maxwell_boltzmann, update_results
 from atnn.errors import DynamicsError
 from atnn.structures import Structures
-from dynamics.analytic import Wells
+from dynamics.analytic import Morse, Wells
 from systems import crystal, ethanol, methane, single_atom
 
 LINEAR, BENT, ATOM = molecule("CO2"), molecule("H2O"), single_atom()
@@ -98,4 +98,58 @@ def test_fixed_atoms_have_no_velocity_and_no_degrees():
 def test_an_output_that_the_potential_lacks_is_named():
     state = State.start(Structures.from_ase(Atoms("H", positions=[[0, 0, 0]])))
     with pytest.raises(DynamicsError, match="does not give polarizability"):
-        evaluate(state, Wells(), ("polarizability",))
+        update_results(state, Wells(), {"energy"}, ("polarizability",))
+
+
+def filled() -> State:
+    """Ethanol, a linear molecule and one atom, with all that a state can hold."""
+    structures = Structures.from_ase([ethanol(), LINEAR, ATOM]).replace(charge=torch.tensor([0.0, 1.0, 2.0]).double())
+    velocities = maxwell_boltzmann(structures, 300.0, generator(), remove_drift=False)
+    state = State.start(structures, velocities, fixed=structures.numbers == 6)
+    results = Morse()(structures, ("energy", "forces", "dipole", "charges"))
+    variables = {"bath": torch.arange(3.0), "origin": structures.positions}
+    step = torch.tensor([4, 5, 6])
+    return state.replace(results=results, variables=variables, step=step, time=0.5 * step.double())
+
+
+@pytest.mark.parametrize("chosen", [[2, 0], [1], torch.tensor([True, False, True]), slice(1, 3), np.array([2, 1])])
+def test_selection_has_all_that_belongs_to_a_structure(chosen):
+    state = filled()
+    selected, order = state.select(chosen), torch.arange(3)[chosen].tolist()
+    for row, number in enumerate(order):
+        mine, there = state.structures.batch == number, selected.structures.batch == row
+        assert torch.equal(selected.velocities[there], state.velocities[mine])
+        assert torch.equal(selected.masses[there], state.masses[mine])
+        assert torch.equal(selected.free[there], state.free[mine])
+        assert torch.equal(selected.variables["origin"][there], state.structures.positions[mine])
+        for name in ("forces", "charges"):
+            assert torch.equal(selected.results[name][there], state.results[name][mine])
+    for name in ("energy", "dipole"):
+        assert torch.equal(selected.results[name], state.results[name][order])
+    assert selected.step.tolist() == [4 + n for n in order] and selected.time.tolist() == [2 + n / 2 for n in order]
+    assert selected.variables["bath"].tolist() == order and selected.structures.charge.tolist() == order
+    assert torch.equal(selected.degrees, state.degrees[order])
+
+
+def test_joined_states_are_the_whole():
+    state = filled()
+    joined = State.join([state.select([0]), state.select([1, 2])])
+    assert torch.equal(joined.structures.positions, state.structures.positions)
+    assert torch.equal(joined.free, state.free) and torch.equal(joined.step, state.step)
+    for name in ("results", "variables"):
+        first, second = getattr(joined, name), getattr(state, name)
+        assert first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
+
+
+def test_joined_states_have_the_results_that_all_have():
+    state = filled()
+    fresh = state.select([1]).replace(results={"energy": torch.zeros(1).double()}, variables={}, free=None)
+    joined = State.join([state.select([0]), fresh])
+    assert joined.results.keys() == {"energy"} and joined.variables == {}
+    assert bool(joined.free[9:].all()) and not bool(joined.free[:9].all())
+
+
+def test_result_that_is_no_row_of_the_table_cannot_be_selected():
+    state = filled().replace(results={"enthalpy": torch.zeros(3)})
+    with pytest.raises(DynamicsError, match=r"'enthalpy' is no row of the table[\s\S]*QUANTITIES"):
+        state.select([0])

@@ -16,10 +16,11 @@ import pytest
 import torch
 from ase.units import fs as ase_fs
 
-from atnn.dynamics import State, Trajectory, VelocityVerlet, maxwell_boltzmann, run
-from atnn.dynamics import trajectory as trajectory_module
+from atnn.dynamics import Langevin, State, Trajectory, VelocityVerlet, layout, maxwell_boltzmann, run, writer
 from atnn.errors import DataError
+from atnn.quantities import QUANTITIES, Quantity
 from atnn.structures import Structures
+from atnn.units import Dimension
 from dynamics.analytic import Morse, diatomics
 from dynamics.killed_run import go
 from systems import ethanol, methane
@@ -106,9 +107,9 @@ def test_reading_dipoles_loads_nothing_else(tmp_path, monkeypatch):
             asked.append(name)
             return self.file.get_slice(name)
 
-    original = trajectory_module.safe_open
-    monkeypatch.setattr(trajectory_module, "safe_open", Watched)
-    monkeypatch.setattr(trajectory_module, "load_file", None)
+    original = layout.safe_open
+    monkeypatch.setattr(layout, "safe_open", Watched)
+    monkeypatch.setattr(layout, "load_file", None)
     trajectory.read("dipole")
     assert set(asked) == {"dipole"}
 
@@ -129,6 +130,81 @@ def test_export_is_read_by_ase(tmp_path):
     assert frames[-1].get_potential_energy() == pytest.approx(float(report.series["potential"][24, 1]), abs=1e-6)
 
 
+def test_every_output_of_the_potential_is_in_the_frames_of_ase(tmp_path):
+    structures = Structures.from_ase([ethanol(), methane()])
+    outputs = ("dipole", "charges", "forces")
+    state = State.start(structures)
+    report = run(state, Morse(), VelocityVerlet(0.5), 2, trajectory=tmp_path / "a", outputs=outputs)
+    trajectory = Trajectory(tmp_path / "a")
+    trajectory.export_extxyz(tmp_path / "a.xyz", structures=[1])
+    read, last = ase.io.read(tmp_path / "a.xyz", index=-1), list(trajectory.frames(1))[-1]
+    assert {name: trajectory.header["units"][name] for name in outputs} == {
+        "dipole": "e*Angstrom",
+        "charges": "e",
+        "forces": "eV/Angstrom",
+    }
+    results = report.state.select([1]).results
+    assert np.allclose(last.info["dipole"], results["dipole"][0])
+    for name in ("forces", "charges"):
+        assert np.allclose(last.arrays[name], results[name])
+        assert np.allclose(read.calc.results[name], results[name], atol=1e-6)
+    assert set(report.series) == {"times", "potential", "kinetic", "dipole"}
+
+
+def test_row_of_ones_own_is_written_and_shown(tmp_path, monkeypatch):
+    friction = Quantity("friction", "atom", (3, 3), Dimension(1, -2, 0, 1), False, 2, 1, symmetric=True)
+    monkeypatch.setitem(QUANTITIES, "friction", friction)
+
+    class WithFriction(Morse):
+        outputs = Morse.outputs | {"friction"}
+
+        def __call__(self, structures, outputs):
+            tensors = structures.positions[:, :, None] * structures.positions[:, None, :]
+            return super().__call__(structures, outputs) | {"friction": tensors}
+
+    state = State.start(Structures.from_ase([ethanol(), methane()]))
+    run(state, WithFriction(), VelocityVerlet(0.5), 2, trajectory=tmp_path / "a", outputs=["friction"])
+    trajectory = Trajectory(tmp_path / "a")
+    assert trajectory.read("friction", structures=[1]).shape == (3, 5, 3, 3)
+    assert trajectory.header["units"]["friction"] == friction.unit
+    frame = next(trajectory.frames(1))
+    assert np.allclose(frame.arrays["friction"], frame.positions[:, :, None] * frame.positions[:, None, :])
+
+
+def test_clocks_that_differ_are_kept(tmp_path):
+    state = State.start(diatomics(2)).replace(time=torch.tensor([10.0, 3.0]).double(), step=torch.tensor([20, 6]))
+    run(state, Morse(), VelocityVerlet(0.5), 2, trajectory=tmp_path / "a")
+    trajectory = Trajectory(tmp_path / "a")
+    assert trajectory.times.tolist() == [10.0, 10.5, 11.0]
+    assert [frame.info["time_fs"] for frame in trajectory.frames(1)] == [3.0, 3.5, 4.0]
+
+
+def test_trajectory_of_version_2_loads():
+    """Three trajectories of tests/dynamics/files/version2.py, the second of which left after 5 steps."""
+    trajectory = Trajectory(HERE / "files" / "version2.traj")
+    assert trajectory.header["version"] == 2
+    assert trajectory.chunk_lengths == [2, 2]
+    assert trajectory.lengths.tolist() == [4, 3, 4] and trajectory.whole.tolist() == [True, False, True]
+    assert trajectory.times.tolist() == [0.0, 1.0, 2.0, 3.0]
+    assert torch.isnan(trajectory.dipoles).any(2).tolist() == [[False] * 3] * 3 + [[False, True, False]]
+    (entry,) = trajectory.ended
+    assert (entry.number, entry.reason, entry.fault, entry.step, entry.time) == (1, "far", False, 5, 2.5)
+    assert entry.where == "structure 1 (CO), 2.5 fs (step 5)"
+    state = trajectory.checkpoint(State.start(diatomics(3)), torch.Generator())
+    assert state.step.tolist() == [6, 6] and set(state.results) == {"energy", "forces", "dipole"}
+
+
+def test_run_of_version_1_is_continued(tmp_path):
+    folder = tmp_path / "a"
+    shutil.copytree(HERE / "files" / "version1.traj", folder)
+    state, generator = State.start(diatomics(2)), torch.Generator()
+    changed_header(folder, start=layout.fingerprint(state))  # the velocities of that run are lost
+    report = run(state, Morse(), Langevin(0.5, 300.0, 0.01), 4, trajectory=folder, generator=generator)
+    assert report.steps == 0 and report.state.step.tolist() == [4, 4]
+    assert torch.equal(report.series["dipole"], Trajectory(HERE / "files" / "version1.traj").dipoles)
+    assert Trajectory(folder).header["version"] == 2
+
+
 def test_trajectory_of_version_1_still_loads():
     trajectory = Trajectory(HERE / "files" / "version1.traj")
     assert trajectory.header["version"] == 1
@@ -138,7 +214,7 @@ def test_trajectory_of_version_1_still_loads():
     start = diatomics(2)
     assert torch.equal(trajectory.structures(0).positions, start.positions.float())
     state = trajectory.checkpoint(State.start(start), torch.Generator())
-    assert (state.step, state.time) == (4, 2.0)
+    assert (state.step.tolist(), state.time.tolist()) == ([4, 4], [2.0, 2.0])
     assert set(state.results) == {"energy", "forces", "dipole"}
 
 
@@ -149,8 +225,8 @@ def changed_header(folder: Path, **changes) -> None:
 
 def test_newer_version_is_refused(tmp_path):
     small_run(tmp_path / "a")
-    changed_header(tmp_path / "a", version=trajectory_module.VERSION + 1)
-    with pytest.raises(DataError, match=r"version 2 of the trajectory format[\s\S]*update atnn"):
+    changed_header(tmp_path / "a", version=layout.VERSION + 1)
+    with pytest.raises(DataError, match=r"version 3 of the trajectory format[\s\S]*update atnn"):
         Trajectory(tmp_path / "a")
 
 
@@ -182,14 +258,14 @@ def test_unknown_quantity_lists_those_there_are(tmp_path):
 
 
 def test_full_disk_leaves_a_trajectory_that_opens(tmp_path, monkeypatch):
-    real = trajectory_module.write_atomically
+    real = writer.write_atomically
 
     def full(path, content):
         if Path(path).name == "chunk-000001.safetensors":
             raise DataError("No space left on device", where=str(path))
         return real(path, content)
 
-    monkeypatch.setattr(trajectory_module, "write_atomically", full)
+    monkeypatch.setattr(writer, "write_atomically", full)
     with pytest.raises(DataError, match="No space left"):
         small_run(tmp_path / "a")
     assert len(Trajectory(tmp_path / "a")) == 10

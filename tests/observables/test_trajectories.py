@@ -12,7 +12,7 @@ from atnn.errors import DataError
 from atnn.observables import trajectory_spectrum
 from atnn.structures import Structures
 from atnn.units import acceleration, light_speed_cm_per_fs
-from dynamics.analytic import Morse, Wells
+from dynamics.analytic import Morse, Wells, single_atoms
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +43,31 @@ def test_different_structures_and_missing_dipoles_are_errors(tmp_path):
     run(State.start(pair), Morse(), VelocityVerlet(0.5), 20, trajectory=tmp_path / "bare", outputs=())
     with pytest.raises(DataError, match="no dipoles"):
         trajectory_spectrum(Trajectory(tmp_path / "bare"), "infrared", 300.0)
+
+
+def test_spectra_are_of_the_copies_that_ran_to_the_end(tmp_path):
+    def far(state):
+        return state.structures.positions[:, 0].abs() > 0.5
+
+    start = State.start(single_atoms(3))
+    velocities = torch.tensor([[0.01, 0, 0], [0.08, 0, 0], [0.02, 0, 0]]).double()  # the second goes too far
+    start = start.replace(velocities=velocities)
+    run(start, Wells(5.0), VelocityVerlet(0.5), 2000, every=4, trajectory=tmp_path / "all", stops={"far": far})
+    run(start.select([0, 2]), Wells(5.0), VelocityVerlet(0.5), 2000, every=4, trajectory=tmp_path / "two")
+    assert Trajectory(tmp_path / "all").whole.tolist() == [True, False, True]
+    for kind in ("infrared", "power"):
+        found, expected = (
+            trajectory_spectrum(Trajectory(tmp_path / name), kind, 300.0, resolution=50.0) for name in ("all", "two")
+        )
+        np.testing.assert_allclose(found.intensity, expected.intensity, rtol=1e-12, atol=0)
+    run(
+        start.select([1]),
+        Wells(5.0),
+        VelocityVerlet(0.5),
+        2000,
+        every=4,
+        trajectory=tmp_path / "one",
+        stops={"far": far},
+    )
+    with pytest.raises(DataError, match="all trajectories ended before the run did"):
+        trajectory_spectrum(Trajectory(tmp_path / "one"), "power", 300.0)

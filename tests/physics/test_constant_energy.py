@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from atnn.dynamics import State, VelocityVerlet, maxwell_boltzmann, run
-from atnn.dynamics.state import inertia_tensors, sum_atoms
+from atnn.dynamics.degrees import inertia_tensors, sum_atoms
 from atnn.structures import Structures
 from atnn.units import acceleration
 from dynamics.analytic import Morse, Wells, diatomics, single_atoms

@@ -3,13 +3,6 @@
 from enum import StrEnum
 
 
-class Ensemble(StrEnum):
-    """Ensembles of the dynamics."""
-
-    nve = "nve"
-    nvt = "nvt"
-
-
 class Kind(StrEnum):
     """Spectra of a trajectory."""
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from atnn.cli.options import Correction, Ensemble, Kind, Window
+from atnn.cli.options import Correction, Kind, Window
 
 EXAMPLES = {
     "md": "Example: [bold]atnn md run/model.atnn start.xyz --copies 16 --temperature 300 --steps 10000[/bold]",
@@ -22,12 +22,13 @@ def md(
     start: Annotated[Path, typer.Argument(help="Structures to start from.")],
     output: Annotated[Path, typer.Option(help="Trajectory folder; an unfinished one is continued.")] = Path("md.traj"),
     copies: Annotated[int, typer.Option(min=1, help="Independent copies of every structure.")] = 1,
-    ensemble: Annotated[Ensemble, typer.Option(help="Constant energy, or Langevin.")] = Ensemble.nve,
+    integrator: Annotated[str, typer.Option(help="verlet (constant energy) or langevin.")] = "verlet",
     temperature: Annotated[float, typer.Option(min=0, help="Of the start and of Langevin [K].")] = 300.0,
     timestep: Annotated[float, typer.Option(min=0.001, help="Time step [fs].")] = 0.5,
     steps: Annotated[int, typer.Option(min=1, help="Number of steps.")] = 10_000,
     every: Annotated[int, typer.Option(min=1, help="Steps between frames.")] = 4,
-    friction: Annotated[float, typer.Option(min=0, help="Langevin friction [1/fs].")] = 0.01,
+    friction: Annotated[float | None, typer.Option(min=0, help="Langevin friction [1/fs]; 0.01 if not given.")] = None,
+    outputs: Annotated[list[str] | None, typer.Option(help="Quantity in the frames; the dipole if not given.")] = None,
     compile: Annotated[bool, typer.Option(help="Compile the model first (half a minute).")] = True,
     seed: Annotated[int, typer.Option(help="Of velocities and noise.")] = 0,
 ) -> None:
@@ -39,11 +40,13 @@ def md(
         start,
         output,
         copies=copies,
+        integrator=integrator,
         temperature=temperature,
         timestep=timestep,
         steps=steps,
         every=every,
-        friction=friction if ensemble == Ensemble.nvt else None,
+        friction=friction,
+        outputs=outputs or None,
         compile=compile,
         seed=seed,
     )

@@ -117,10 +117,10 @@ def _sticks(modes: NormalModes) -> reports.Sticks:
 
 def _trajectories(report: reports.Report, settings: DemoSettings, folder: Path, run: RunReport) -> None:
     atoms = int(run.state.structures.counts[0])
-    energies = run.series["potential"] + run.series["kinetic"]
+    energies = (run.series["potential"] + run.series["kinetic"])[:, run.numbers]
     trajectory = Trajectory(folder / "dynamics")
     frames = min(len(trajectory), 150)
-    positions = trajectory.read("positions", 0, frames)[:, :atoms]
+    positions = trajectory.read("positions", 0, frames, structures=[int(run.numbers[0])])
     report.add(
         "Dynamics at constant energy",
         reports.energy_drift(run.series["times"], energies, atoms),

@@ -180,6 +180,7 @@ def run_dynamics(folder: Path, settings: DemoSettings, model: Model) -> RunRepor
 
 def compute_spectrum(folder: Path, settings: DemoSettings, report: RunReport) -> Spectrum:
     """Infrared spectrum of the trajectories at the temperature that they have."""
-    dipoles = Trajectory(folder / "dynamics").dipoles
+    trajectory = Trajectory(folder / "dynamics")
+    dipoles = trajectory.read("dipole", structures=trajectory.whole)
     resolution = max(RESOLUTION, 1.01 * RESOLVED / settings.picoseconds)
     return infrared(dipoles, TIMESTEP * EVERY, report.temperature, resolution=resolution, maximum=4500.0)

@@ -1,22 +1,29 @@
 """Batched molecular dynamics: any potential, many copies or different molecules in one tensor."""
 
-from atnn.dynamics.integrators import Integrator, Langevin, VelocityVerlet
+from atnn.dynamics.ended import Ended
+from atnn.dynamics.integrators import INTEGRATORS, Integrator, Langevin, VelocityVerlet
 from atnn.dynamics.report import RunReport
 from atnn.dynamics.run import run
-from atnn.dynamics.state import State, evaluate
-from atnn.dynamics.stopping import Limits
+from atnn.dynamics.state import State, update_results
+from atnn.dynamics.stopping import Condition, Explanation, Fault, closer_than, energy_jump
 from atnn.dynamics.trajectory import Trajectory
 from atnn.dynamics.velocities import maxwell_boltzmann
 
 __all__ = [
+    "INTEGRATORS",
+    "Condition",
+    "Ended",
+    "Explanation",
+    "Fault",
     "Integrator",
     "Langevin",
-    "Limits",
     "RunReport",
     "State",
     "Trajectory",
     "VelocityVerlet",
-    "evaluate",
+    "closer_than",
+    "energy_jump",
     "maxwell_boltzmann",
     "run",
+    "update_results",
 ]

@@ -7,21 +7,33 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
+from torch import Tensor
 
-from atnn.dynamics.state import State, evaluate, free_degrees
-from atnn.dynamics.steps import step_a, step_b, step_o
+from atnn.dynamics.degrees import free_degrees
+from atnn.dynamics.state import State, update_results
+from atnn.dynamics.steps import Bath, spread_over_atoms, step_a, step_b, step_o
 from atnn.errors import DynamicsError
 from atnn.model import Potential
+
+NEEDS = frozenset({"energy", "forces"})
 
 
 @runtime_checkable
 class Integrator(Protocol):
-    """A rule that advances a state by one timestep.
+    """A rule that advances a state by one timestep; it makes a new state and leaves the old one as it is.
+
+    A class with these five names is an integrator; it need not be told of anywhere. Variables of its own that belong
+    to structures or atoms, such as those of a thermostat, are kept in ``State.variables``, so that they follow the
+    structures and are there when a run is resumed. A dataclass has its fields written to trajectories.
 
     Attributes:
+        needs: Results that it needs of the potential at every step; where one of them is NaN, the trajectory ends.
         timestep: Length of one step [fs].
         conserves_energy: Whether the total energy is a constant of the motion.
     """
+
+    @property
+    def needs(self) -> frozenset[str]: ...
 
     @property
     def timestep(self) -> float: ...
@@ -51,6 +63,7 @@ class VelocityVerlet:
     """
 
     timestep: float
+    needs = NEEDS
     conserves_energy = True
 
     def __post_init__(self):
@@ -58,7 +71,7 @@ class VelocityVerlet:
 
     def init(self, state: State, potential: Potential, outputs: Sequence[str] = ()) -> State:
         """The state with energy, forces and the further outputs."""
-        return evaluate(state, potential, outputs)
+        return update_results(state, potential, self.needs, outputs)
 
     def step(
         self, state: State, potential: Potential, generator: torch.Generator | None = None, outputs: Sequence[str] = ()
@@ -66,7 +79,7 @@ class VelocityVerlet:
         """One step; the generator is not used."""
         h = self.timestep
         state = step_a(step_b(state, h / 2), h)
-        state = step_b(evaluate(state, potential, outputs), h / 2)
+        state = step_b(update_results(state, potential, self.needs, outputs), h / 2)
         return state.replace(step=state.step + 1, time=state.time + h)
 
 
@@ -77,20 +90,21 @@ class Langevin:
 
     Args:
         timestep: Timestep h [fs].
-        temperature: Temperature of the bath [K].
-        friction: Friction coefficient [1/fs].
+        temperature: Temperature of the bath [K]: one number, or one for each structure or atom.
+        friction: Friction coefficient [1/fs]: one number, or one for each structure or atom.
 
     Reference: Leimkuhler and Matthews, J. Chem. Phys. 138, 174102 (2013), doi:10.1063/1.4802990.
     """
 
     timestep: float
-    temperature: float
-    friction: float
+    temperature: Bath
+    friction: Bath
+    needs = NEEDS
     conserves_energy = False
 
     def __post_init__(self):
         _check_timestep(self.timestep)
-        if not (self.temperature >= 0 and self.friction >= 0):
+        if not all(bool((torch.as_tensor(value) >= 0).all()) for value in (self.temperature, self.friction)):
             raise DynamicsError(
                 f"temperature {self.temperature} K and friction {self.friction} 1/fs must not be negative",
                 where="Langevin",
@@ -98,9 +112,18 @@ class Langevin:
             )
 
     def init(self, state: State, potential: Potential, outputs: Sequence[str] = ()) -> State:
-        """The state with energy, forces and the further outputs; the bath moves every degree of freedom."""
-        state = state.replace(degrees=free_degrees(state.structures, state.free))
-        return evaluate(state, potential, outputs)
+        """The state with energy, forces and the further outputs; the bath moves every degree of freedom.
+
+        Temperatures and frictions of structures or atoms become variables of the state, so that they follow them.
+        """
+        bath = {"bath_temperature": self.temperature, "bath_friction": self.friction}
+        variables = {name: value for name, value in state.variables.items() if name not in bath}
+        for name, value in bath.items():
+            spread = spread_over_atoms(state, value)
+            if isinstance(spread, Tensor):
+                variables[name] = spread
+        state = state.replace(degrees=free_degrees(state.structures, state.free), variables=variables)
+        return update_results(state, potential, self.needs, outputs)
 
     def step(
         self, state: State, potential: Potential, generator: torch.Generator | None, outputs: Sequence[str] = ()
@@ -118,8 +141,10 @@ class Langevin:
             )
         h = self.timestep
         state = step_a(step_b(state, h / 2), h / 2)
-        state = step_a(step_o(state, h, self.temperature, self.friction, generator), h / 2)
-        state = step_b(evaluate(state, potential, outputs), h / 2)
+        temperature = state.variables.get("bath_temperature", self.temperature)
+        friction = state.variables.get("bath_friction", self.friction)
+        state = step_a(step_o(state, h, temperature, friction, generator), h / 2)
+        state = step_b(update_results(state, potential, self.needs, outputs), h / 2)
         return state.replace(step=state.step + 1, time=state.time + h)
 
 
@@ -128,3 +153,6 @@ def _check_timestep(timestep: float) -> None:
         raise DynamicsError(
             f"the timestep is {timestep} fs", where="integrator", remedy="give a positive timestep, for instance 0.5 fs"
         )
+
+
+INTEGRATORS: dict[str, type[Integrator]] = {"verlet": VelocityVerlet, "langevin": Langevin}

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, is_dataclass
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from torch import Tensor
 
+from atnn.dynamics.ended import Watch, count_reasons
+from atnn.dynamics.frames import Frames
 from atnn.dynamics.integrators import Integrator
+from atnn.dynamics.layout import units
 from atnn.dynamics.report import RunReport
 from atnn.dynamics.state import State
-from atnn.dynamics.stopping import Limits, check_distances, check_energy, check_finite
-from atnn.dynamics.trajectory import Trajectory, TrajectoryWriter, frame_of
-from atnn.errors import DynamicsError
+from atnn.dynamics.stopping import FAULTS, START_ENERGY, Condition, Fault
+from atnn.errors import AtnnWarning, DynamicsError
 from atnn.model import Potential
-from atnn.quantities import QUANTITIES
 
 logger = logging.getLogger(__name__)
 
-_PER_ATOM = {"positions", "velocities", *(name for name, entry in QUANTITIES.items() if entry.axis == "atom")}
+NO_STOPS: Mapping[str, Condition] = MappingProxyType({})
 
 
 def run(
@@ -37,10 +39,13 @@ def run(
     every: int = 1,
     generator: torch.Generator | None = None,
     outputs: Sequence[str] | None = None,
-    limits: Limits | None = None,
+    stops: Mapping[str, Condition] = NO_STOPS,
+    faults: Sequence[Fault] = FAULTS,
     chunk: int = 100,
 ) -> RunReport:
     """Advance a batch of structures, all in one tensor.
+
+    A structure for which a condition is true leaves the batch, and the others go on: see ``RunReport.ended``.
 
     A run whose trajectory folder already holds frames is resumed: repeat the call that began it, with the
     same state, generator seed and settings. The resumed run repeats the undisturbed one in every bit, if
@@ -56,110 +61,101 @@ def run(
         generator: Source of random numbers, for integrators that need them.
         outputs: What frames hold beside energies, positions and velocities; the dipole, if the potential
             gives it, when not given.
-        limits: What stops the run.
+        stops: Conditions, by name, under which a trajectory has come to the end that is wanted; looked at after
+            every step.
+        faults: Conditions under which a trajectory means nothing any more; by default a jump of the energy where
+            the integrator conserves it. NaN always is a fault.
         chunk: Frames in one file of the trajectory; at most so many are lost on a crash.
 
     Returns:
-        The last state, energies and dipoles of all frames, energy drift and temperature.
+        The last state, energies and other outputs of all frames, energy drift and temperature.
 
     Raises:
-        DynamicsError: NaN, an energy jump or too close atoms; the frames up to there are in the trajectory.
+        DynamicsError: All trajectories ended by a fault, of which the first is named; the frames up to there are
+            in the trajectory.
         DataError: The trajectory cannot be written, or is that of another run.
     """
-    limits = limits or Limits()
     if steps < 0 or every < 1 or chunk < 1:
         raise DynamicsError(f"steps {steps}, every {every}, chunk {chunk}", where="run", remedy="give positive numbers")
     outputs = tuple(outputs) if outputs is not None else tuple({"dipole"} & set(potential.outputs))
-    begun, last, first = time.perf_counter(), state.step + steps, state.step
-    frames = _Frames(trajectory, state, _settings(integrator, every, outputs), chunk)
-    resumed = frames.resume(state, generator, last)
-    if resumed is None:
-        state = integrator.init(state, potential, outputs)
-        check_finite(state)
-        frames.append(state, generator, potential)
-    else:
-        state = resumed
-    done = state.step
+    begun = time.perf_counter()
+    watch = Watch(state, integrator.needs, faults, stops)
+    frames = Frames(trajectory, state, _settings(integrator, every, outputs, stops), chunk)
+    state, done = _begin(state, potential, integrator, ("energy", *outputs), watch, frames, generator, steps)
+    count, atom_steps = done, 0
     try:
-        with _progress(last - first) as bar:
-            task = bar.add_task("dynamics", total=last - first, completed=done - first)
-            while state.step < last:
-                frame_due = (state.step + 1 - first) % every == 0
-                state = integrator.step(state, potential, generator, outputs if frame_due else ())
-                _check(state, integrator, limits, frames.reference, frame_due)
-                if frame_due:
-                    frames.append(state, generator, potential)
-                    bar.update(task, completed=state.step - first)
+        with _progress(steps) as bar:
+            task = bar.add_task("dynamics", total=steps, completed=done)
+            while count < steps and len(watch.numbers):
+                before, count = state, count + 1
+                frame_due = count % every == 0
+                state = integrator.step(before, potential, generator, ("energy", *outputs) if frame_due else ())
+                atom_steps += len(before.masses)
+                state = watch.keep_running(before, state, count, frame_due)
+                if len(state.masses) < len(before.masses):
+                    potential.forget()
+                if frame_due and len(watch.numbers):
+                    if frames.append(state, watch, generator):
+                        potential.forget()  # a resumed run has no older neighbor list, whose order changes last bits
+                    bar.update(task, completed=count)
     finally:
-        frames.flush()
-    report = RunReport(
-        state, frames.series(), integrator.conserves_energy, state.step - done, time.perf_counter() - begun
-    )
+        frames.flush(watch)
+    _report_faults(watch)
+    seconds, ended = time.perf_counter() - begun, tuple(watch.ended)
+    series, conserves = frames.series(), integrator.conserves_energy
+    report = RunReport(state, series, conserves, count - done, seconds, atom_steps, watch.numbers, ended)
     logger.info("%s", report)
     return report
 
 
-def _check(state: State, integrator: Integrator, limits: Limits, reference: Tensor, frame_due: bool) -> None:
-    check_finite(state)
-    if frame_due and integrator.conserves_energy and limits.energy_jump is not None:
-        check_energy(state, reference, limits.energy_jump)
-    if limits.closest is not None and state.step % limits.distance_every == 0:
-        check_distances(state, limits.closest)
+def _begin(
+    start: State,
+    potential: Potential,
+    integrator: Integrator,
+    outputs: Sequence[str],
+    watch: Watch,
+    frames: Frames,
+    generator: torch.Generator | None,
+    steps: int,
+) -> tuple[State, int]:
+    """The state to go on from, with its energy if that should stay, and how many steps it is from the start."""
+    state, done = frames.resume(watch, generator, steps), 0
+    if state is not None:
+        done = int(state.step[0] - start.step[watch.numbers[0]])
+    else:
+        state = watch.keep_finite(start, integrator.init(start, potential, outputs))
+        if len(watch.numbers):
+            frames.append(state, watch, generator)
+    variables = {name: value for name, value in state.variables.items() if name != START_ENERGY}
+    if integrator.conserves_energy and len(watch.numbers):
+        variables[START_ENERGY] = frames.start_energies[watch.numbers].to(state.velocities.device)
+    return state.replace(variables=variables), done
 
 
-class _Frames:
-    """Frames in memory (values per structure) and, if wanted, on the disk (everything)."""
-
-    def __init__(self, path: str | Path | None, start: State, settings: dict, chunk: int):
-        self._writer = None if path is None else TrajectoryWriter(path, start, settings, chunk)
-        self._every = settings["every"]
-        self._earlier: dict[str, Tensor] = {}
-        self._frames: list[dict[str, Tensor]] = []
-        self.reference = torch.zeros(0)
-
-    def resume(self, state: State, generator: torch.Generator | None, last: int) -> State | None:
-        if self._writer is None:
-            return None
-        written = Trajectory(self._writer.path)
-        if len(written) and written.checkpoint(state, None).step + self._every > last:
-            resumed: State | None = written.checkpoint(state, generator)
-            count = len(written)
-        else:
-            resumed = self._writer.resume(state, generator)
-            count = self._writer.written
-        if resumed is not None:
-            names = [name for name in written.quantities if name not in _PER_ATOM]
-            self._earlier = {name: written.read(name, 0, count) for name in names}
-            self.reference = (self._earlier["potential"][0] + self._earlier["kinetic"][0]).to(state.velocities.device)
-        return resumed
-
-    def append(self, state: State, generator: torch.Generator | None, potential: Potential) -> None:
-        if not len(self.reference):
-            self.reference = state.total_energy
-        self._frames.append({k: v.cpu() for k, v in frame_of(state).items() if k not in _PER_ATOM})
-        forget = getattr(potential, "forget", None)
-        if self._writer is not None and self._writer.append(state, generator) and forget is not None:
-            forget()  # a neighbor list older than the checkpoint would make a resumed run differ in the last bits
-
-    def flush(self) -> None:
-        if self._writer is not None:
-            self._writer.flush()
-
-    def series(self) -> dict[str, Tensor]:
-        names = self._frames[0] if self._frames else self._earlier
-        new = {name: [frame[name] for frame in self._frames] for name in names}
-        return {
-            name: torch.cat([*([self._earlier[name]] if self._earlier else []), *([torch.stack(v)] if v else [])])
-            for name, v in new.items()
-        }
+def _report_faults(watch: Watch) -> None:
+    """Raise the first fault where nothing else came of the run; warn of faults otherwise."""
+    faults = [entry for entry in watch.ended if entry.fault]
+    total = len(watch.numbers) + len(watch.ended)
+    if not faults:
+        return
+    if len(faults) == total:
+        raise faults[0].error
+    warnings.warn(
+        f"{len(faults)} of {total} trajectories ended by a fault ({count_reasons(faults)}); "
+        f"the first: {faults[0].error}",
+        AtnnWarning,
+        stacklevel=3,
+    )
 
 
-def _settings(integrator: Integrator, every: int, outputs: Sequence[str]) -> dict:
-    parameters = asdict(integrator) if is_dataclass(integrator) else {"timestep": integrator.timestep}
+def _settings(integrator: Integrator, every: int, outputs: Sequence[str], stops: Mapping[str, Condition]) -> dict:
+    names = [field.name for field in fields(integrator)] if is_dataclass(integrator) else ["timestep"]
     return {
-        "integrator": {"name": type(integrator).__name__, **parameters},
+        "units": units(outputs),
+        "integrator": {"name": type(integrator).__name__, **{name: getattr(integrator, name) for name in names}},
         "every": every,
         "outputs": list(outputs),
+        "stops": list(stops),
     }
 
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from atnn.dynamics.integrators import Integrator, Langevin, VelocityVerlet
-from atnn.dynamics.run import Limits, RunReport, run
+from atnn.dynamics.integrators import INTEGRATORS, Integrator
+from atnn.dynamics.report import RunReport
+from atnn.dynamics.run import run
 from atnn.dynamics.state import State
+from atnn.dynamics.stopping import FAULTS, closer_than
 from atnn.dynamics.velocities import maxwell_boltzmann
+from atnn.errors import SpecificationError
 from atnn.model import Model, ModelPotential, load_model
 from atnn.reading import read
 from atnn.structures import Structures
 
 CLOSER = 0.8  # of the shortest distance seen in training; nearer than that the model knows nothing
+FRICTION = 0.01  # of Langevin dynamics where none is given [1/fs]
 
 
 def simulate(
@@ -23,58 +30,81 @@ def simulate(
     output: str | Path,
     *,
     copies: int = 1,
+    integrator: str = "verlet",
     temperature: float = 300.0,
     timestep: float = 0.5,
     steps: int = 10_000,
     every: int = 4,
     friction: float | None = None,
+    outputs: Sequence[str] | None = None,
     compile: bool = False,
     seed: int = 0,
 ) -> RunReport:
     """Molecular dynamics of every structure of a file, many copies at once, resumable.
 
-    The run stops where atoms come nearer than 0.8 of the shortest distance in the training data.
+    A trajectory ends where atoms come nearer than 0.8 of the shortest distance in the training data.
 
     Args:
         model: Model file.
         start: File with the structures to start from.
         output: Folder of the trajectory; an unfinished one of the same run is continued.
         copies: Independent copies of each structure.
+        integrator: Name in :data:`atnn.dynamics.INTEGRATORS`: ``verlet`` (constant energy) or ``langevin``.
         temperature: Of the velocities drawn at the start, and of Langevin dynamics [K].
         timestep: Time step [fs].
         steps: Number of steps.
         every: Steps between two frames.
-        friction: Friction of Langevin dynamics [1/fs]; constant energy without.
+        friction: Friction of Langevin dynamics [1/fs]; 0.01 when not given.
+        outputs: Quantities in the frames beside energies, positions and velocities; the dipole, if the model gives
+            it, when not given.
         compile: Compile the model first.
         seed: Of velocities and noise.
 
     Raises:
         DataError: The structures cannot be read, or the model does not know an element.
-        DynamicsError: NaN, an energy jump, or atoms nearer than the model knows.
+        SpecificationError: No such integrator, or one without friction where a friction is given.
+        DynamicsError: All trajectories ended by NaN, an energy jump, or atoms nearer than the model knows.
     """
+    rule = _integrator(integrator, timestep, temperature, friction)
     potential = ModelPotential(load_model(model), compile=compile)
     frames = read(start).labelled.structures
     structures = Structures.concatenate([frames] * copies)
     generator = torch.Generator().manual_seed(seed)
     velocities = maxwell_boltzmann(structures, temperature, generator)
-    integrator: Integrator = VelocityVerlet(timestep)
-    if friction is not None:
-        integrator = Langevin(timestep, temperature, friction)
     return run(
         State.start(structures, velocities),
         potential,
-        integrator,
+        rule,
         steps,
         trajectory=output,
         every=every,
         generator=generator,
-        limits=Limits(closest=_closest(potential.model)),
+        outputs=outputs,
+        faults=(*FAULTS, closer_than(_closest(potential.model))),
     )
 
 
-def _closest(model: Model) -> dict[tuple[int, int], float] | None:
+def _integrator(name: str, timestep: float, temperature: float, friction: float | None) -> Integrator:
+    if name not in INTEGRATORS:
+        raise SpecificationError(
+            f"no integrator {name!r}", where="integrator", remedy=f"choose one of {', '.join(INTEGRATORS)}"
+        )
+    kind: Any = INTEGRATORS[name]
+    known = {field.name for field in fields(kind)}
+    if friction is not None and "friction" not in known:
+        raise SpecificationError(
+            f"the integrator {name!r} has no friction",
+            where=f"friction {friction}",
+            remedy="leave the friction out, or choose the integrator langevin",
+        )
+    friction = FRICTION if friction is None else friction
+    settings = {"timestep": timestep, "temperature": temperature, "friction": friction}
+    return kind(**{key: value for key, value in settings.items() if key in known})
+
+
+def _closest(model: Model) -> dict[tuple[int, int], float]:
     from ase.data import atomic_numbers
 
     seen = model.provenance.get("ranges", {}).get("shortest_distances", {})
     pairs = {tuple(sorted(atomic_numbers[s] for s in name.split("-"))): d for name, d in seen.items()}
-    return {(a, b): CLOSER * distance for (a, b), distance in pairs.items()} or None
+    return {(a, b): CLOSER * distance for (a, b), distance in pairs.items()}

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from ase.data import atomic_masses
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from atnn.dynamics.degrees import conserved_degrees
 from atnn.errors import DynamicsError
 from atnn.model import Potential
+from atnn.quantities import QUANTITIES
 from atnn.structures import Structures
 from atnn.units import amu_angstrom2_per_fs2, boltzmann
-
-LINEAR_INERTIA = 1e-5  # smallest over largest principal moment below which a structure counts as linear
-ZERO_MOMENTUM = 1e-4  # total momentum, relative to its parts, that float32 velocities leave after removal
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +28,24 @@ class State:
         velocities: Velocities [Angstrom/fs]; zero for fixed atoms.
         masses: Masses [amu].
         degrees: Degrees of freedom of each structure that carry kinetic energy.
+        step: Number of steps that each structure has done.
+        time: Time that has passed for each structure [fs], in double precision.
         results: Output of the potential at these positions (``energy``, ``forces``, ...), empty before
             an integrator's ``init``.
+        variables: Further values of each structure or atom that the state carries along: those of an integrator
+            (a bath), or yours for a condition that ends trajectories.
         free: Whether each atom moves, or None when all do.
-        step: Number of steps done.
-        time: Time passed [fs].
     """
 
     structures: Structures
     velocities: Float[Tensor, "atoms 3"]
     masses: Float[Tensor, " atoms"]
     degrees: Int[Tensor, " structures"]
+    step: Int[Tensor, " structures"]
+    time: Float[Tensor, " structures"]
     results: dict[str, Tensor] = field(default_factory=dict)
+    variables: dict[str, Tensor] = field(default_factory=dict)
     free: Bool[Tensor, " atoms"] | None = None
-    step: int = 0
-    time: float = 0.0
 
     @staticmethod
     def start(
@@ -73,11 +76,57 @@ class State:
             velocities = velocities * free[:, None]
         if degrees is None:
             degrees = conserved_degrees(structures, velocities, masses, free)
-        return State(structures, velocities.to(structures.positions.dtype), masses, degrees, {}, free)
+        step = torch.zeros_like(degrees)
+        velocities = velocities.to(structures.positions.dtype)
+        return State(structures, velocities, masses, degrees, step, step.double(), free=free)
 
     def replace(self, **changes) -> State:
         """Copy with other values, as :func:`dataclasses.replace`."""
-        return replace(self, **changes)
+        # Without its checks: integrators call this four times a step.
+        return State(**({name: getattr(self, name) for name in self.__slots__} | changes))
+
+    def select(
+        self, indices: Sequence[int] | np.ndarray | Int[Tensor, " selected"] | Bool[Tensor, " structures"] | slice
+    ) -> State:
+        """The structures of the given indices, in that order, or those where a mask is true, and all of theirs."""
+        order = torch.arange(len(self.structures), device=self.step.device)[indices]
+        atoms = self.structures.atoms_of(order)
+        rows = {"structure": order, "atom": atoms}
+
+        def of_variable(value: Tensor) -> Tensor:
+            # As many atoms as structures: each structure is one atom, and the two orders are the same.
+            return value[atoms if len(value) == len(self.masses) else order]
+
+        return State(
+            structures=self.structures.select(order),
+            velocities=self.velocities[atoms],
+            masses=self.masses[atoms],
+            degrees=self.degrees[order],
+            step=self.step[order],
+            time=self.time[order],
+            results={name: value[rows[axis_of(name)]] for name, value in self.results.items()},
+            variables={name: of_variable(value) for name, value in self.variables.items()},
+            free=None if self.free is None else self.free[atoms],
+        )
+
+    @staticmethod
+    def join(states: Iterable[State]) -> State:
+        """One batch of several; it has the results and variables that all of them have.
+
+        Raises:
+            DataError: No states are given.
+        """
+        states = list(states)
+        always = ("velocities", "masses", "degrees", "step", "time")
+        structures = Structures.concatenate(state.structures for state in states)
+        free = [torch.ones_like(s.masses, dtype=torch.bool) if s.free is None else s.free for s in states]
+        return State(
+            structures=structures,
+            **_concatenate([{name: getattr(state, name) for name in always} for state in states]),
+            results=_concatenate([state.results for state in states]),
+            variables=_concatenate([state.variables for state in states]),
+            free=None if all(state.free is None for state in states) else torch.cat(free),
+        )
 
     @property
     def kinetic_energy(self) -> Float[Tensor, " structures"]:
@@ -96,13 +145,19 @@ class State:
         return self.results["energy"].double() + self.kinetic_energy
 
 
-def evaluate(state: State, potential: Potential, outputs: Sequence[str] = ()) -> State:
-    """The state with energy, forces and the further ``outputs`` of the potential at its positions.
+def update_results(state: State, potential: Potential, needs: Iterable[str], outputs: Sequence[str] = ()) -> State:
+    """The state with what the potential gives at its positions.
+
+    Args:
+        state: The state; its old results are dropped.
+        potential: The potential.
+        needs: Names of the results that the integrator needs.
+        outputs: Names of further ones.
 
     Raises:
         DynamicsError: The potential cannot give one of them.
     """
-    wanted = tuple(dict.fromkeys(("energy", "forces", *outputs)))
+    wanted = tuple(dict.fromkeys((*sorted(needs), *outputs)))
     missing = [name for name in wanted if name not in potential.outputs]
     if missing:
         raise DynamicsError(
@@ -112,8 +167,24 @@ def evaluate(state: State, potential: Potential, outputs: Sequence[str] = ()) ->
         )
     given = potential(state.structures, wanted)
     results = {name: given[name] for name in wanted}
-    results["forces"] = results["forces"].to(state.velocities.dtype)
+    if "forces" in results:
+        results["forces"] = results["forces"].to(state.velocities.dtype)
     return state.replace(results=results)
+
+
+def axis_of(name: str) -> str:
+    """What has a value each of a result of the potential: ``structure`` or ``atom``.
+
+    Raises:
+        DynamicsError: The table of quantities has no such row.
+    """
+    if name not in QUANTITIES:
+        raise DynamicsError(
+            f"the result {name!r} is no row of the table of quantities, so that nobody knows its shape",
+            where="atnn.quantities",
+            remedy=f'add it: QUANTITIES["{name}"] = Quantity("{name}", ...)',
+        )
+    return QUANTITIES[name].axis
 
 
 def standard_masses(structures: Structures) -> Float[Tensor, " atoms"]:
@@ -122,57 +193,6 @@ def standard_masses(structures: Structures) -> Float[Tensor, " atoms"]:
     return table[structures.numbers]
 
 
-def free_degrees(structures: Structures, free: Bool[Tensor, " atoms"] | None) -> Int[Tensor, " structures"]:
-    """Three degrees of freedom for each atom that moves."""
-    if free is None:
-        return 3 * structures.counts
-    counts = torch.zeros(len(structures), dtype=torch.int64, device=free.device)
-    return 3 * counts.index_add_(0, structures.batch, free.long())
-
-
-def conserved_degrees(
-    structures: Structures,
-    velocities: Float[Tensor, "atoms 3"],
-    masses: Float[Tensor, " atoms"],
-    free: Bool[Tensor, " atoms"] | None,
-) -> Int[Tensor, " structures"]:
-    """Degrees of freedom left when the momenta that are zero stay zero, as they do in an isolated system."""
-    degrees = free_degrees(structures, free)
-    if free is not None and not bool(free.all()):
-        return degrees
-    momenta = masses.double()[:, None] * velocities.double()
-    still = _vanishes(structures, momenta, momenta.norm(dim=1))
-    degrees = degrees - 3 * still.long()
-    arms, inertia = inertia_tensors(structures, masses)
-    turning = torch.linalg.cross(arms, momenta)
-    moments = torch.linalg.eigvalsh(inertia)
-    rank = (moments > LINEAR_INERTIA * moments[:, -1:].clamp(min=1e-12)).sum(1)
-    still_turning = _vanishes(structures, turning, arms.norm(dim=1) * momenta.norm(dim=1)) & ~structures.pbc.any(1)
-    return (degrees - rank * still_turning.long()).clamp(min=0)
-
-
-def inertia_tensors(
-    structures: Structures, masses: Float[Tensor, " atoms"]
-) -> tuple[Float[Tensor, "atoms 3"], Float[Tensor, "structures 3 3"]]:
-    """Positions relative to the center of mass [Angstrom] and tensors of inertia [amu Angstrom^2]."""
-    weights = masses.double()
-    positions = structures.positions.double()
-    total = sum_atoms(structures, weights)
-    center = sum_atoms(structures, weights[:, None] * positions) / total[:, None]
-    arms = positions - center[structures.batch]
-    identity = torch.eye(3, dtype=arms.dtype, device=arms.device)
-    square = arms.square().sum(1)[:, None, None] * identity - arms[:, :, None] * arms[:, None, :]
-    return arms, sum_atoms(structures, weights[:, None, None] * square)
-
-
-def sum_atoms(structures: Structures, values: Float[Tensor, "atoms *rest"]) -> Float[Tensor, "structures *rest"]:
-    """Sum over the atoms of each structure."""
-    total = values.new_zeros((len(structures), *values.shape[1:]))
-    return total.index_add_(0, structures.batch, values)
-
-
-def _vanishes(
-    structures: Structures, parts: Float[Tensor, "atoms 3"], sizes: Float[Tensor, " atoms"]
-) -> Bool[Tensor, " structures"]:
-    total = sum_atoms(structures, parts).norm(dim=1)
-    return total <= ZERO_MOMENTUM * sum_atoms(structures, sizes)
+def _concatenate(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    names = [name for name in parts[0] if all(name in part for part in parts)]
+    return {name: torch.cat([part[name] for part in parts]) for name in names}

@@ -18,9 +18,14 @@ from __future__ import annotations
 import math
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from atnn.dynamics.state import State
+from atnn.errors import DynamicsError
 from atnn.units import acceleration, boltzmann
+
+Bath = float | Float[Tensor, "_"]  # of all, or of each structure or each atom
 
 
 def step_a(state: State, duration: float) -> State:
@@ -47,22 +52,51 @@ def step_b(state: State, duration: float) -> State:
     return state.replace(velocities=state.velocities + kick)
 
 
-def step_o(state: State, duration: float, temperature: float, friction: float, generator: torch.Generator) -> State:
+def step_o(state: State, duration: float, temperature: Bath, friction: Bath, generator: torch.Generator) -> State:
     """Ornstein-Uhlenbeck step: v <- c v + sqrt((1 - c^2) k_B T / m) xi with c = exp(-gamma h).
 
     Args:
         state: The state.
         duration: Length of the step h [fs].
-        temperature: Temperature of the bath [K].
-        friction: Friction coefficient gamma [1/fs].
+        temperature: Temperature of the bath [K]: one number, or one for each structure or atom.
+        friction: Friction coefficient gamma [1/fs]: one number, or one for each structure or atom.
         generator: Source of xi.
+
+    Raises:
+        DynamicsError: There are as many temperatures or frictions neither as structures nor as atoms.
     """
     velocities = state.velocities
-    decay = math.exp(-friction * duration)
+    temperature, friction = spread_over_atoms(state, temperature), spread_over_atoms(state, friction)
     noise = torch.randn(velocities.shape, generator=generator, dtype=velocities.dtype, device=generator.device)
     # expm1 keeps the digits of 1 - c^2 for small friction
-    variance = -math.expm1(-2 * friction * duration) * boltzmann * temperature * acceleration / state.masses
+    decay: float | Tensor
+    lost: float | Tensor
+    if isinstance(friction, Tensor):
+        decay, lost = torch.exp(-friction * duration)[:, None], -torch.expm1(-2 * friction * duration)
+    else:
+        decay, lost = math.exp(-friction * duration), -math.expm1(-2 * friction * duration)
+    variance = lost * boltzmann * temperature * acceleration / state.masses
     kick = torch.sqrt(variance)[:, None] * noise.to(velocities.device)
     if state.free is not None:
         kick = kick * state.free[:, None]
     return state.replace(velocities=decay * velocities + kick)
+
+
+def spread_over_atoms(state: State, value: Bath) -> float | Float[Tensor, " atoms"]:
+    """One value for each atom, or one number for all.
+
+    Raises:
+        DynamicsError: There are as many values neither as structures nor as atoms.
+    """
+    if not isinstance(value, Tensor) or value.ndim == 0:
+        return float(value)
+    value = value.to(state.velocities)
+    if value.shape == state.masses.shape:
+        return value
+    if value.shape == state.degrees.shape:
+        return value[state.structures.batch]
+    raise DynamicsError(
+        f"values of the shape {tuple(value.shape)} for {len(state.degrees)} structures of {len(state.masses)} atoms",
+        where="bath",
+        remedy="give one number, or one for each structure or for each atom",
+    )

@@ -1,132 +1,178 @@
-"""When a simulation has left the domain where it means anything."""
+"""Conditions that end a trajectory: faults, where it means nothing any more, and ends that were wanted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from ase.data import chemical_symbols
-from ase.formula import Formula
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from atnn.dynamics.state import State
-from atnn.errors import DynamicsError
+from atnn.dynamics.state import State, axis_of
 from atnn.neighbors import edges, neighbor_pairs
+from atnn.structures import Edges
+
+Condition = Callable[[State], Bool[Tensor, " structures"]]
+START_ENERGY = "start_energy"  # variable of the state: total energy where a run began that conserves it [eV]
+
+
+class Explanation(NamedTuple):
+    """What is wrong with a trajectory, for a message.
+
+    Attributes:
+        what: The problem, in one sentence.
+        remedy: What the user can do.
+        atom: Index of the atom that it concerns.
+    """
+
+    what: str
+    remedy: str
+    atom: int | None = None
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What stops a run, besides NaN, which always does.
+class Fault:
+    """A condition under which a trajectory means nothing any more.
 
     Attributes:
-        energy_jump: Largest change of the total energy since the start [eV/atom] where it should be
-            conserved; None to let it be.
-        closest: Smallest distance of two atoms [Angstrom]: one number, or one for each pair of atomic
-            numbers (smaller one first), such as the smallest seen in training; None to let it be.
-        distance_every: Steps between two looks at the distances.
+        name: Its name in reports and files.
+        condition: Which structures it is true for.
+        explain: What is wrong, for a state that holds one such structure.
+        every: Steps between two looks; None to look where a frame is due.
     """
 
-    energy_jump: float | None = 0.1
-    closest: float | Mapping[tuple[int, int], float] | None = None
-    distance_every: int = 10
+    name: str
+    condition: Condition
+    explain: Callable[[State], Explanation]
+    every: int | None = None
 
 
-def check_finite(state: State) -> None:
-    """Stop on NaN or infinity.
-
-    Raises:
-        DynamicsError: Energy or forces are not finite.
-    """
-    forces, energy = state.results["forces"], state.results["energy"]
-    if bool(torch.isfinite(forces.sum() + energy.sum())):
-        return
-    finite = torch.isfinite(forces).all(1) & torch.isfinite(state.structures.positions).all(1)
-    if not bool(finite.all()):
-        where = describe(state, atom=int(torch.nonzero(~finite)[0]))
-    elif not bool(torch.isfinite(energy).all()):
-        where = describe(state, structure=int(torch.nonzero(~torch.isfinite(energy))[0]))
-    else:
-        return  # the sum overflowed, its terms are finite
-    raise DynamicsError(
-        "the potential gave NaN or an infinite value",
-        where=where,
-        remedy="look at the last frames; the model was probably taken far from its training data",
-    )
-
-
-def check_energy(state: State, reference: Float[Tensor, " structures"], limit: float) -> None:
-    """Stop when the total energy has left its starting value.
+def not_finite(needs: Collection[str]) -> Fault:
+    """NaN or infinity in the positions, or in what the integrator needs of the potential. It always ends a trajectory.
 
     Args:
-        state: The state.
-        reference: Total energies at the start [eV].
+        needs: Names of the results to look at.
+    """
+
+    def explain(state: State) -> Explanation:
+        found = (~_finite_atoms(state, needs)).nonzero()[:, 0].tolist()
+        return Explanation(
+            "the potential gave NaN or an infinite value",
+            "look at the last frames; the model was probably taken far from its training data",
+            found[0] if found else None,
+        )
+
+    def condition(state: State) -> Bool[Tensor, " structures"]:
+        wrong = torch.zeros_like(state.step, dtype=torch.bool)
+        wrong[state.structures.batch[~_finite_atoms(state, needs)]] = True
+        for name in needs:
+            if axis_of(name) == "structure":
+                wrong |= ~_finite(state.results[name])
+        return wrong
+
+    return Fault("not finite", condition, explain, every=1)
+
+
+def all_finite(state: State, needs: Collection[str]) -> bool:
+    """Whether the sum of the results is finite: one cheap look at the whole batch.
+
+    A sum of finite terms may overflow; then :func:`not_finite` finds nothing.
+    """
+    total: float | Tensor = 0.0
+    for name in needs:
+        total = state.results[name].sum() + total
+    return math.isfinite(total)
+
+
+def energy_jump(limit: float = 0.1) -> Fault:
+    """The total energy has left its starting value, where the integrator should conserve it.
+
+    Args:
         limit: Allowed change [eV/atom].
-
-    Raises:
-        DynamicsError: A structure changed by more.
     """
-    change = (state.total_energy - reference) / state.structures.counts
-    worst = int(change.abs().argmax())
-    if abs(float(change[worst])) <= limit:
-        return
-    forces = state.results["forces"].norm(dim=1)
-    atom = int(torch.where(state.structures.batch == worst, forces, -1.0).argmax())
-    raise DynamicsError(
-        f"the total energy jumped by {float(change[worst]):+.3g} eV/atom (allowed: {limit:g}); "
-        f"the largest force is {float(forces[atom]):.3g} eV/Angstrom",
-        where=describe(state, atom=atom),
-        remedy="use a smaller timestep, or train on geometries like the last frames",
-    )
+
+    def change(state: State) -> Float[Tensor, " structures"]:
+        return (state.total_energy - state.variables[START_ENERGY]) / state.structures.counts
+
+    def condition(state: State) -> Bool[Tensor, " structures"]:
+        if START_ENERGY not in state.variables:
+            return torch.zeros_like(state.step, dtype=torch.bool)
+        return change(state).abs() > limit
+
+    def explain(state: State) -> Explanation:
+        forces = state.results["forces"].norm(dim=1)
+        atom = int(forces.argmax())
+        return Explanation(
+            f"the total energy jumped by {float(change(state)):+.3g} eV/atom (allowed: {limit:g}); "
+            f"the largest force is {float(forces[atom]):.3g} eV/Angstrom",
+            "use a smaller timestep, or train on geometries like the last frames",
+            atom,
+        )
+
+    return Fault("energy jump", condition, explain)
 
 
-def check_distances(state: State, closest: float | Mapping[tuple[int, int], float]) -> None:
-    """Stop when two atoms are closer than they should ever be.
+def closer_than(closest: float | Mapping[tuple[int, int], float], every: int = 10) -> Fault:
+    """Two atoms are closer than they should ever be.
 
-    Raises:
-        DynamicsError: A pair is closer than its limit.
+    Args:
+        closest: Smallest distance of two atoms [Angstrom]: one number, or one for each pair of atomic
+            numbers, such as the smallest seen in training; pairs that are not named may be as close as they like.
+        every: Steps between two looks at the distances.
     """
-    structures = state.structures
-    largest = closest if isinstance(closest, int | float) else max(closest.values(), default=0.0)
-    if largest <= 0:
-        return
-    pairs = edges(structures, neighbor_pairs(structures, float(largest)))
-    if len(pairs.i) == 0:
-        return
+    largest = float(closest) if isinstance(closest, int | float) else max(closest.values(), default=0.0)
+
+    def condition(state: State) -> Bool[Tensor, " structures"]:
+        near = torch.zeros_like(state.step, dtype=torch.bool)
+        if largest > 0:
+            pairs = edges(state.structures, neighbor_pairs(state.structures, largest))
+            near[state.structures.batch[pairs.i[pairs.lengths < _limits(state, pairs, closest)]]] = True
+        return near
+
+    def explain(state: State) -> Explanation:
+        pairs = edges(state.structures, neighbor_pairs(state.structures, largest))
+        limits = _limits(state, pairs, closest)
+        worst = int((pairs.lengths - limits).argmin())
+        atom, other = int(pairs.i[worst]), int(pairs.j[worst])
+        return Explanation(
+            f"atoms {atom_name(state, atom)} and {atom_name(state, other)} are {float(pairs.lengths[worst]):.3f} "
+            f"Angstrom apart, closer than {float(limits[worst]):.3f}",
+            "train on geometries like the last frames, or lower the limit if such distances are physical",
+            atom,
+        )
+
+    return Fault("atoms too close", condition, explain, every)
+
+
+def atom_name(state: State, atom: int) -> str:
+    """Index of an atom of a state of one structure, and its element."""
+    return f"{atom} ({chemical_symbols[int(state.structures.numbers[atom])]})"
+
+
+def _limits(state: State, pairs: Edges, closest: float | Mapping[tuple[int, int], float]) -> Float[Tensor, " pairs"]:
     if isinstance(closest, int | float):
-        limits = torch.full_like(pairs.lengths, float(closest))
-    else:
-        first, second = structures.numbers[pairs.i], structures.numbers[pairs.j]
-        table = torch.zeros((120, 120), dtype=pairs.lengths.dtype, device=pairs.lengths.device)
-        for (a, b), value in closest.items():
-            table[a, b] = table[b, a] = value
-        limits = table[first, second]
-    excess = pairs.lengths - limits
-    worst = int(excess.argmin())
-    if float(excess[worst]) >= 0:
-        return
-    atom, other = int(pairs.i[worst]), int(pairs.j[worst])
-    raise DynamicsError(
-        f"atoms {_index(state, atom)} and {_index(state, other)} are {float(pairs.lengths[worst]):.3f} Angstrom "
-        f"apart, closer than {float(limits[worst]):.3f}",
-        where=describe(state, atom=atom),
-        remedy="train on geometries like the last frames, or lower the limit if such distances are physical",
-    )
+        return torch.full_like(pairs.lengths, float(closest))
+    table = torch.zeros((120, 120), dtype=pairs.lengths.dtype, device=pairs.lengths.device)
+    for (a, b), value in closest.items():
+        table[a, b] = table[b, a] = value
+    numbers = state.structures.numbers
+    return table[numbers[pairs.i], numbers[pairs.j]]
 
 
-def describe(state: State, atom: int | None = None, structure: int | None = None) -> str:
-    """Structure, atom and time, for a message."""
-    numbers, batch = state.structures.numbers, state.structures.batch
-    structure = int(batch[atom]) if atom is not None else structure
-    symbols = [chemical_symbols[n] for n in numbers[batch == structure].tolist()]
-    place = f"structure {structure} ({Formula.from_list(symbols).format('hill')})"
-    if atom is not None:
-        place += f", atom {_index(state, atom)}"
-    return f"{place}, {state.time:g} fs (step {state.step})"
+def _finite_atoms(state: State, needs: Collection[str]) -> Bool[Tensor, " atoms"]:
+    finite = _finite(state.structures.positions)
+    for name in needs:
+        if axis_of(name) == "atom":
+            finite &= _finite(state.results[name])
+    return finite
 
 
-def _index(state: State, atom: int) -> str:
-    structures = state.structures
-    first = int(torch.searchsorted(structures.batch, structures.batch[atom]))
-    return f"{atom - first} ({chemical_symbols[int(structures.numbers[atom])]})"
+def _finite(values: Tensor) -> Bool[Tensor, " values"]:
+    return torch.isfinite(values).reshape(len(values), -1).all(1)
+
+
+FAULTS = (energy_jump(),)  # what ends a trajectory where the caller does not say

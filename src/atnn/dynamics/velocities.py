@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from atnn.dynamics.state import LINEAR_INERTIA, State, inertia_tensors, standard_masses, sum_atoms
+from atnn.dynamics.degrees import LINEAR_INERTIA, inertia_tensors, sum_atoms
+from atnn.dynamics.state import State, standard_masses
 from atnn.structures import Structures
 from atnn.units import acceleration, boltzmann
 

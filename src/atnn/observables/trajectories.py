@@ -22,16 +22,20 @@ def trajectory_spectrum(
     """Infrared or power spectrum of a trajectory.
 
     Args:
-        trajectory: The trajectory; all its structures must be copies of one.
+        trajectory: The trajectory; all its structures must be copies of one. Those that ended before the run did
+            are left out.
         kind: ``infrared`` or ``power``.
         temperature: Temperature of the trajectory [K].
         correction: Quantum correction of the infrared spectrum.
         window, resolution, maximum: As in :func:`atnn.observables.infrared`.
 
     Raises:
-        DataError: A single frame, different structures in one trajectory, or no dipoles in it.
+        DataError: A single frame, no copy that ran to the end, different structures in one trajectory, or no dipoles.
     """
-    where, times, counts = str(trajectory.path), trajectory.times, trajectory.structures(0).counts
+    where, times, whole = str(trajectory.path), trajectory.times, trajectory.whole
+    if not bool(whole.any()):
+        raise DataError("all trajectories ended before the run did", where=where, remedy="see `Trajectory.ended`")
+    counts = trajectory.structures(0).counts
     if len(times) < 2 or not bool((counts == counts[0]).all()):
         raise DataError("needs two frames, and copies of one structure", where=where, remedy="see `atnn md --copies`")
     timestep, atoms = float(times[1] - times[0]), int(counts[0])
@@ -41,6 +45,8 @@ def trajectory_spectrum(
             raise DataError(
                 "the trajectory holds no dipoles", where=where, remedy="train with `outputs: [energy, dipole]`"
             )
-        return infrared(trajectory.dipoles, timestep, temperature, correction=correction, **options)
-    velocities = trajectory.read("velocities").reshape(len(times), len(counts), atoms, 3)
+        return infrared(
+            trajectory.read("dipole", structures=whole), timestep, temperature, correction=correction, **options
+        )
+    velocities = trajectory.read("velocities", structures=whole).reshape(len(times), int(whole.sum()), atoms, 3)
     return power_spectrum(velocities, trajectory.masses[:atoms], timestep, temperature, **options)

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from atnn.dynamics import Trajectory
+from atnn.errors import DataError
 from atnn.files import write_atomically
 from atnn.model import load_model
 from atnn.observables import Spectrum, trajectory_spectrum
@@ -130,17 +131,26 @@ def trajectory_report(path: str | Path) -> Report:
         path: Folder of the trajectory.
 
     Raises:
-        DataError: It holds no trajectory, or one without a frame.
+        DataError: It holds no trajectory, one without a frame, or none that ran to the end.
     """
     frames = Trajectory(path)
-    times, start = frames.times, frames.structures(0)
-    courses = [course(times, frames.read("potential"), "energy")]
-    courses += [course(times, frames.read(name), name) for name in QUANTITIES if name in frames.quantities]
+    times, start, whole = frames.times, frames.structures(0), frames.whole
+    if not bool(whole.any()):
+        raise DataError(
+            "all trajectories ended before the run did",
+            where=str(path),
+            remedy="see `Trajectory.ended`",
+        )
+    courses = [course(times, frames.read("potential", structures=whole), "energy")]
+    courses += [
+        course(times, frames.read(name, structures=whole), name) for name in QUANTITIES if name in frames.quantities
+    ]
     report = Report(f"Trajectory {frames.path.name}", subtitle=f"{len(frames)} frames, {len(start)} structures")
     report.add("Course", *courses, text="Potential energy, and what else was kept of each frame.")
-    first = start.select([0])
+    number = int(whole.nonzero()[0])
+    first = start.select([int((frames.lengths[:number] > 0).sum())])  # of those that are in the first frame
     shown = torch.linspace(0, len(frames) - 1, min(MOST_FRAMES, len(frames))).round().long().tolist()
-    positions = torch.cat([frames.read("positions", k, k + 1)[:, : len(first.numbers)] for k in shown])
+    positions = torch.cat([frames.read("positions", k, k + 1, structures=[number]) for k in shown])
     view = trajectory_view(positions, first.numbers, times[shown], first.cell[0])
     report.add("Motion", view, text="The first structure.")
     return report
