@@ -34,7 +34,9 @@ def md(
 ) -> None:
     """Molecular dynamics of many copies at once; run again to continue after an interruption."""
     from atnn.dynamics.simulate import simulate
+    from atnn.kernels import keep_memory
 
+    keep_memory()
     report = simulate(
         model,
         start,
