@@ -55,8 +55,10 @@ def run_page(page: Path) -> None:
         if not block.run:
             continue
         if block.language == "python":
-            # The empty lines in front make a traceback name the line of the page.
-            exec(compile("\n" * (block.line - 1) + block.text, str(page), "exec"), namespace)
+            # The empty lines in front make a traceback name the line of the page. The page has none of the future
+            # imports of this file.
+            code = compile("\n" * (block.line - 1) + block.text, str(page), "exec", dont_inherit=True)
+            exec(code, namespace)
         elif block.language in ("bash", "console"):
             for command in _commands(block):
                 print(f"$ {command}", flush=True)
