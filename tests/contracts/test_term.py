@@ -12,14 +12,16 @@ from atnn.model.compiled import CompiledModel
 from atnn.neighbors import neighbor_pairs
 from atnn.structures import Structures
 from contracts.models import ANYWHERE, NAMES, SMALL_TERMS, VECTORIAL, evaluate, small_model
+from references.loading import reference
 from systems import crystal, ethanol
 
 
 def textbook_zbl(z1, z2, r):
-    """Ziegler, Biersack, Littmark (1985), in eV and Angstrom, from numbers typed in here."""
-    x = r * (z1**0.23 + z2**0.23) / 0.46850
-    amplitudes, decays = [0.18175, 0.50986, 0.28022, 0.02817], [3.19980, 0.94229, 0.40290, 0.20162]
-    phi = sum(c * np.exp(-d * x) for c, d in zip(amplitudes, decays, strict=True))
+    """Ziegler, Biersack, Littmark (1985), in eV and Angstrom."""
+    published = reference("zbl")
+    x = r * (z1 ** published["power"] + z2 ** published["power"]) / published["length"]
+    waves = zip(published["amplitudes"], published["decays"], strict=True)
+    phi = sum(c * np.exp(-d * x) for c, d in waves)
     x = r / (covalent_radii[z1] + covalent_radii[z2])
     switch = 1 - 28 * x**6 + 48 * x**7 - 21 * x**8 if x < 1 else 0.0
     return 14.399645 * z1 * z2 / r * phi * switch
