@@ -8,6 +8,7 @@ import pytest
 import scipy.constants as codata
 
 from atnn import units
+from references.loading import reference
 
 # Editions of CODATA differ: ase.units holds 2014 (k_B by 3e-7), SciPy 2022, atnn 2018.
 CODATA = 5e-9
@@ -57,16 +58,17 @@ def test_agrees_with_codata(ours, theirs):
 
 
 def test_a_polarizability_volume_is_the_polarizability_over_the_coulomb_constant():
-    # Helium: 1.383 atomic units = 0.2050 Angstrom^3.
+    helium = reference("helium_polarizability")
     atomic_unit = units.bohr**2 / units.hartree  # e^2 Angstrom^2 / eV
-    assert 1.383 * atomic_unit / units.angstrom3_polarizability == pytest.approx(0.2050, abs=1e-4)
+    found = helium["atomic_units"] * atomic_unit / units.angstrom3_polarizability
+    assert found == pytest.approx(helium["volume"], abs=1e-4)
 
 
 def test_an_oscillator_in_these_units_has_the_frequency_of_carbon_monoxide():
-    force_constant, mass = 1902.0, 12 * 15.9949 / (12 + 15.9949)  # N/m, amu; CO: 2170 cm^-1
-    k = force_constant / codata.e * 1e-20  # eV / Angstrom^2
+    molecule, mass = reference("carbon_monoxide"), 12 * 15.9949 / (12 + 15.9949)  # amu
+    k = molecule["force_constant"] / codata.e * 1e-20  # eV / Angstrom^2
     omega = np.sqrt(k / mass * units.acceleration)  # rad / fs
-    assert units.hbar * omega / units.inverse_cm == pytest.approx(2170, abs=2)
+    assert units.hbar * omega / units.inverse_cm == pytest.approx(molecule["wavenumber"], abs=2)
 
 
 DIMENSIONS = [

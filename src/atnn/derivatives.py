@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from atnn.errors import SpecificationError
 from atnn.neighbors.pairs import lengths
 from atnn.quantities import QUANTITIES, Derivative, Quantity, quantity
 from atnn.structures import Edges, Structures
@@ -51,13 +52,23 @@ def _follows(row: Quantity, found: Collection[str], variables: Collection[str]) 
 
 
 def derivation(outputs: Iterable[str], given: Collection[str]) -> tuple[Quantity, ...]:
-    """Rows that have to be derived for the outputs, each after the one it is the derivative of."""
+    """Rows that have to be derived for the outputs, each after the one it is the derivative of.
+
+    Raises:
+        SpecificationError: An output that is neither given nor follows from what is given.
+    """
     ordered: dict[str, Quantity] = {}
 
     def visit(name: str) -> None:
         if name not in given and name not in ordered:
             row = quantity(name)
-            visit(_rule(row).of)
+            if row.derivative is None or quantity(row.derivative.of).axis != "structure":
+                raise SpecificationError(
+                    f"{name} is not given, and it does not follow from {', '.join(sorted(given)) or 'nothing'}",
+                    where="outputs",
+                    remedy="leave it out, or give the model an output that has it",
+                )
+            visit(row.derivative.of)
             ordered[name] = row
 
     for name in outputs:
@@ -121,11 +132,14 @@ def differentiate(
         gradients = _gradients(found[source], [getattr(variables, name) for name in names], again, keep)
         by_name = dict(zip(names, gradients, strict=True))
         found |= {row.name: _scaled(by_name[_rule(row).by], _rule(row), structures) for row in derived}
-    return {row.name: found[row.name] for row in rows}
+    # Where something was differentiated twice, first derivatives still hold its graph.
+    return {row.name: found[row.name] if create_graph else found[row.name].detach() for row in rows}
 
 
 def _gradients(value: Tensor, variables: Sequence[Tensor], create_graph: bool, retain: bool) -> list[Tensor]:
     """Derivatives [rows, *shape of a value, *shape of a variable] of values [structures, *shape]."""
+    if not value.requires_grad:  # a derivative that is constant, as the dipole of an energy linear in the field
+        return [x.new_zeros((len(x), *value.shape[1:], *x.shape[1:])) for x in variables]
     parts = value.flatten(1).sum(0) if value.dim() > 1 else value.sum()[None]
     gradients = [
         torch.autograd.grad(part, variables, create_graph=create_graph, retain_graph=retain or place + 1 < len(parts),

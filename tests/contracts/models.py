@@ -21,6 +21,17 @@ SMALL = {
 # Representations with a nonlocal part are asked for the additivity of distant fragments without it.
 LOCAL = {"spookynet": {"attention": False}}
 NAMES = sorted(REPRESENTATIONS)
+# A new output, source of charges or physics term adds a line; without it the suite fails.
+ANYWHERE = {"name": "electrostatics", "cutoff": 5.0, "background": "uniform"}
+SMALL_TERMS = {
+    "d3": {"name": "d3", "functional": "pbe", "cutoff": 7.0},
+    "d4": {"name": "d4", "functional": "pbe", "cutoff": 7.0},
+    "electrostatics": ANYWHERE,
+    "latent_electrostatics": {"name": "latent_electrostatics", "channels": 2},
+    "zbl": {"name": "zbl", "learnable": True},
+}
+SMALL_CHARGES = {"network": {"name": "network"}, "equilibration": {"name": "equilibration", "background": "uniform"}}
+SMALL_OUTPUTS = {"energy": ("energy",), "dipole": ("dipole",), "charges": ("charges",)}
 # Those with vectors, from which a dipole can be read.
 VECTORIAL = [name for name in NAMES if name != "acsf"]
 
@@ -34,6 +45,7 @@ def small_model(
     networks="element",
     conditions=None,
     energies="large",
+    charges="network",
     **changes,
 ):
     outputs = outputs or (("energy", "dipole") if name in VECTORIAL else ("energy",))
@@ -43,6 +55,7 @@ def small_model(
         outputs=outputs,
         terms=terms,
         conditions=conditions,
+        charges=SMALL_CHARGES[charges],
         networks=networks,
         hidden=(12, 12),
     )

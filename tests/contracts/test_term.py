@@ -7,19 +7,21 @@ from ase import Atoms
 from ase.data import covalent_radii
 
 from atnn.errors import SpecificationError
-from atnn.model import TERMS, ModelPotential, load_model, save_model
+from atnn.model import ModelPotential, load_model, save_model
 from atnn.model.compiled import CompiledModel
 from atnn.neighbors import neighbor_pairs
 from atnn.structures import Structures
-from contracts.models import NAMES, VECTORIAL, evaluate, small_model
+from contracts.models import ANYWHERE, NAMES, SMALL_TERMS, VECTORIAL, evaluate, small_model
+from references.loading import reference
 from systems import crystal, ethanol
 
 
 def textbook_zbl(z1, z2, r):
-    """Ziegler, Biersack, Littmark (1985), in eV and Angstrom, from numbers typed in here."""
-    x = r * (z1**0.23 + z2**0.23) / 0.46850
-    amplitudes, decays = [0.18175, 0.50986, 0.28022, 0.02817], [3.19980, 0.94229, 0.40290, 0.20162]
-    phi = sum(c * np.exp(-d * x) for c, d in zip(amplitudes, decays, strict=True))
+    """Ziegler, Biersack, Littmark (1985), in eV and Angstrom."""
+    published = reference("zbl")
+    x = r * (z1 ** published["power"] + z2 ** published["power"]) / published["length"]
+    waves = zip(published["amplitudes"], published["decays"], strict=True)
+    phi = sum(c * np.exp(-d * x) for c, d in waves)
     x = r / (covalent_radii[z1] + covalent_radii[z2])
     switch = 1 - 28 * x**6 + 48 * x**7 - 21 * x**8 if x < 1 else 0.0
     return 14.399645 * z1 * z2 / r * phi * switch
@@ -93,25 +95,11 @@ def test_a_learnable_zbl_starts_from_the_universal_one_learns_another_and_keeps_
     torch.testing.assert_close(kept, evaluate(model, s)["energy"], rtol=0, atol=0)
 
 
-ANYWHERE = {"name": "electrostatics", "cutoff": 5.0, "background": "uniform"}
-WIDE = {
-    "d3": {"name": "d3", "functional": "pbe", "cutoff": 7.0},
-    "d4": {"name": "d4", "functional": "pbe", "cutoff": 7.0},
-    "electrostatics": ANYWHERE,
-    "latent_electrostatics": {"name": "latent_electrostatics", "channels": 2},
-    "zbl": {"name": "zbl", "learnable": True},
-}
-
-
-def with_terms(name, terms=tuple(WIDE), **changes):
+def with_terms(name, terms=tuple(SMALL_TERMS), **changes):
     """With dipoles where there are."""
     outputs = ("energy", "dipole") if name in VECTORIAL else ("energy", "charges")
-    wide = WIDE | {"electrostatics": ANYWHERE | {"dipoles": name in VECTORIAL}}
+    wide = SMALL_TERMS | {"electrostatics": ANYWHERE | {"dipoles": name in VECTORIAL}}
     return small_model(name, outputs=outputs, terms=tuple(wide[term] for term in terms), **changes)
-
-
-def test_every_registered_term_is_tested():
-    assert set(WIDE) == set(TERMS)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -151,7 +139,7 @@ def test_all_terms_on_every_representation_in_a_batch_as_alone_and_from_a_file(n
 
 
 def test_a_representation_sees_the_pairs_of_its_own_cutoff_and_a_term_farther_ones():
-    model = small_model("eann", outputs=("energy",), terms=(WIDE["d3"],))
+    model = small_model("eann", outputs=("energy",), terms=(SMALL_TERMS["d3"],))
     s = Structures.from_ase(Atoms("CO", positions=[[0, 0, 0], [0, 0, 6.0]]))
     inputs = model.prepare(s, neighbor_pairs(s, model.cutoff))
     assert (len(inputs.near.neighbors.i), len(inputs.far.neighbors.i)) == (0, 2)
@@ -161,7 +149,7 @@ def test_a_representation_sees_the_pairs_of_its_own_cutoff_and_a_term_farther_on
 
 @pytest.mark.parametrize("skin", [0.0, 1.5])
 def test_pairs_of_the_skin_stay_in_both_lists(skin):
-    model = small_model("eann", outputs=("energy",), terms=(WIDE["d3"],))
+    model = small_model("eann", outputs=("energy",), terms=(SMALL_TERMS["d3"],))
     potential = ModelPotential(model, skin=skin)
     s = Structures.from_ase(ethanol())
     potential(s, ("energy",))
@@ -189,7 +177,7 @@ def test_charges_twice_are_refused():
 @pytest.mark.compiled
 @pytest.mark.parametrize("dipoles", [False, True])
 def test_compiled_terms_equal_eager_ones_for_molecules_and_crystals(dipoles):
-    terms = (WIDE["d4"], WIDE["latent_electrostatics"], ANYWHERE | {"dipoles": dipoles})
+    terms = (SMALL_TERMS["d4"], SMALL_TERMS["latent_electrostatics"], ANYWHERE | {"dipoles": dipoles})
     model = small_model("eann", terms=terms)
     graph = CompiledModel(model)
     for frames in ([ethanol()], [crystal(), ethanol()]):

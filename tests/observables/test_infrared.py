@@ -11,6 +11,7 @@ from atnn.observables import infrared, power_spectrum
 from atnn.observables.infrared import KM_PER_MOL
 from atnn.observables.spectrum import CORRECTIONS, quantum_correction
 from atnn.units import acceleration, boltzmann, debye, inverse_cm, light_speed_cm_per_fs
+from references.loading import reference
 
 TEMPERATURE = 300.0
 LINE = 1700.0  # cm^-1
@@ -32,7 +33,7 @@ def dipoles(copies: int, frames: int, timestep: float, seed: int = 0, line: floa
 
 
 def test_the_unit_of_intensity_is_that_of_quantum_chemistry():
-    assert KM_PER_MOL * debye**2 == pytest.approx(42.2561, abs=1e-3)  # 1 (D/Angstrom)^2/amu
+    assert KM_PER_MOL * debye**2 == pytest.approx(reference("conversions")["debye2_per_angstrom2_amu"], abs=1e-3)
 
 
 @pytest.mark.parametrize("timestep", [1.0, 4.0])
@@ -93,8 +94,8 @@ def test_absorption_coefficient_is_the_molar_one_over_the_molar_volume():
     series = dipoles(3, 4000, 1.0)
     molar = infrared(series, 1.0, TEMPERATURE)
     volume = infrared(series, 1.0, TEMPERATURE, volume=30.0)
-    # 30 Angstrom^3 a molecule are 18.066 cm^3 a mole
-    assert np.allclose(volume.intensity, molar.intensity * 1e5 / 18.06642, rtol=1e-5)
+    volume_of_a_mole = 30.0 * reference("conversions")["molar_volume"]  # cm^3
+    assert np.allclose(volume.intensity, molar.intensity * 1e5 / volume_of_a_mole, rtol=1e-5)
     assert volume.unit == "1/cm"
 
 

@@ -17,6 +17,7 @@ from atnn.physics.ewald import screened, screened_derivatives, wave_energy
 from atnn.physics.mesh import mesh_energy
 from atnn.structures import Structures
 from physics.electrostatic_systems import energy, evaluate, neutral, polar_slab, total
+from references.loading import reference
 from systems import crystal, ethanol
 
 SYSTEMS = {"ethanol": (ethanol(), neutral(9)), "crystal": (crystal(), neutral(4) + 0.2), "slab": polar_slab()}
@@ -69,11 +70,10 @@ def test_parallel_dipoles_on_cubic_lattices_feel_the_field_of_lorentz(lattice, m
 
 
 def test_antiparallel_columns_have_the_energy_of_luttinger_and_tisza():
-    """f = 5.351 of the array Z5, J. M. Luttinger, L. Tisza, Phys. Rev. 1946, 70, 954, doi:10.1103/PhysRev.70.954."""
     atoms = bulk("Na", "sc", a=4.7) * (2, 2, 1)
     signs = np.cos(np.pi * np.round(atoms.positions[:, :2] / 4.7).sum(1))
     found = energy(atoms, np.zeros(4), dipoles=signs[:, None] * [0, 0, 1.0], damping=0.0).item() / 4
-    assert -2 * found * 4.7**3 / units.coulomb == pytest.approx(5.351, rel=1e-3)
+    assert -2 * found * 4.7**3 / units.coulomb == pytest.approx(reference("dipole_columns"), rel=1e-3)
 
 
 def test_dipoles_in_a_triclinic_crystal_have_the_energy_of_torch_pme():

@@ -15,18 +15,10 @@ from atnn.physics.ewald import wave_energy
 from atnn.physics.mesh import mesh_energy, mesh_points, splines, spread
 from atnn.structures import Structures
 from physics.electrostatic_systems import energy, evaluate, neutral, oblique, polar_slab, water_charges
+from references.loading import reference
 from systems import crystal, water_box
 
-# Per formula unit, in units of the squared charge over the shortest distance (R. E. Crandall, J. F. Delord, J. Phys. A
-# 1987, 20, 2279, doi:10.1088/0305-4470/20/9/024).
-MADELUNG = {
-    "rocksalt": 1.747564594633182190636,
-    "cesiumchloride": 1.762674773070988,
-    "zincblende": 1.638055053388789,
-}
-# Energy of a lattice of unit charges in a uniform background, in units of 1 / radius of the sphere per charge
-# (R. A. Coldwell-Horsfall, A. A. Maradudin, J. Math. Phys. 1960, 1, 395, doi:10.1063/1.1703670).
-WIGNER = {"sc": -0.880059, "bcc": -0.895929, "fcc": -0.895873}
+MADELUNG, WIGNER = reference("madelung"), reference("wigner_lattices")
 
 
 @pytest.mark.parametrize("method", ["auto", "mesh"])
@@ -55,15 +47,15 @@ def test_charges_in_a_uniform_background_have_the_energy_of_a_wigner_lattice(lat
 
 def test_a_simple_cubic_lattice_of_charges_has_its_published_potential():
     found = energy(Atoms("H", cell=[7.0] * 3, pbc=True), [1.0], background="uniform").item()
-    assert found == pytest.approx(-2.837297479 * units.coulomb / (2 * 7.0), rel=1e-7)
+    assert found == pytest.approx(-reference("cubic_lattice") * units.coulomb / (2 * 7.0), rel=1e-7)
 
 
 @pytest.mark.parametrize("cutoff", [4.0, 7.5])
 def test_the_energy_does_not_depend_on_how_it_is_split(cutoff):
     atoms = crystal()
     charges, options = neutral(4) + 0.3, {"damping": 4.0, "background": "uniform", "accuracy": 1e-10}
-    reference = energy(atoms, charges, **options)
-    torch.testing.assert_close(energy(atoms, charges, cutoff=cutoff, **options), reference, rtol=0, atol=1e-8)
+    expected = energy(atoms, charges, **options)
+    torch.testing.assert_close(energy(atoms, charges, cutoff=cutoff, **options), expected, rtol=0, atol=1e-8)
 
 
 def test_a_triclinic_charged_crystal_has_the_energy_of_torch_pme():
