@@ -43,8 +43,7 @@ class Polarizability(Part):
         weights = self.network(invariants.squeeze(1), scene.elements)
         harmonics = (tensors * weights[:, None, 1:]).sum(2)
         atoms = weights[:, :1, None] * torch.eye(3).to(weights) + traceless(harmonics)
-        total = atoms.new_zeros(scene.structures.cell.shape[0], 3, 3)
-        return {"polarizability": total.index_add(0, scene.structures.batch, atoms)}
+        return {"polarizability": scene.sum_structures(atoms)}
 
 
 def traceless(harmonics):
@@ -104,8 +103,6 @@ class InField(Part):
 
     def forward(self, scene, values):
         structures = scene.structures
-        if structures.field is None:
-            return {"atomic_energies": values["charges"].double() * 0}
-        field = structures.field.index_select(0, structures.batch)
+        field = structures.applied_field.index_select(0, structures.batch)
         linear = values["charges"] * (structures.positions * field).sum(1)
         return {"atomic_energies": -(linear + 0.5 * self.response * field.square().sum(1)).double()}

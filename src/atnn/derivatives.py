@@ -82,7 +82,7 @@ def make_variables(structures: Structures, outputs: Iterable[str], given: Collec
     start = {
         "positions": structures.positions,
         "strain": torch.zeros_like(structures.cell),
-        "field": torch.zeros_like(structures.cell[:, 0]) if structures.field is None else structures.field,
+        "field": structures.applied_field,
     }
     return Variables(**{name: start[name].detach().requires_grad_(True) if name in wanted else None for name in start})
 

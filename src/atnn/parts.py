@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import ClassVar, NamedTuple
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from atnn.errors import SpecificationError
 from atnn.functions import ElementNetwork, Species
+from atnn.specification import Specification
 from atnn.structures import Edges, Elements, Features, Structures
 
 # Values that several parts may give: what they give is added.
@@ -41,10 +41,10 @@ class Scene(NamedTuple):
     reference: Float[Tensor, " structures"]
     features: Features = Features(())
 
-    def sum_structures(self, atoms: Float[Tensor, " atoms"]) -> Float[Tensor, " structures"]:
-        """Sums over the atoms of each structure, in float64."""
-        total = atoms.new_zeros(self.structures.cell.shape[0], dtype=torch.float64)
-        return total.index_add(0, self.structures.batch, atoms.double())
+    def sum_structures(self, atoms: Float[Tensor, "atoms *shape"]) -> Float[Tensor, "structures *shape"]:
+        """Sums over the atoms of each structure."""
+        total = atoms.new_zeros((self.structures.cell.shape[0], *atoms.shape[1:]))
+        return total.index_add(0, self.structures.batch, atoms)
 
 
 class Statistics(NamedTuple):
@@ -99,6 +99,20 @@ class Part(nn.Module):
         raise NotImplementedError
 
 
+class ChargesSpecification(Specification):
+    """What defines a source of charges.
+
+    Attributes:
+        starts_from: Quantity from whose means the ``raw_charges`` start, where the source takes them for such values.
+    """
+
+    starts_from: ClassVar[str] = ""
+
+    def parts(self, design: Design) -> dict[str, Part]:
+        """The source, by name: a part that needs ``raw_charges`` and gives ``charges``."""
+        raise NotImplementedError
+
+
 class Design(NamedTuple):
     """What parts are built for.
 
@@ -115,7 +129,7 @@ class Design(NamedTuple):
     channels: tuple[int, ...]
     hidden: tuple[int, ...] = (64, 64)
     blocks: int = 1
-    charges: Any = None
+    charges: ChargesSpecification | None = None
     energy_inputs: tuple[str, ...] = ()
 
     def width(self, degree: int) -> int:
@@ -131,6 +145,12 @@ class Design(NamedTuple):
                 remedy="give it a larger degree, choose another representation, or leave that output out",
             )
         return self.channels[degree]
+
+    @property
+    def source(self) -> ChargesSpecification:
+        """Specification of the source of charges."""
+        assert self.charges is not None
+        return self.charges
 
     def network(self, outputs: int, scale: float = 1.0, known: tuple[float, ...] = ()) -> ElementNetwork:
         """A network of the invariants of each atom.

@@ -69,7 +69,7 @@ def chosen_from(registry: Mapping[str, type[Specification]], what: str) -> Befor
             hint = f"did you mean `{near[0]}`? " if near else ""
             raise SpecificationError(
                 f"`{info.field_name}` = {name!r} is no name of {what}",
-                remedy=f"{hint}known: {', '.join(sorted(registry))}",
+                remedy=f"{hint}known: {', '.join(sorted(registry))}; or import the module that registers it",
             )
         return parse(registry[given["name"]], given, path=f"{info.field_name}.{given['name']}")
 

@@ -98,6 +98,11 @@ class Structures:
         return self.cell.new_zeros(self.cell.shape[0]) if self.charge is None else self.charge
 
     @property
+    def applied_field(self) -> Float[Tensor, "structures 3"]:
+        """External electric field [V/Angstrom], zero where none is stated."""
+        return self.cell.new_zeros((self.cell.shape[0], 3)) if self.field is None else self.field
+
+    @property
     def volumes(self) -> Float[Tensor, " structures"]:
         """Cell volumes [Angstrom^3]."""
         return torch.linalg.det(self.cell).abs()

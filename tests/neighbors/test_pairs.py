@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from atnn.errors import SpecificationError
 from atnn.neighbors import VerletList, edges, neighbor_pairs
 from atnn.structures import Structures
-from systems import crystal, single_atom, slab, two_fragments, water_box
+from systems import crystal, methane, single_atom, slab, two_fragments, water_box
 
 
 def pair_set(neighbors):
@@ -101,3 +101,14 @@ def test_a_verlet_list_is_built_again_only_when_it_must_be():
     assert verlet.builds == 4
     verlet(s.select([0, 0]))
     assert verlet.builds == 5
+
+
+@pytest.mark.parametrize("distance", [1e3, 1e6, 1e12])
+def test_fragments_may_be_as_far_apart_as_a_trajectory_takes_them(distance):
+    """vesin alone divides by zero there, which ends the process."""
+    atoms = methane()
+    far = methane()
+    far.translate([distance, 0, 0])
+    pairs, alone = (neighbor_pairs(Structures.from_ase(a), 2.0) for a in (atoms + far, atoms))
+    assert torch.equal(pairs.i[pairs.i < 5], alone.i) and len(pairs.i) == 2 * len(alone.i)
+    assert torch.equal(pairs.j[pairs.reverse], pairs.i)

@@ -9,6 +9,7 @@ from atnn.errors import SpecificationError
 from atnn.functions import Species
 from atnn.model.registry import OUTPUTS, ModelSpecification
 from atnn.parts import SUMMED, Design, Part
+from atnn.quantities import QUANTITIES
 from atnn.representations import Conditioned
 
 
@@ -31,6 +32,7 @@ def build_parts(specification: ModelSpecification, species: Species, channels: t
     design = specification.design(species, channels)
     learned = {output: OUTPUTS[output](design) for output in specification.outputs}
     terms = [(term.name, term.parts(design)) for term in specification.terms]
+    _check_outputs(learned)
     parts = _join([*learned.items(), *terms])
     for part in parts.values():
         design.width(part.degree or 0)
@@ -50,6 +52,23 @@ def build_parts(specification: ModelSpecification, species: Species, channels: t
             remedy="add charges or dipole to outputs",
         )
     return parts
+
+
+def _check_outputs(learned: Mapping[str, dict[str, Part]]) -> None:
+    for output, group in learned.items():
+        given = _given(group.values())
+        if output not in given and not (output == "energy" and "atomic_energies" in given):
+            raise SpecificationError(
+                f"the parts of the output {output} give {', '.join(sorted(given)) or 'nothing'}, not {output}",
+                where="model.outputs",
+                remedy=f"name the output after what it gives, or let a part give {output}",
+            )
+        if output not in QUANTITIES:
+            raise SpecificationError(
+                f"the table of quantities has no row {output}",
+                where="model.outputs",
+                remedy=f'add one: QUANTITIES["{output}"] = Quantity("{output}", ...)',
+            )
 
 
 def _join(groups: Iterable[tuple[str, dict[str, Part]]]) -> dict[str, Part]:

@@ -263,8 +263,8 @@ class Model(nn.Module):
         if "energy" in wanted:
             total = scene.reference
             if "atomic_energies" in values:
-                total = total + scene.sum_structures(values["atomic_energies"])
-            found["energy"] = total + values["energy"] if "energy" in values else total
+                total = total + scene.sum_structures(values["atomic_energies"].double())
+            found["energy"] = total + values["energy"].double() if "energy" in values else total
         if "atomic_energies" in wanted:
             found["atomic_energies"] = values["atomic_energies"] + self._reference_table()[scene.elements.row]
         return found

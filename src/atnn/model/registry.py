@@ -12,7 +12,7 @@ from ase.data import chemical_symbols
 from pydantic import Field, field_validator, model_validator
 
 from atnn.functions.species import HEAVIEST
-from atnn.parts import Design, Part
+from atnn.parts import ChargesSpecification, Design, Part
 from atnn.physics import (
     D3Specification,
     D4Specification,
@@ -30,9 +30,9 @@ from atnn.representations import (
     NEATSpecification,
     NEMPSpecification,
     REANNSpecification,
+    RepresentationSpecification,
     SpookyNetSpecification,
 )
-from atnn.representations.specification import RepresentationSpecification
 from atnn.specification import Specification, chosen_from
 
 REPRESENTATIONS: dict[str, type[RepresentationSpecification]] = {
@@ -52,7 +52,7 @@ OUTPUTS: dict[str, Callable[[Design], dict[str, Part]]] = {
     "charges": make_charges,
 }
 # Specifications whose ``parts`` are the sources of charges, and the terms added to the energy.
-CHARGES: dict[str, type[Specification]] = {
+CHARGES: dict[str, type[ChargesSpecification]] = {
     "network": NetworkChargesSpecification,
     "equilibration": EquilibrationSpecification,
 }

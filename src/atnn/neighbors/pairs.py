@@ -7,11 +7,14 @@ import functools
 import numpy as np
 import torch
 import vesin
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from atnn.errors import SpecificationError
 from atnn.kernels import gather_centers, gather_neighbors, mirror_pairs
 from atnn.structures import Edges, Neighbors, Structures
+
+WIDEST = 1e3  # cutoffs that a molecule may extend over for vesin to find its pairs
 
 
 def neighbor_pairs(structures: Structures, cutoff: float) -> Neighbors:
@@ -48,6 +51,10 @@ def _calculator(cutoff: float) -> vesin.NeighborList:
 
 
 def _half_list(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float):
+    if not pbc.any() and len(positions) and np.ptp(positions, axis=0).max() > WIDEST * cutoff:
+        # vesin divides the space into cells, of which there would be too many: it ends the whole process.
+        i, j = cKDTree(positions).query_pairs(cutoff, output_type="ndarray").T.astype(np.int64)
+        return i, j, np.zeros((len(i), 3), dtype=np.int32)
     box = _completed(cell, pbc) if pbc.any() else np.zeros((3, 3))
     i, j, shifts = _calculator(cutoff).compute(points=positions, box=box, periodic=pbc.tolist(), quantities="ijS")
     return i.astype(np.int64), j.astype(np.int64), shifts.astype(np.int32, copy=False).reshape(-1, 3)

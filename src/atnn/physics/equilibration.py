@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from ase.data import covalent_radii
@@ -20,11 +20,10 @@ from torch.nn.functional import softplus
 
 from atnn.functions import PerElement, Species
 from atnn.neighbors.pairs import lengths, neighbor_pairs
-from atnn.parts import Design, Part, Scene, Values
+from atnn.parts import ChargesSpecification, Design, Part, Scene, Values
 from atnn.physics.boundaries import Background, check_boundaries, check_vacuum, slab_dipole_factor, slab_normal
 from atnn.physics.ewald import decay, screened, wave_matrix
 from atnn.physics.opaque import FUNCTIONS, opaque
-from atnn.specification import Specification
 from atnn.structures import Structures
 
 # Angstrom, of the Gaussians summed over waves: narrower ones cost more waves, wider ones more pairs.
@@ -32,10 +31,9 @@ NARROWEST = 1.5
 HARDNESS = 0.5  # at the start, in units of k_e / Angstrom: 7 eV/e^2
 
 
-class EquilibrationSpecification(Specification):
+class EquilibrationSpecification(ChargesSpecification):
     """Gaussian charges that minimise the energy of electronegativity, hardness and Coulomb's law."""
 
-    starts_from: ClassVar[str] = "electronegativities"  # which nothing is known of before
     name: Literal["equilibration"] = "equilibration"
     width: float = Field(1.0, gt=0, le=3, description="widths of the charges in units of the covalent radii")
     accuracy: float = Field(1e-6, ge=1e-12, le=1e-2, description="relative error of sums over periodic images")

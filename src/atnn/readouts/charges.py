@@ -7,8 +7,7 @@ from typing import ClassVar, Literal
 from torch import Tensor
 
 from atnn.functions.charges import conserve_charges
-from atnn.parts import Design, Part, Scene, Statistics, Values
-from atnn.specification import Specification
+from atnn.parts import ChargesSpecification, Design, Part, Scene, Statistics, Values
 
 
 class RawCharges(Part):
@@ -24,7 +23,7 @@ class RawCharges(Part):
 
     def __init__(self, design: Design):
         super().__init__()
-        self.numbers, self.starts_from = design.species.numbers, design.charges.starts_from
+        self.numbers, self.starts_from = design.species.numbers, design.source.starts_from
         self.network = design.network(1, scale=0.1)
 
     def start(self, statistics: Statistics, scene: Scene, values: Values) -> None:
@@ -36,7 +35,7 @@ class RawCharges(Part):
         return {"raw_charges": self.network(scene.features.nodes[0].squeeze(1), scene.elements).squeeze(1)}
 
 
-class NetworkChargesSpecification(Specification):
+class NetworkChargesSpecification(ChargesSpecification):
     """What a network says of each atom, shifted evenly within a structure to its total charge."""
 
     starts_from: ClassVar[str] = "charges"
@@ -62,4 +61,4 @@ class NetworkCharges(Part):
 
 def make_charges(design: Design) -> dict[str, Part]:
     """Parts of the output ``charges``."""
-    return {"charges": RawCharges(design), **design.charges.parts(design)}
+    return {"charges": RawCharges(design), **design.source.parts(design)}

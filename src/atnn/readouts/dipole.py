@@ -23,7 +23,7 @@ class AtomicDipoles(Part):
 
     def __init__(self, design: Design):
         super().__init__()
-        self.numbers, self.starts_from = design.species.numbers, design.charges.starts_from
+        self.numbers, self.starts_from = design.species.numbers, design.source.starts_from
         self.network = design.network(1 + design.width(1), scale=0.1)
 
     def start(self, statistics: Statistics, scene: Scene, values: Values) -> None:
@@ -54,10 +54,9 @@ class DipoleSum(Part):
         structures, charges = scene.structures, values["charges"]
         isolated = ~structures.pbc.any(1)[structures.batch]
         moments = values["atomic_dipoles"] + torch.where(isolated, charges, 0.0)[:, None] * structures.positions
-        total = moments.new_zeros((structures.cell.shape[0], 3))
-        return {"dipole": total.index_add(0, structures.batch, moments)}
+        return {"dipole": scene.sum_structures(moments)}
 
 
 def make_dipole(design: Design) -> dict[str, Part]:
     """Parts of the output ``dipole``, which gives charges and atomic dipoles, too."""
-    return {"dipole": AtomicDipoles(design), **design.charges.parts(design), "dipole_sum": DipoleSum()}
+    return {"dipole": AtomicDipoles(design), **design.source.parts(design), "dipole_sum": DipoleSum()}

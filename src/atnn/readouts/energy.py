@@ -49,5 +49,5 @@ def _mean_energy(scene: Scene, values: Values) -> float:
     if "energy" in values:
         total = total + values["energy"]
     if "atomic_energies" in values:
-        total = total + scene.sum_structures(values["atomic_energies"])
+        total = total + scene.sum_structures(values["atomic_energies"].double())
     return float((total / scene.structures.counts).mean())

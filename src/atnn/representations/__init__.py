@@ -9,6 +9,7 @@ from atnn.representations.gmp import GMP, GMPSpecification
 from atnn.representations.neat import NEAT, NEATSpecification
 from atnn.representations.nemp import NEMP, NEMPSpecification
 from atnn.representations.reann import REANN, REANNSpecification
+from atnn.representations.specification import RepresentationSpecification
 from atnn.representations.spookynet import SpookyNet, SpookyNetSpecification
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "NEATSpecification",
     "NEMPSpecification",
     "REANNSpecification",
+    "RepresentationSpecification",
     "SpookyNet",
     "SpookyNetSpecification",
 ]

@@ -7,4 +7,5 @@ from atnn.reading.readers.npz import NPZ
 from atnn.reading.readers.reann import FIREANN, FIREANN_REVERSED, REANN, REANN_FRACTIONAL
 from atnn.reading.readers.runner import RUNNER
 
-FORMATS = (DEEPMD, EXTXYZ, NPZ, RUNNER, REANN, REANN_FRACTIONAL, FIREANN, FIREANN_REVERSED, ASE)
+# The first that recognises a path reads it; ASE, which takes everything, is the last.
+FORMATS = [DEEPMD, EXTXYZ, NPZ, RUNNER, REANN, REANN_FRACTIONAL, FIREANN, FIREANN_REVERSED, ASE]
