@@ -20,6 +20,7 @@ from typing import Any
 
 import matplotlib
 import torch
+from atnn.training.setup import build_model, open_sets
 from timing import seconds
 
 import systems
@@ -34,7 +35,6 @@ from atnn.specification import parse
 from atnn.structures import Structures
 from atnn.training import ModelConfig, RunConfig, evaluate, train
 from atnn.training.plan import Plan
-from atnn.training.setup import build_model, open_sets
 from atnn.training.step import Batch, Step, make_batch
 
 matplotlib.use("Agg")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
-from atnn.kernels import couple, messages, opposite, overlaps, pair_products, spread
+from atnn.kernels import couple, gather_reverse, messages, overlaps, pair_products, weighted_neighbor_sum
 from atnn.so3 import couplings
 from atnn.structures import Edges
 from kernels.test_native import CENTERS, NEIGHBORS, OFFSETS, REVERSE, fused, random
@@ -44,7 +44,7 @@ def test_spread_and_pair_products_equal_their_definition(channels, dtype):
     weights, x, y = (random(*s, dtype=dtype, seed=k) for k, s in enumerate([(8,), (4, channels), (4, channels)]))
     dense = torch.zeros(4, 4, dtype=dtype).index_put((CENTERS, NEIGHBORS), weights, accumulate=True)
     tolerance = {"rtol": TOLERANCE[dtype], "atol": 10 * TOLERANCE[dtype]}
-    torch.testing.assert_close(spread(weights, x, EDGES), dense @ x, **tolerance)
+    torch.testing.assert_close(weighted_neighbor_sum(weights, x, EDGES), dense @ x, **tolerance)
     torch.testing.assert_close(pair_products(x, y, EDGES), (x @ y.T)[CENTERS, NEIGHBORS], **tolerance)
 
 
@@ -67,10 +67,10 @@ def test_every_order_of_differentiation_is_right():
         return messages(w, x, EDGES), overlaps(x, y, EDGES, 2), messages(w[:, :1], y, EDGES), overlaps(x, y, EDGES, 1)
 
     def sparse(s, x, y):
-        return spread(s, x[:, 0], EDGES), pair_products(x[:, 0], y[:, 0], EDGES)
+        return weighted_neighbor_sum(s, x[:, 0], EDGES), pair_products(x[:, 0], y[:, 0], EDGES)
 
     def turned(w):
-        return opposite(w[:, 0], REVERSE)
+        return gather_reverse(w[:, 0], REVERSE)
 
     def product(x, y, path):
         return couple(x, y, path, terms, 4)

@@ -9,7 +9,7 @@ import torch
 from torch.autograd import gradcheck, gradgradcheck
 
 from atnn.errors import SpecificationError
-from atnn.kernels import TripleFunctions, native, triples
+from atnn.kernels import TripleFunctions, load_kernels, triples
 from atnn.kernels.triples import _Triples, reference
 from atnn.model.tracing import trace
 from kernels.test_native import fused
@@ -75,7 +75,7 @@ def test_the_sums_equal_their_definition(kinds, envelope):
 
 @fused
 def test_first_and_second_derivatives_equal_those_of_the_reference():
-    assert native()
+    assert load_kernels()
     unit, lengths, radial, kind = neighborhood()
     table = table_of(unit, lengths, radial).requires_grad_()
     generator = torch.Generator().manual_seed(1)
@@ -151,7 +151,7 @@ def test_no_pairs_and_no_functions_give_no_sums():
 
 
 def test_compilation_without_the_compiled_kernels_is_refused(monkeypatch):
-    monkeypatch.setattr(importlib.import_module("atnn.kernels.triples"), "fused", lambda tensor: False)
+    monkeypatch.setattr(importlib.import_module("atnn.kernels.triples"), "is_fused", lambda tensor: False)
 
     def sums(*arguments):
         return [triples(*arguments, FUNCTIONS)]

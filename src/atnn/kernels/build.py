@@ -36,7 +36,7 @@ FLAGS = (
 
 
 @functools.cache
-def native() -> bool:
+def load_kernels() -> bool:
     """Whether the compiled CPU kernels are loaded; builds them at the first call.
 
     Without a C++ compiler the plain PyTorch references run instead, and a warning says so once. The

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from atnn.kernels.pairs import fused
+from atnn.kernels.pairs import is_fused
 
 torch.library.define(
     "atnn::couple", "(Tensor x, Tensor y, Tensor z, Tensor terms, Tensor coefficients, int rows) -> Tensor"
@@ -54,7 +54,7 @@ class _Couple(torch.autograd.Function):
         ctx.save_for_backward(x, y, z)
         ctx.terms, ctx.slot, ctx.rows = terms, slot, rows
         table, coefficients = _table(terms, slot, x.dtype, str(x.device))
-        if fused(x):
+        if is_fused(x):
             return torch.ops.atnn.couple(x, y, z, table, coefficients, rows[slot])
         products = coefficients[:, None] * x[:, table[:, 0]] * y[:, table[:, 1]] * z[:, table[:, 2]]
         return x.new_zeros((x.shape[0], rows[slot], x.shape[2])).index_add(1, table[:, 3], products)

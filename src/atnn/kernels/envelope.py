@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from atnn.kernels.pairs import fused
+from atnn.kernels.pairs import is_fused
 
 torch.library.define("atnn::cosine_squared", "(Tensor lengths, float cutoff, int order) -> Tensor")
 
@@ -42,7 +42,7 @@ class _CosineSquared(torch.autograd.Function):
     def forward(ctx, lengths, cutoff, order):
         ctx.save_for_backward(lengths)
         ctx.cutoff, ctx.order = cutoff, order
-        if fused(lengths):
+        if is_fused(lengths):
             return torch.ops.atnn.cosine_squared(lengths, cutoff, order)
         return reference(lengths, cutoff, order)
 

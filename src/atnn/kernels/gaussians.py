@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from atnn.kernels.pairs import fused
+from atnn.kernels.pairs import is_fused
 
 _TABLE = "Tensor square, Tensor kind, Tensor exponents, Tensor amplitudes"
 torch.library.define("atnn::gaussian_sums", f"({_TABLE}) -> Tensor")
@@ -60,7 +60,7 @@ def _reference(square, kind, exponents, amplitudes):
 
 
 def _compiled(square: Tensor, amplitudes: Tensor) -> bool:
-    return fused(square) and amplitudes.shape[1] <= LARGEST_ROWS
+    return is_fused(square) and amplitudes.shape[1] <= LARGEST_ROWS
 
 
 def _slope(exponents: Tensor, amplitudes: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from atnn.kernels.build import native
+from atnn.kernels.build import load_kernels
 
 torch.library.define("atnn::sum_centers", "(Tensor pairs, Tensor reverse, Tensor offsets) -> Tensor")
 torch.library.define("atnn::sum_neighbors", "(Tensor pairs, Tensor reverse, Tensor offsets) -> Tensor")
@@ -40,9 +40,11 @@ def gather_neighbors(
     return _GatherNeighbors.apply(atoms, j, reverse, offsets)
 
 
-def opposite(pairs: Float[Tensor, "pairs channels"], reverse: Int[Tensor, " pairs"]) -> Float[Tensor, "pairs channels"]:
+def gather_reverse(
+    pairs: Float[Tensor, "pairs channels"], reverse: Int[Tensor, " pairs"]
+) -> Float[Tensor, "pairs channels"]:
     """Rows of the opposite direction of each pair; its own derivative."""
-    return _Opposite.apply(pairs, reverse)
+    return _GatherReverse.apply(pairs, reverse)
 
 
 def sum_centers(
@@ -62,9 +64,9 @@ def sum_neighbors(
     return _SumNeighbors.apply(pairs, j, reverse, offsets)
 
 
-def fused(tensor: Tensor) -> bool:
+def is_fused(tensor: Tensor) -> bool:
     """Whether the compiled kernels handle this tensor."""
-    return tensor.device.type == "cpu" and native()
+    return tensor.device.type == "cpu" and load_kernels()
 
 
 def _sum(pairs: Tensor, index: Tensor, offsets: Tensor) -> Tensor:
@@ -99,7 +101,7 @@ class _SumCenters(torch.autograd.Function):
     @staticmethod
     def forward(ctx, pairs, i, offsets):
         ctx.save_for_backward(i, offsets)
-        return torch.ops.atnn.sum_centers(pairs, i, offsets) if fused(pairs) else _sum(pairs, i, offsets)
+        return torch.ops.atnn.sum_centers(pairs, i, offsets) if is_fused(pairs) else _sum(pairs, i, offsets)
 
     @staticmethod
     def backward(ctx, gradient):
@@ -111,7 +113,7 @@ class _SumNeighbors(torch.autograd.Function):
     @staticmethod
     def forward(ctx, pairs, j, reverse, offsets):
         ctx.save_for_backward(j, reverse, offsets)
-        if reverse is None or not fused(pairs):
+        if reverse is None or not is_fused(pairs):
             return _sum(pairs, j, offsets)
         return torch.ops.atnn.sum_neighbors(pairs, reverse, offsets)
 
@@ -121,7 +123,7 @@ class _SumNeighbors(torch.autograd.Function):
         return gather_neighbors(gradient, j, reverse, offsets), None, None, None
 
 
-class _Opposite(torch.autograd.Function):
+class _GatherReverse(torch.autograd.Function):
     @staticmethod
     def forward(ctx, pairs, reverse):
         ctx.save_for_backward(reverse)
@@ -130,4 +132,4 @@ class _Opposite(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient):
         (reverse,) = ctx.saved_tensors
-        return opposite(gradient, reverse), None
+        return gather_reverse(gradient, reverse), None

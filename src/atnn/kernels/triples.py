@@ -15,7 +15,7 @@ from torch import Tensor
 from torch._subclasses import FakeTensor
 
 from atnn.errors import SpecificationError
-from atnn.kernels.pairs import fused
+from atnn.kernels.pairs import is_fused
 
 _FUNCTIONS = "int kinds, float cutoff, int envelope, float[] etas, int[] narrow, int[] functions"
 torch.library.define(
@@ -94,7 +94,7 @@ def triples(
     if not functions.functions:
         return unit.new_zeros((offsets.shape[0] - 1, functions.kinds * (functions.kinds + 1) // 2, 0))
     table = torch.cat([unit, lengths[:, None], radial], dim=1)
-    if fused(table):
+    if is_fused(table):
         return _Triples.apply(table, kind, offsets, functions)
     if isinstance(table, FakeTensor):
         raise SpecificationError(

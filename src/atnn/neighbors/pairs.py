@@ -48,12 +48,12 @@ def _calculator(cutoff: float) -> vesin.NeighborList:
 
 
 def _half_list(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float):
-    box = _completed(cell, pbc) if pbc.any() else np.zeros((3, 3))
+    box = _complete_cell(cell, pbc) if pbc.any() else np.zeros((3, 3))
     i, j, shifts = _calculator(cutoff).compute(points=positions, box=box, periodic=pbc.tolist(), quantities="ijS")
     return i.astype(np.int64), j.astype(np.int64), shifts.astype(np.int32, copy=False).reshape(-1, 3)
 
 
-def _completed(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
+def _complete_cell(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
     """The cell with unit vectors along missing, non-periodic directions, so that it has a volume."""
     if abs(np.linalg.det(cell)) > 1e-10:
         return cell
@@ -88,10 +88,10 @@ def edges_of(positions: Tensor, translations: Tensor, neighbors: Neighbors) -> E
     i, j, _, reverse, offsets = neighbors
     start = gather_centers(positions, i, offsets)
     vectors = gather_neighbors(positions, j, reverse, offsets) - start + translations
-    return Edges(i, j, reverse, offsets, vectors, lengths(vectors))
+    return Edges(i, j, reverse, offsets, vectors, vector_lengths(vectors))
 
 
-def lengths(vectors: Tensor) -> Tensor:
+def vector_lengths(vectors: Tensor) -> Tensor:
     """Lengths [pairs] of vectors [pairs, 3]; finite derivatives even for coinciding atoms."""
     squared = vectors[:, 0] * vectors[:, 0] + vectors[:, 1] * vectors[:, 1] + vectors[:, 2] * vectors[:, 2]
     return torch.sqrt(squared + torch.finfo(vectors.dtype).tiny)

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from atnn.neighbors.pairs import lengths
+from atnn.neighbors.pairs import vector_lengths
 from atnn.physics.dipoles import CLOSEST, Radial, blend_radial, inverse_root, join_moments, potentials
 from atnn.structures import Structures
 
@@ -67,7 +67,7 @@ def molecular_energies(
     """
     (first, second), positions = pairs, structures.positions
     vectors = positions.index_select(0, second) - positions.index_select(0, first)
-    distances = lengths(vectors)
+    distances = vector_lengths(vectors)
     if dipoles is None:
         products = charges.index_select(0, first) * charges.index_select(0, second)
         energies = products * damped(distances, damping)

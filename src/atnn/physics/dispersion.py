@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from atnn.errors import SpecificationError
 from atnn.functions import polynomial
-from atnn.kernels import spread, sum_centers
+from atnn.kernels import sum_centers, weighted_neighbor_sum
 from atnn.parts import Design, Part, Scene, Values
 from atnn.physics.dispersion_tables import (
     Damping,
@@ -262,4 +262,4 @@ def pair_energies(
         signs: 1 or -1.
         factors: g [1/Angstrom^6].
     """
-    return -0.5 * (vectors * signs.to(vectors.dtype) * spread(factors, vectors, edges)).sum(1).double()
+    return -0.5 * (vectors * signs.to(vectors.dtype) * weighted_neighbor_sum(factors, vectors, edges)).sum(1).double()

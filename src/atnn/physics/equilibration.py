@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from atnn.functions import PerElement, Species
-from atnn.neighbors.pairs import lengths, neighbor_pairs
+from atnn.neighbors.pairs import neighbor_pairs, vector_lengths
 from atnn.parts import Design, Part, Scene, Values
 from atnn.physics.boundaries import Background, check_boundaries, check_vacuum, slab_dipole_factor, slab_normal
 from atnn.physics.ewald import decay, screened, wave_matrix
@@ -153,7 +153,7 @@ def interactions(
     """Coulomb matrices of unit Gaussian charges in molecules of one size [1/Angstrom]."""
     count, size = widths.shape
     first, second = torch.triu_indices(size, size, 1, device=widths.device)
-    distances = lengths((positions[:, first] - positions[:, second]).flatten(0, 1))
+    distances = vector_lengths((positions[:, first] - positions[:, second]).flatten(0, 1))
     between = screened(distances, _joint(widths[:, first], widths[:, second]).flatten()).reshape(count, -1)
     half = widths.new_zeros(count, size * size).index_add(1, first * size + second, between)
     half = half.reshape(count, size, size)
@@ -191,7 +191,7 @@ def periodic_interactions(
 def _pairs(positions: Tensor, cell: Tensor, pbc: Tensor, reach: float) -> tuple[Tensor, Tensor, Tensor]:
     """Both atoms of the pairs within the reach, each pair once, and their distances."""
     i, j, shifts = _neighbors(reach, positions.detach(), cell.detach(), pbc)
-    return i, j, lengths(positions[j] - positions[i] + shifts @ cell)
+    return i, j, vector_lengths(positions[j] - positions[i] + shifts @ cell)
 
 
 def _neighbors(reach: float, positions: Tensor, cell: Tensor, pbc: Tensor) -> tuple[Tensor, Tensor, Tensor]:

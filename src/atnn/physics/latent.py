@@ -16,7 +16,7 @@ from torch import Tensor
 
 from atnn import units
 from atnn.neighbors import molecular_pairs
-from atnn.neighbors.pairs import lengths
+from atnn.neighbors.pairs import vector_lengths
 from atnn.parts import Design, Part, Scene, Values
 from atnn.physics.boundaries import check_boundaries, check_vacuum, slab_dipole_factor, slab_normal
 from atnn.physics.electrostatics import LARGEST_EWALD
@@ -102,7 +102,7 @@ def latent_energies(
     none = cell.new_zeros(len(pbc), dtype=torch.float64)
     check_boundaries(cell, pbc, none, "uniform")
     first, second = molecular_pairs(batch, ~pbc.any(1))
-    distances = lengths(positions.index_select(0, second) - positions.index_select(0, first))
+    distances = vector_lengths(positions.index_select(0, second) - positions.index_select(0, first))
     products = (charges.index_select(0, first) * charges.index_select(0, second)).sum(1)
     energies = none.index_add(0, batch[first], (products * screened(distances, chosen.width)).double())
     counts = torch.bincount(batch, minlength=len(pbc)).tolist()
