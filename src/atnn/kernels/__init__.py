@@ -1,4 +1,4 @@
-"""Hot operations: a plain PyTorch reference each, and a fused CPU kernel behind the same function."""
+"""Operations that dominate the run time: each has a plain PyTorch reference and a fused CPU kernel."""
 
 from atnn.kernels.blocks import from_blocks, to_blocks
 from atnn.kernels.build import keep_memory, load_kernels

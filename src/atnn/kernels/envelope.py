@@ -1,6 +1,6 @@
 """The cosine-squared cutoff function, one value per pair, with derivatives of every order.
 
-Kept out of the code that a compiler fuses with the radial channels: there it would be evaluated once per channel.
+It is an operation of its own because a compiler would fuse it with the radial channels and evaluate it for each.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Messages: sums over neighbors of node tensors, with a weight per pair, or per pair, degree and channel.
+"""Messages: sums of node tensors over neighbors, weighted per pair or per pair, degree and channel.
 
 Let w be the weights of the pairs e and x, y node tensors. :func:`messages` and :func:`overlaps` are the derivatives of
 the form sum_e sum_mk w[e, l(m), k] x[i(e), m, k] y[j(e), m, k]. :func:`weighted_neighbor_sum` and
@@ -58,7 +58,7 @@ def messages(
 ) -> Float[Tensor, "atoms m k"]:
     """``out[a, m, k] = sum_{e: i(e) = a} weights[e, l(m), k] nodes[j(e), m, k]``, m = 0 ... (L + 1)^2 - 1.
 
-    Weights of a single degree serve all components alike.
+    Weights with a single degree apply to all components.
     """
     return _Messages.apply(weights, nodes, edges.i, edges.j, edges.reverse, edges.offsets, False)
 
@@ -89,7 +89,7 @@ def _degrees(components: int, degrees: int) -> list[int]:
 
 
 class _Messages(torch.autograd.Function):
-    """With ``mirrored``, weights are those of the opposite pair: what flows back along the messages."""
+    """With ``mirrored``, each pair takes the weights of its reverse; the derivative by ``nodes`` needs this."""
 
     @staticmethod
     def forward(ctx, weights, nodes, i, j, reverse, offsets, mirrored):
@@ -97,7 +97,7 @@ class _Messages(torch.autograd.Function):
         ctx.mirrored = mirrored
         if reverse is not None and is_fused(nodes):
             return torch.ops.atnn.messages(weights, nodes, j, reverse, offsets, mirrored)
-        # Along the opposite pairs the neighbor is the center, which needs no list of them.
+        # Reversing a pair swaps center and neighbor, so `reverse` is not needed here.
         to, of = (j, i) if mirrored else (i, j)
         parts = weights[:, _degrees(nodes.shape[1], weights.shape[1])] * nodes.index_select(0, of)
         return nodes.new_zeros((offsets.shape[0] - 1, *nodes.shape[1:])).index_add(0, to, parts)
@@ -131,7 +131,7 @@ class _Overlaps(torch.autograd.Function):
 
 
 class _WeightedNeighborSum(torch.autograd.Function):
-    """With ``mirrored``, weights are those of the opposite pair."""
+    """With ``mirrored``, each pair takes the weight of its reverse."""
 
     @staticmethod
     def forward(ctx, weights, nodes, i, j, reverse, offsets, mirrored):

@@ -1,4 +1,4 @@
-"""From each pair once to both directions, sorted by center, with the position of the opposite direction."""
+"""Expansion of a half pair list to a full one that is sorted by center and knows every pair's reverse."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def mirror_pairs(
     Int64[Tensor, " pairs"],
     Int[Tensor, " atoms_plus_1"],
 ]:
-    """Centers, neighbors, shifts, index of the reverse pair and row offsets of the full list."""
+    """Return centers, neighbors, shifts, index of the reverse pair and row offsets of the full list."""
     if is_fused(i):
         return torch.ops.atnn.mirror_pairs(i, j, shifts, atoms)
     half = len(i)

@@ -1,8 +1,8 @@
-"""Sums over neighbors of products angular x radial, without a temporary of that size.
+"""Sums of products angular x radial over neighbors, without a temporary of that size.
 
-With a[e, m] the angular components and b[e, k] the radial channels of pair e, and g[i, m, k] a node tensor, the
-three functions here are the derivatives of one trilinear form, sum_e sum_mk a[e, m] b[e, k] g[i(e), m, k], by
-each of its arguments. They are therefore closed under differentiation.
+Let a[e, m] be the angular components and b[e, k] the radial channels of pair e, and g[i, m, k] a node tensor. The
+three functions here are the derivatives of the trilinear form sum_e sum_mk a[e, m] b[e, k] g[i(e), m, k] by its
+arguments. They are therefore closed under differentiation.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from atnn.kernels.pairs import is_fused
 for _name in ("moments", "contract_angular", "contract_radial"):
     torch.library.define(f"atnn::{_name}", "(Tensor x, Tensor y, Tensor offsets) -> Tensor")
 
-WIDTHS = (1, 3, 4, 5, 7, 9, 10, 16, 20)  # numbers of angular components that the compiled kernels know
+WIDTHS = (1, 3, 4, 5, 7, 9, 10, 16, 20)  # numbers of angular components that the compiled kernels support
 
 
 @torch.library.register_fake("atnn::moments")

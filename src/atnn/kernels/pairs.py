@@ -1,4 +1,4 @@
-"""Gathers to pairs and sums over pairs, each the other's derivative, so every order of differentiation works."""
+"""Gathers from atoms to pairs and sums over pairs: each is the other's derivative, so derivatives of any order work."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _(pairs, reverse, offsets):
 def gather_centers(
     atoms: Float[Tensor, "atoms channels"], i: Int[Tensor, " pairs"], offsets: Int[Tensor, " atoms_plus_1"]
 ) -> Float[Tensor, "pairs channels"]:
-    """Rows of the central atom of each pair; its derivative is :func:`sum_centers`."""
+    """Gather the row of each pair's center; the derivative is :func:`sum_centers`."""
     return _GatherCenters.apply(atoms, i, offsets)
 
 
@@ -31,10 +31,10 @@ def gather_neighbors(
     reverse: Int[Tensor, " pairs"] | None,
     offsets: Int[Tensor, " atoms_plus_1"],
 ) -> Float[Tensor, "pairs channels"]:
-    """Rows of the neighbor of each pair; its derivative is :func:`sum_neighbors`.
+    """Gather the row of each pair's neighbor; the derivative is :func:`sum_neighbors`.
 
     Args:
-        atoms: Rows of the atoms.
+        atoms: One row per atom.
         j, reverse, offsets: As in :class:`atnn.structures.Neighbors`; without ``reverse`` the derivative is slower.
     """
     return _GatherNeighbors.apply(atoms, j, reverse, offsets)
@@ -43,14 +43,14 @@ def gather_neighbors(
 def gather_reverse(
     pairs: Float[Tensor, "pairs channels"], reverse: Int[Tensor, " pairs"]
 ) -> Float[Tensor, "pairs channels"]:
-    """Rows of the opposite direction of each pair; its own derivative."""
+    """Gather the row of each pair's reverse; the operation is its own derivative."""
     return _GatherReverse.apply(pairs, reverse)
 
 
 def sum_centers(
     pairs: Float[Tensor, "pairs channels"], i: Int[Tensor, " pairs"], offsets: Int[Tensor, " atoms_plus_1"]
 ) -> Float[Tensor, "atoms channels"]:
-    """Sum over the pairs of each center, ``out[a] = sum_{e: i(e) = a} pairs[e]``."""
+    """Sum over the pairs with a given center, ``out[a] = sum_{e: i(e) = a} pairs[e]``."""
     return _SumCenters.apply(pairs, i, offsets)
 
 
@@ -60,12 +60,12 @@ def sum_neighbors(
     reverse: Int[Tensor, " pairs"] | None,
     offsets: Int[Tensor, " atoms_plus_1"],
 ) -> Float[Tensor, "atoms channels"]:
-    """Sum over the pairs that have the atom as neighbor, ``out[a] = sum_{e: j(e) = a} pairs[e]``."""
+    """Sum over the pairs with a given neighbor, ``out[a] = sum_{e: j(e) = a} pairs[e]``."""
     return _SumNeighbors.apply(pairs, j, reverse, offsets)
 
 
 def is_fused(tensor: Tensor) -> bool:
-    """Whether the compiled kernels handle this tensor."""
+    """Return whether the compiled kernels handle this tensor."""
     return tensor.device.type == "cpu" and load_kernels()
 
 
