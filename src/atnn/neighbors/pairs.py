@@ -1,4 +1,4 @@
-"""Full pair lists through vesin (https://github.com/Luthaf/vesin), one structure of a batch at a time."""
+"""Full pair lists by vesin (https://github.com/Luthaf/vesin), one structure of a batch at a time."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from atnn.structures import Edges, Neighbors, Structures
 
 
 def neighbor_pairs(structures: Structures, cutoff: float) -> Neighbors:
-    """All pairs closer than the cutoff, periodic images included.
+    """Find all pairs closer than the cutoff, including periodic images.
 
     Args:
-        structures: A batch; structures never see each other. Atoms may lie outside their cell, which may
-            be smaller than the cutoff.
+        structures: A batch; no pair joins two structures. Atoms may lie outside the cell, and the cell may be
+            smaller than the cutoff.
         cutoff: Distance up to which atoms are neighbors [Angstrom].
 
     Raises:
@@ -54,7 +54,7 @@ def _half_list(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff:
 
 
 def _complete_cell(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
-    """The cell with unit vectors along missing, non-periodic directions, so that it has a volume."""
+    """Fill missing, non-periodic lattice vectors with unit vectors, so that the cell has a volume."""
     if abs(np.linalg.det(cell)) > 1e-10:
         return cell
     cell = np.where(pbc[:, None], cell, 0.0)
@@ -67,7 +67,7 @@ def _complete_cell(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
 
 
 def select_pairs(neighbors: Neighbors, kept: Tensor) -> Neighbors:
-    """Those pairs for which ``kept`` [pairs] is true, or is true of the opposite direction."""
+    """Keep the pairs for which ``kept`` [pairs] is true for either direction."""
     i, j, shifts, reverse, _ = neighbors
     kept = kept if reverse is None else kept | kept[reverse]
     place = torch.cumsum(kept, 0)
@@ -77,14 +77,14 @@ def select_pairs(neighbors: Neighbors, kept: Tensor) -> Neighbors:
 
 
 def edges(structures: Structures, neighbors: Neighbors) -> Edges:
-    """Vectors and lengths of the pairs, differentiable by positions and cell."""
+    """Compute vectors and lengths of the pairs, differentiable by positions and cell."""
     shift = neighbors.shifts.to(structures.positions.dtype)
     cells = structures.cell[structures.batch[neighbors.i]]
     return edges_of(structures.positions, torch.einsum("ec,ecx->ex", shift, cells), neighbors)
 
 
 def edges_of(positions: Tensor, translations: Tensor, neighbors: Neighbors) -> Edges:
-    """Pair geometry from positions [atoms, 3] and Cartesian translations [pairs, 3] of the neighbors."""
+    """Compute the edges from positions [atoms, 3] and Cartesian translations [pairs, 3] of the neighbors."""
     i, j, _, reverse, offsets = neighbors
     start = gather_centers(positions, i, offsets)
     vectors = gather_neighbors(positions, j, reverse, offsets) - start + translations
@@ -92,6 +92,6 @@ def edges_of(positions: Tensor, translations: Tensor, neighbors: Neighbors) -> E
 
 
 def vector_lengths(vectors: Tensor) -> Tensor:
-    """Lengths [pairs] of vectors [pairs, 3]; finite derivatives even for coinciding atoms."""
+    """Compute lengths [pairs] of vectors [pairs, 3], with finite derivatives even for coinciding atoms."""
     squared = vectors[:, 0] * vectors[:, 0] + vectors[:, 1] * vectors[:, 1] + vectors[:, 2] * vectors[:, 2]
     return torch.sqrt(squared + torch.finfo(vectors.dtype).tiny)
