@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from atnn.errors import SpecificationError
-from atnn.neighbors.pairs import lengths
+from atnn.neighbors.pairs import vector_lengths
 from atnn.quantities import QUANTITIES, Derivative, Quantity, quantity
 from atnn.structures import Edges, Structures
 
@@ -99,7 +99,7 @@ def strain_edges(edges: Edges, structures: Structures, strain: Float[Tensor, "st
     """Pairs under the strain of :func:`strain_structures`."""
     by_pair = _symmetric(strain).index_select(0, structures.batch.index_select(0, edges.i))
     vectors = edges.vectors + torch.einsum("ex,exy->ey", edges.vectors, by_pair)
-    return edges._replace(vectors=vectors, lengths=lengths(vectors))
+    return edges._replace(vectors=vectors, lengths=vector_lengths(vectors))
 
 
 def differentiate(

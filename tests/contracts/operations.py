@@ -219,9 +219,9 @@ OPERATIONS: dict[str, Operation] = {
     "gather_neighbors": Operation(
         _rows("atoms"), lambda g, s, x: kernels.gather_neighbors(x, g.j, g.reverse, g.offsets), lambda g, s, x: x[g.j]
     ),
-    "opposite": Operation(
+    "gather_reverse": Operation(
         _rows("pairs"),
-        lambda g, s, x: kernels.opposite(x, g.reverse),
+        lambda g, s, x: kernels.gather_reverse(x, g.reverse),
         lambda g, s, x: x[g.reverse],
         reverse=True,
     ),
@@ -265,9 +265,9 @@ OPERATIONS: dict[str, Operation] = {
         _overlaps,
         _SPHERICAL,
     ),
-    "spread": Operation(
+    "weighted_neighbor_sum": Operation(
         lambda g, s, random: [random(g.sizes[1]), random(g.sizes[0], s)],
-        lambda g, s, weights, nodes: kernels.spread(weights, nodes, g.edges),
+        lambda g, s, weights, nodes: kernels.weighted_neighbor_sum(weights, nodes, g.edges),
         lambda g, s, weights, nodes: _over_atoms(g, g.i, weights[:, None] * nodes[g.j]),
         (1, 5, 16, 39),
     ),

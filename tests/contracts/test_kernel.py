@@ -12,7 +12,7 @@ from atnn.model.tracing import compile_graph, trace
 from atnn.structures import Elements
 from contracts.operations import GRAPHS, OPERATIONS, Graph
 
-NO_OPERATIONS = {"TripleFunctions", "keep_memory", "native"}
+NO_OPERATIONS = {"TripleFunctions", "keep_memory", "load_kernels"}
 DIFFERENTIABLE = [name for name in OPERATIONS if name != "mirror_pairs"]
 EXACT = {"rtol": 1e-10, "atol": 1e-11}
 
@@ -21,7 +21,7 @@ EXACT = {"rtol": 1e-10, "atol": 1e-11}
 def kind(request, monkeypatch):
     """Which of both versions runs."""
     if request.param == "plain":
-        monkeypatch.setattr("atnn.kernels.pairs.native", lambda: False)
+        monkeypatch.setattr("atnn.kernels.pairs.load_kernels", lambda: False)
     elif os.environ.get("ATNN_KERNELS") == "reference":
         pytest.skip("the fused kernels are switched off")
     return request.param
@@ -76,7 +76,7 @@ def test_every_operation_is_tested():
 
 
 def test_the_kernels_of_this_machine_are_compiled(kind):
-    assert build.native() or kind == "plain"
+    assert build.load_kernels() or kind == "plain"
 
 
 @pytest.mark.parametrize("name", DIFFERENTIABLE)

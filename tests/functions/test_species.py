@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from atnn.functions import PerElement, Species, electron_shells
-from atnn.functions.species import HEAVIEST, SHELLS, configuration
+from atnn.functions.species import HEAVIEST, SHELLS, electron_configuration
 
 
 def test_configurations_hold_all_electrons_and_match_an_independent_table():
     elements = pytest.importorskip("pyscf.data.elements")
     for number in range(1, HEAVIEST + 1):
-        found = configuration(number)
+        found = electron_configuration(number)
         assert sum(found.values()) == number
         by_kind = [sum(found[shell] for shell in SHELLS if shell[1] == kind) for kind in "spdf"]
         if number != 65:  # PySCF moves an f electron of terbium to d; the ground state (NIST) is 4f9 6s2

@@ -25,7 +25,7 @@ def test_without_a_compiler_a_warning_is_given(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(build.shutil, "which", lambda name: None)
     with pytest.warns(AtnnWarning, match="no C\\+\\+ compiler"):
-        assert not build.native.__wrapped__()
+        assert not build.load_kernels.__wrapped__()
 
 
 SCRIPT = """

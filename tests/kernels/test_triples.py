@@ -83,7 +83,7 @@ def test_no_functions_give_no_sums():
 
 
 def test_compilation_without_the_compiled_kernels_is_refused(monkeypatch):
-    monkeypatch.setattr(importlib.import_module("atnn.kernels.triples"), "fused", lambda tensor: False)
+    monkeypatch.setattr(importlib.import_module("atnn.kernels.triples"), "is_fused", lambda tensor: False)
 
     def sums(*arguments):
         return [triples(*arguments, FUNCTIONS)]

@@ -12,8 +12,8 @@ from torchpme import CalculatorDipole, PotentialDipole
 
 from atnn import units
 from atnn.neighbors import edges, neighbor_pairs
-from atnn.physics.coulomb import damped, damped_derivatives
-from atnn.physics.ewald import screened, screened_derivatives, wave_energy
+from atnn.physics.coulomb import damped_coulomb, damped_coulomb_derivatives
+from atnn.physics.ewald import screened_coulomb, screened_coulomb_derivatives, wave_energy
 from atnn.physics.mesh import mesh_energy
 from atnn.structures import Structures
 from physics.electrostatic_systems import energy, evaluate, neutral, polar_slab, total
@@ -87,8 +87,8 @@ def test_dipoles_in_a_triclinic_crystal_have_the_energy_of_torch_pme():
 
 
 @pytest.mark.parametrize("law", [
-    (lambda r: damped(r, 5.0), lambda r: damped_derivatives(r, 5.0)),
-    (lambda r: screened(r, 1.1), lambda r: screened_derivatives(r, 1.1)),
+    (lambda r: damped_coulomb(r, 5.0), lambda r: damped_coulomb_derivatives(r, 5.0)),
+    (lambda r: screened_coulomb(r, 1.1), lambda r: screened_coulomb_derivatives(r, 1.1)),
 ])  # fmt: skip
 def test_radial_derivatives_are_those_of_the_potential(law):
     r = torch.linspace(0.3, 5.5, 40, dtype=torch.float64, requires_grad=True)

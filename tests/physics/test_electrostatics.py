@@ -11,7 +11,7 @@ from atnn import units
 from atnn.errors import DataError
 from atnn.neighbors import molecular_pairs
 from atnn.physics import ElectrostaticsSpecification
-from atnn.physics.coulomb import damped, molecular_energies
+from atnn.physics.coulomb import damped_coulomb, molecular_energies
 from atnn.structures import Structures
 from physics.electrostatic_systems import (
     energy,
@@ -40,7 +40,7 @@ def spookynet(r, cutoff):
 @pytest.mark.parametrize("damping", [2.0, 5.29177])
 @pytest.mark.parametrize("part", [0.01, 0.24, 0.26, 0.3, 0.5, 0.7, 0.74, 0.76, 3.0])
 def test_the_damped_law_is_spookynets(damping, part):
-    found = damped(torch.tensor([part * damping], dtype=torch.float64), damping).item()
+    found = damped_coulomb(torch.tensor([part * damping], dtype=torch.float64), damping).item()
     assert found == pytest.approx(spookynet(part * damping, damping), rel=1e-12)
 
 
@@ -71,7 +71,7 @@ def test_every_pair_of_a_molecule_is_counted_once_and_none_of_a_crystal():
 def test_the_damped_law_is_smooth_where_its_switch_ends(part):
     for end in (0.25, 0.75):
         r = torch.tensor([end * 5.0 * part], dtype=torch.float64, requires_grad=True)
-        (slope,) = torch.autograd.grad(damped(r, 5.0).sum(), r)
+        (slope,) = torch.autograd.grad(damped_coulomb(r, 5.0).sum(), r)
         outside = 1 / r**2 if end == 0.75 else r * (r * r + 1) ** -1.5
         assert slope.item() == pytest.approx(-outside.item(), rel=1e-6)
 

@@ -18,8 +18,8 @@ from atnn.model.compiled import CompiledModel
 from atnn.neighbors import neighbor_pairs
 from atnn.parts import Statistics
 from atnn.physics import Equilibration, EquilibrationSpecification
-from atnn.physics.equilibration import interactions, periodic_interactions
-from atnn.physics.opaque import opaque
+from atnn.physics.equilibration import molecular_interactions, periodic_interactions
+from atnn.physics.opaque import call_opaque
 from atnn.structures import Structures
 from contracts.models import NAMES, evaluate, small_model
 from physics.electrostatic_systems import energy, mixed_systems, neutral, oblique, polar_slab
@@ -48,7 +48,7 @@ def equilibrate(atoms, chi, hardness, dtype=torch.float64, **specification):
     s, module = structures.to(dtype=dtype), solver(**specification)
     chi, hardness = (torch.as_tensor(x, dtype=dtype) / units.coulomb for x in (chi, hardness))
     constants = (s.total_charge, s.pbc, widths_of(module, s.numbers), s.batch)
-    return opaque("equilibration", (s.positions, s.cell, chi, hardness), constants, module.settings)
+    return call_opaque("equilibration", (s.positions, s.cell, chi, hardness), constants, module.settings)
 
 
 def matrix(atoms, **specification):
@@ -56,7 +56,7 @@ def matrix(atoms, **specification):
     module, s = solver(**specification), Structures.from_ase(atoms)
     widths = widths_of(module, s.numbers)
     if not s.pbc.any():
-        return interactions(s.positions[None], widths[None])[0].numpy()
+        return molecular_interactions(s.positions[None], widths[None])[0].numpy()
     return periodic_interactions(s.positions, widths, s.cell[0], s.pbc[0], module.settings).numpy()
 
 

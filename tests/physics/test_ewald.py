@@ -12,7 +12,7 @@ from torchpme import CoulombPotential, EwaldCalculator
 from atnn import units
 from atnn.neighbors import edges, neighbor_pairs
 from atnn.physics.ewald import wave_energy
-from atnn.physics.mesh import mesh_energy, mesh_points, splines, spread
+from atnn.physics.mesh import mesh_energy, mesh_points, splines, spread_charges
 from atnn.structures import Structures
 from physics.electrostatic_systems import energy, evaluate, neutral, oblique, polar_slab, water_charges
 from references.loading import reference
@@ -89,7 +89,7 @@ def test_splines_sum_to_one_and_the_mesh_holds_all_charges():
     torch.testing.assert_close(splines(fractions).sum(-1), torch.ones_like(fractions))
     assert float(splines(fractions).min()) >= 0
     cell = torch.as_tensor(crystal().cell[:])
-    density = spread(30 * fractions - 15, fractions[:, 0], cell, (8, 9, 10))  # far outside of the cell
+    density = spread_charges(30 * fractions - 15, fractions[:, 0], cell, (8, 9, 10))  # far outside of the cell
     assert density.sum().item() == pytest.approx(fractions[:, 0].sum().item(), rel=1e-12)
 
 

@@ -11,7 +11,7 @@ from atnn import units
 from atnn.errors import DataError, SpecificationError
 from atnn.neighbors import neighbor_pairs
 from atnn.parts import Statistics
-from atnn.physics.opaque import opaque
+from atnn.physics.opaque import call_opaque
 from atnn.structures import Labelled, Structures
 from atnn.training.step import Step, make_batch
 from contracts.models import evaluate, small_model
@@ -25,7 +25,7 @@ def latent(atoms, charges, width=1.0):
     """Energies [eV] of the term."""
     s = atoms if isinstance(atoms, Structures) else Structures.from_ase(atoms)
     variables = (s.positions, s.cell, torch.as_tensor(charges))
-    return units.coulomb * opaque("latent_electrostatics", variables, (s.batch, s.pbc), (width, 1e-9))
+    return units.coulomb * call_opaque("latent_electrostatics", variables, (s.batch, s.pbc), (width, 1e-9))
 
 
 def charges_of(atoms, kinds=2, seed=0, total=0.0):

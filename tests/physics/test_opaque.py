@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from atnn.model.tracing import trace
-from atnn.physics.opaque import FUNCTIONS, opaque
+from atnn.physics.opaque import FUNCTIONS, call_opaque
 
 
 def sums_of_powers(variables, constants, settings):
@@ -29,7 +29,7 @@ def test_value_and_two_derivatives():
     y = torch.tensor([0.5, -0.2, 0.4], dtype=torch.float64, requires_grad=True)
 
     def value(x, y):
-        return opaque("powers", (x, y), (ROWS,), (2.0,))
+        return call_opaque("powers", (x, y), (ROWS,), (2.0,))
 
     assert torch.allclose(value(x, y), sums_of_powers((x, y), (ROWS,), (2.0,)))
     assert torch.autograd.gradcheck(value, (x, y))
@@ -39,7 +39,7 @@ def test_value_and_two_derivatives():
 def test_a_traced_graph_calls_it_anew_for_other_values():
     def slope(x):
         x = x.detach().requires_grad_(True)
-        (gradient,) = torch.autograd.grad(opaque("powers", (x, x), (ROWS,), (0.0,)).sum(), x)
+        (gradient,) = torch.autograd.grad(call_opaque("powers", (x, x), (ROWS,), (0.0,)).sum(), x)
         return [gradient]
 
     graph, _ = trace(slope, [torch.tensor([0.3, 1.2], dtype=torch.float64)], [("n",)])
@@ -49,5 +49,5 @@ def test_a_traced_graph_calls_it_anew_for_other_values():
 
 def test_a_variable_that_does_not_matter_has_a_derivative_of_zero():
     x, y = (torch.tensor([value], dtype=torch.float64, requires_grad=True) for value in (0.4, 1.0))
-    (gradient,) = torch.autograd.grad(opaque("powers", (x, y), (ROWS,), (0.0,)).sum(), y)
+    (gradient,) = torch.autograd.grad(call_opaque("powers", (x, y), (ROWS,), (0.0,)).sum(), y)
     assert gradient.tolist() == [0.0]

@@ -9,7 +9,7 @@ from ase.build import molecule
 
 from atnn.errors import SpecificationError
 from atnn.functions import electron_shells
-from atnn.functions.species import configuration
+from atnn.functions.species import electron_configuration
 from atnn.model import ModelPotential
 from atnn.model.compiled import CompiledModel
 from atnn.neighbors import neighbor_pairs
@@ -123,9 +123,9 @@ def test_features_follow_the_published_equations(networks):
 
 
 def test_the_embedding_starts_from_the_electrons_of_every_shell():
-    assert [configuration(8)[shell] for shell in ("1s", "2s", "2p", "3s")] == [2, 2, 4, 0]
-    assert [configuration(26)[shell] for shell in ("3p", "4s", "3d", "4p")] == [6, 2, 6, 0]
-    assert [configuration(79)[shell] for shell in ("6s", "4f", "5d", "6p")] == [1, 14, 10, 0]
+    assert [electron_configuration(8)[shell] for shell in ("1s", "2s", "2p", "3s")] == [2, 2, 4, 0]
+    assert [electron_configuration(26)[shell] for shell in ("3p", "4s", "3d", "4p")] == [6, 2, 6, 0]
+    assert [electron_configuration(79)[shell] for shell in ("6s", "4f", "5d", "6p")] == [1, 14, 10, 0]
 
 
 def test_elements_without_known_shells_are_refused():

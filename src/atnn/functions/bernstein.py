@@ -1,4 +1,4 @@
-"""Radial functions of SpookyNet: Bernstein polynomials of an exponential, and the cutoff that they are multiplied by.
+"""Radial functions of SpookyNet: Bernstein polynomials of an exponential, and the cutoff function.
 
 O. T. Unke et al., Nat. Commun. 2021, 12, 7273, doi:10.1038/s41467-021-27504-0.
 """
@@ -11,12 +11,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-SMALLEST = 1 / 64  # of 1 - (r / r_c)^2; the bump function is exp(-63) there and zero from there on
-LOWEST = -64.0  # exponent; exp of it vanishes beside 1 in float64, smaller values are slow denormal numbers
+SMALLEST = 1 / 64  # least 1 - (r / r_c)^2: the bump function is exp(-63) there and set to zero beyond
+LOWEST = -64.0  # least exponent: exp(-64) vanishes beside 1 in float64, and smaller values become slow denormal numbers
 
 
 def bump(lengths: Float[Tensor, " pairs"], cutoff: float) -> Float[Tensor, " pairs"]:
-    """Cutoff function ``exp(-r^2 / ((r_c - r) (r_c + r)))``, all derivatives of which vanish at r_c; zero beyond.
+    """Cutoff function ``exp(-r^2 / ((r_c - r) (r_c + r)))``; all its derivatives vanish at r_c, and it is zero beyond.
 
     Args:
         lengths: Distances r [Angstrom].
@@ -26,18 +26,18 @@ def bump(lengths: Float[Tensor, " pairs"], cutoff: float) -> Float[Tensor, " pai
     tensor([1.0000, 0.7165, 0.0000, 0.0000])
     """
     rest = 1.0 - (lengths / cutoff) ** 2
-    # The clamp keeps the derivatives of the discarded branch finite.
+    # The clamp keeps the derivatives of the unused branch finite.
     return torch.where(rest > SMALLEST, torch.exp(1.0 - 1.0 / rest.clamp(min=SMALLEST)), 0.0)
 
 
 def exponential_bernstein(
     lengths: Float[Tensor, " pairs"], decay: Float[Tensor, ""], count: int
 ) -> Float[Tensor, "pairs count"]:
-    """Bernstein polynomials of degree n = count - 1 in ``x = exp(-gamma r)``; for every r they sum to 1.
+    """Bernstein polynomials of degree n = count - 1 in ``x = exp(-gamma r)``, which sum to 1 at every r.
 
         b_v(r) = binom(n, v) x^v (1 - x)^(n - v),   v = 0 ... n
 
-    The maximum of b_v is at x = v / n, so they are dense where atoms meet and wide far away.
+    The maximum of b_v is at x = v / n, so the functions are dense at short range and wide at long range.
 
     Args:
         lengths: Distances r [Angstrom], larger than zero.
@@ -52,6 +52,6 @@ def exponential_bernstein(
         [math.log(math.comb(count - 1, v)) for v in range(count)], dtype=lengths.dtype, device=lengths.device
     )
     logarithm = (-decay * lengths)[:, None]
-    complement = torch.log(-torch.expm1(logarithm))  # of 1 - x, exact for small r, too
+    complement = torch.log(-torch.expm1(logarithm))  # log(1 - x), exact also for small r
     exponents = binomials + order * logarithm + (count - 1 - order) * complement
     return torch.exp(exponents.clamp(min=LOWEST))

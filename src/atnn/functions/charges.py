@@ -1,4 +1,4 @@
-"""Charges that sum to the total charge."""
+"""Conservation of the total charge."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 def conserve_charges(
     raw: Float[Tensor, " atoms"], charge: Float[Tensor, " structures"], batch: Int[Tensor, " atoms"]
 ) -> Float[Tensor, " atoms"]:
-    """Charges shifted by the same amount within each structure, so that they sum to its total charge.
+    """Shift the charges of each structure by a common amount, so that they sum to its total charge.
 
         q_i = q~_i + (Q - sum_j q~_j) / N
 
@@ -24,7 +24,7 @@ def conserve_charges(
     >>> conserve_charges(torch.tensor([0.5, -0.1, 2.0]), torch.tensor([0.0, 1.0]), torch.tensor([0, 0, 1]))
     tensor([ 0.3000, -0.3000,  1.0000])
     """
-    # In float64: the excess is a small difference of sums over many atoms.
+    # float64, because the excess is a small difference of sums over many atoms.
     excess = charge.double().index_add(0, batch, raw.double(), alpha=-1)
     count = torch.zeros_like(excess).index_add(0, batch, torch.ones_like(raw, dtype=torch.float64))
     return (raw + (excess / count.clamp(min=1))[batch]).to(raw.dtype)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def polynomial(x: Float[Tensor, " pairs"], order: int = 6) -> Float[Tensor, " pairs"]:
-    """Polynomial envelope of ``x = r / r_c``, one at zero; value and two derivatives vanish at one.
+    """Polynomial envelope of ``x = r / r_c``: one at x = 0; value and two derivatives vanish at x = 1.
 
     Source: DimeNet, arXiv:2003.03123, equation 8.
     """

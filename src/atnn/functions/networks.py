@@ -1,4 +1,4 @@
-"""Networks of atoms: one for each chemical element, as batched matrix products, or one for all."""
+"""Networks applied to atoms: one per chemical element, as batched matrix products, or one for all elements."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from atnn.functions.species import PerElement, Species
 from atnn.kernels import from_blocks, to_blocks
 from atnn.structures import Elements
 
-SMALLEST_SPREAD = 0.2  # of an input, relative to the largest
+SMALLEST_SPREAD = 0.2  # least standard deviation of an input, relative to the largest one
 
 
 class ElementNetwork(nn.Module):
-    """Residual network applied to every atom, with weights of its element or weights common to all.
+    """Residual network applied to every atom, with weights per element or shared by all elements.
 
-    ``x -> L_in x -> n times (x + L_b silu(... L_1 silu(x))) -> L_out silu(x)``, as the networks of REANN
-    (doi:10.1063/5.0080766). The last layer of each block and the output start at zero or small, so that
-    training begins from a smooth function. Inputs are standardised first, by the mean and spread in a sample of
-    the data. A common network knows the element by the biases of its first and last layer, which are functions of the
-    electron shells; its cost does not grow with the number of elements.
+    ``x -> L_in x -> n times (x + L_b silu(... L_1 silu(x))) -> L_out silu(x)``, as in REANN (doi:10.1063/5.0080766).
+    The last layer of each block and the output layer start small or from zero, so that training begins from a smooth
+    function. The inputs are standardised by their mean and standard deviation in a sample of the data. A shared network
+    sees the element through the biases of its first and last layer, which are functions of the electron shells. Its
+    cost does not grow with the number of elements.
 
     Args:
         species: The elements, and whether they share the network.
@@ -34,8 +34,8 @@ class ElementNetwork(nn.Module):
         hidden: Widths of the layers of one residual block; the first is also the width between blocks.
         outputs: Width of the output.
         blocks: Number of residual blocks.
-        output_scale: Factor on the random start of the output layer; 0 starts from zero.
-        known: Spreads of the last inputs, where they need not be measured; their mean is taken as zero.
+        output_scale: Factor on the initial weights of the output layer.
+        known: Standard deviations of the last inputs, if they are known; these inputs have mean zero.
     """
 
     mean: Tensor
@@ -75,7 +75,7 @@ class ElementNetwork(nn.Module):
         self.calibrating = False
 
     def forward(self, x: Float[Tensor, "atoms inputs"], elements: Elements) -> Float[Tensor, "atoms outputs"]:
-        """Outputs of every atom, in the order of the atoms."""
+        """Compute the outputs of every atom, in the order of the atoms."""
         if self.calibrating:
             self._calibrate(x)
         x = (x - self.mean) / self.spread
@@ -86,7 +86,7 @@ class ElementNetwork(nn.Module):
 
     @torch.no_grad()
     def start_from(self, values: Float[Tensor, "elements first"]) -> None:
-        """Set the constant parts of the first outputs for each element."""
+        """Set the biases of the first outputs for each element."""
         first = values.shape[1]
         if self.shared:
             rows = self.last()
@@ -96,7 +96,7 @@ class ElementNetwork(nn.Module):
             self.layers[-1].get_parameter("bias")[:, 0, :first] = values
 
     def start_from_means(self, means: Mapping[int, float] | None, numbers: Sequence[int]) -> None:
-        """Let the first output start from a mean of each element, by atomic number; zero where there is none."""
+        """Start the first output from the mean of each element, keyed by atomic number; zero if it has none."""
         if means:
             rows = self.mean.new_tensor([means.get(z, 0.0) for z in numbers])
             self.start_from(rows[:, None])
@@ -116,14 +116,14 @@ class ElementNetwork(nn.Module):
         x = x[:, : self.measured]
         self.mean[: self.measured] = x.mean(0)
         spread = x.std(0, correction=0)
-        # Inputs that hardly vary in the sample must not be blown up where they do.
+        # An input that hardly varies in this sample must not be blown up where it does vary.
         floor = max(SMALLEST_SPREAD * float(spread.max()), torch.finfo(x.dtype).tiny)
         varies = floor < float(spread.max())
         self.spread[: self.measured] = spread.clamp(min=floor) if varies else torch.ones_like(spread)
 
 
 class ElementLinear(nn.Module):
-    """Affine map of blocks of atoms, one weight matrix per element, with variance-preserving start."""
+    """Affine map of blocks of atoms with one weight matrix per element; the initial weights preserve the variance."""
 
     def __init__(self, elements: int, inputs: int, outputs: int):
         super().__init__()
@@ -133,14 +133,14 @@ class ElementLinear(nn.Module):
     def forward(
         self, x: Float[Tensor, "blocks rows inputs"], elements: Elements
     ) -> Float[Tensor, "blocks rows outputs"]:
-        """The map of each block's element."""
+        """Apply the map of each block's element."""
         weight = self.weight.index_select(0, elements.block_element)
         bias = self.bias.index_select(0, elements.block_element)
         return torch.baddbmm(bias, x, weight)
 
 
 class SharedLinear(nn.Module):
-    """Affine map common to all elements, with variance-preserving start."""
+    """Affine map shared by all elements; the initial weights preserve the variance."""
 
     def __init__(self, elements: int, inputs: int, outputs: int):
         super().__init__()
@@ -148,5 +148,5 @@ class SharedLinear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Float[Tensor, "atoms inputs"], elements: Elements) -> Float[Tensor, "atoms outputs"]:
-        """The map, whatever the element."""
+        """Apply the map to every atom."""
         return torch.addmm(self.bias, x, self.weight)

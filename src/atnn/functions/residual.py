@@ -1,4 +1,4 @@
-"""Residual networks of SpookyNet with activations that are learned, several of a kind evaluated at once.
+"""Residual networks of SpookyNet with learned activations; several networks of one shape are evaluated at once.
 
 O. T. Unke et al., Nat. Commun. 2021, 12, 7273, doi:10.1038/s41467-021-27504-0.
 """
@@ -11,21 +11,21 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-SLOPE = 1.702  # of the activation at the start, which is then close to that of a Gaussian error linear unit
-GAIN = 1.5  # keeps the variance of a normal variable through that activation
-SMALL = 0.1  # start of layers that add to what is there
+SLOPE = 1.702  # initial beta of the activation, which makes it close to a Gaussian error linear unit
+GAIN = 1.5  # initial gain that preserves the variance of a normal variable through that activation
+SMALL = 0.1  # initial gain of layers whose output is added to the input
 
 
 class Activated(nn.Module):
     """Generalised SiLU and a linear map, ``sigma(x) W + b`` with ``sigma(x) = alpha x / (1 + exp(-beta x))``.
 
-    alpha and beta are learned for every feature; they start from 1 and 1.702.
+    alpha and beta are learned for every feature. They start from 1 and 1.702.
 
     Args:
         features: Width of input and output.
         networks: Number of maps, each with its own parameters.
-        gain: Of the random start of W.
-        bias: Whether there is a b. Without, zero remains zero.
+        gain: Scale of the initial weights W.
+        bias: Include b. Without it, zero maps to zero.
     """
 
     def __init__(self, features: int, networks: int = 1, gain: float = GAIN, bias: bool = True):
@@ -38,11 +38,11 @@ class Activated(nn.Module):
         self.bias = nn.Parameter(torch.zeros(networks * features)) if bias else None
 
     def activation(self, x: Float[Tensor, "#networks atoms features"]) -> Float[Tensor, "networks atoms features"]:
-        """The activation of every network."""
+        """Apply the activation of every network."""
         return self.alpha.reshape(self.shape) * x * torch.sigmoid(self.beta.reshape(self.shape) * x)
 
     def forward(self, x: Float[Tensor, "#networks atoms features"]) -> Float[Tensor, "networks atoms features"]:
-        """Outputs of every network; the input may be one for all."""
+        """Compute the output of every network; all may share one input."""
         x = self.activation(x)
         if self.bias is None:
             return torch.bmm(x, self.weight)
@@ -55,7 +55,7 @@ class Residual(nn.Module):
     Args:
         features: Width.
         networks: Number of blocks, each with its own parameters.
-        bias: Whether there are b1 and b2.
+        bias: Include b1 and b2.
     """
 
     def __init__(self, features: int, networks: int = 1, bias: bool = True):
@@ -64,18 +64,18 @@ class Residual(nn.Module):
         self.second = Activated(features, networks, gain=SMALL, bias=bias)
 
     def forward(self, x: Float[Tensor, "#networks atoms features"]) -> Float[Tensor, "networks atoms features"]:
-        """Outputs of every block."""
+        """Compute the output of every block."""
         return x + self.second(self.first(x))
 
 
 class ResidualNetwork(nn.Module):
-    """A residual block, an activation and a linear map: "resmlp" of the publication.
+    """A residual block, an activation and a linear map: the publication's "resmlp".
 
     Args:
         features: Width.
         networks: Number of networks, each with its own parameters.
-        gain: Of the random start of the last map.
-        bias: Whether the layers have biases. Without, zero remains zero.
+        gain: Scale of the initial weights of the last map.
+        bias: Give the layers biases. Without them, zero maps to zero.
     """
 
     def __init__(self, features: int, networks: int = 1, gain: float = GAIN, bias: bool = True):
@@ -84,5 +84,5 @@ class ResidualNetwork(nn.Module):
         self.last = Activated(features, networks, gain, bias)
 
     def forward(self, x: Float[Tensor, "#networks atoms features"]) -> Float[Tensor, "networks atoms features"]:
-        """Outputs of every network."""
+        """Compute the output of every network."""
         return self.last(self.block(x))

@@ -1,4 +1,4 @@
-"""What distinguishes the elements: a row of free parameters each, or learned functions of their electron shells."""
+"""Parameters that distinguish the elements: free ones per element, or learned functions of the electron shells."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ SHELLS = ("1s", "2s", "2p", "3s", "3p", "4s", "3d", "4p", "5s", "4d", "5p", "6s"
 CAPACITY = {"s": 2, "p": 6, "d": 10, "f": 14}
 NOBLE = (2, 10, 18, 36, 54, 86)
 HEAVIEST = 86
-LANTHANIDES = range(58, 72)  # some of their f electrons are counted to the core by many methods
-# Ground states that depart from the order of filling (NIST Atomic Spectra Database): electrons moved between shells.
+LANTHANIDES = range(58, 72)  # many methods count some of their f electrons to the core
+# Ground states that deviate from the filling order (NIST Atomic Spectra Database): changes of the occupations.
 EXCEPTIONS = {
     24: {"4s": -1, "3d": 1}, 29: {"4s": -1, "3d": 1}, 41: {"5s": -1, "4d": 1}, 42: {"5s": -1, "4d": 1},
     44: {"5s": -1, "4d": 1}, 45: {"5s": -1, "4d": 1}, 46: {"5s": -2, "4d": 2}, 47: {"5s": -1, "4d": 1},
@@ -25,11 +25,11 @@ EXCEPTIONS = {
 
 
 class Species(NamedTuple):
-    """The elements of a model and how its parts tell them apart.
+    """The elements of a model and how its parts distinguish them.
 
     Attributes:
         numbers: Atomic numbers in the order of the model's element table.
-        shared: One network for all elements, conditioned on their electron shells, instead of one for each.
+        shared: Use one network for all elements, conditioned on their electron shells, instead of one per element.
     """
 
     numbers: tuple[int, ...]
@@ -37,12 +37,12 @@ class Species(NamedTuple):
 
 
 class PerElement(nn.Module):
-    """A row of parameters for each element: free ones, or an affine function of :func:`electron_shells`.
+    """A row of parameters per element: free parameters, or an affine function of :func:`electron_shells`.
 
     Args:
         species: The elements.
-        initial: Start values, one row per element. With shared parameters the first row is the start of the common
-            part, and their spread over the elements that of the element-dependent part.
+        initial: Initial values, one row per element. Shared parameters start from the first row, and the standard
+            deviation over the elements sets the scale of the part that depends on the element.
     """
 
     codes: Tensor
@@ -66,16 +66,16 @@ class PerElement(nn.Module):
             return
         mean = rows.mean(0)
         self.table.copy_(mean)
-        # The smallest slopes that reach them: there are as a rule more shells than elements.
+        # The pseudoinverse gives the smallest slopes; there are usually more shells than elements.
         self.slopes.copy_(torch.linalg.pinv(self.codes.double()) @ (rows - mean).double())
 
     def forward(self) -> Float[Tensor, "elements width"]:
-        """The rows of all elements."""
+        """Return the rows of all elements."""
         return self.table + self.codes @ self.slopes if self.shared else self.table
 
 
 def electron_shells(numbers: Sequence[int]) -> Float[Tensor, "elements 20"]:
-    """Atomic number, occupation of the 15 subshells and of the valence s, p, d, f, each in units of its maximum.
+    """Return atomic number and occupations of the 15 subshells and of valence s, p, d, f, relative to their maxima.
 
     O. T. Unke et al., Nat. Commun. 2021, 12, 7273, doi:10.1038/s41467-021-27504-0.
 
@@ -84,9 +84,9 @@ def electron_shells(numbers: Sequence[int]) -> Float[Tensor, "elements 20"]:
     """
     rows = []
     for number in numbers:
-        shells = configuration(number)
+        shells = electron_configuration(number)
         core = max([n for n in NOBLE if n < number], default=0)
-        inner = configuration(core) if core else dict.fromkeys(SHELLS, 0)
+        inner = electron_configuration(core) if core else dict.fromkeys(SHELLS, 0)
         valence = dict.fromkeys("spdf", 0)
         for shell in SHELLS:
             valence[shell[1]] += shells[shell] - inner[shell]
@@ -95,8 +95,8 @@ def electron_shells(numbers: Sequence[int]) -> Float[Tensor, "elements 20"]:
     return torch.tensor(rows, dtype=torch.float64).reshape(-1, 20)
 
 
-def configuration(number: int) -> dict[str, int]:
-    """Electrons of the neutral atom's ground state in each subshell.
+def electron_configuration(number: int) -> dict[str, int]:
+    """Return the number of electrons in each subshell of the neutral atom's ground state.
 
     Raises:
         ValueError: An element heavier than radon.

@@ -1,4 +1,4 @@
-"""Atoms into blocks of one element and back, each the other's derivative: gathers both ways, never a scatter."""
+"""Sorting of atoms into blocks of one element, and back: two gathers, each the derivative of the other."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from atnn.structures import Elements
 
 
 def to_blocks(atoms: Float[Tensor, "atoms channels"], elements: Elements) -> Float[Tensor, "blocks rows channels"]:
-    """Rows of the atoms in their blocks, zeros in the free rows; its derivative is :func:`from_blocks`."""
+    """Gather the atoms into their blocks, with zeros in free rows; the derivative is :func:`from_blocks`."""
     return _ToBlocks.apply(atoms, elements.slots, elements.filled, elements.place)
 
 
 def from_blocks(blocks: Float[Tensor, "blocks rows channels"], elements: Elements) -> Float[Tensor, "atoms channels"]:
-    """Rows of the atoms out of their blocks; its derivative is :func:`to_blocks`."""
+    """Gather the atoms out of their blocks; the derivative is :func:`to_blocks`."""
     return _FromBlocks.apply(blocks, elements.slots, elements.filled, elements.place)
 
 

@@ -1,4 +1,4 @@
-"""Builds the CPU kernels once per machine and PyTorch version, and loads them."""
+"""Compilation of the CPU kernels, once per machine and PyTorch version, and loading of the library."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from atnn.errors import AtnnWarning
 SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
 HEADERS = sorted(Path(__file__).parent.glob("*.h"))
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
-# Not -ffast-math: linked into a shared library it would switch the whole process to flush denormals.
+# No -ffast-math: a shared library linked with it makes the whole process flush denormal numbers to zero.
 FLAGS = (
     "-O3",
     "-march=native",
@@ -36,11 +36,11 @@ FLAGS = (
 
 
 @functools.cache
-def native() -> bool:
-    """Whether the compiled CPU kernels are loaded; builds them at the first call.
+def load_kernels() -> bool:
+    """Build and load the CPU kernels at the first call; return whether they are available.
 
     Without a C++ compiler the plain PyTorch references run instead, and a warning says so once. The
-    environment variable ``ATNN_KERNELS=reference`` asks for the references.
+    environment variable ``ATNN_KERNELS=reference`` selects the references.
     """
     if os.environ.get("ATNN_KERNELS") == "reference":
         return False
@@ -57,11 +57,11 @@ def native() -> bool:
 
 
 def keep_memory() -> None:
-    """Let the C library of this process keep freed memory for the next step instead of returning it to the system.
+    """Let the C library keep freed memory for the next step instead of returning it to the system.
 
-    Fresh pages cost about as much as the arithmetic on them: large systems run up to 1.5 times faster with this, and
-    the cost per atom stays flat. It concerns the whole process, so that only its owner should ask for it: the command
-    line does, and so may a script that computes large systems.
+    Fresh pages cost about as much as the arithmetic on them. With this, large systems run up to 1.5 times faster and
+    the cost per atom stays flat. The setting affects the whole process, so a library should not call it. The command
+    line does, and a script that computes large systems may.
     """
     with contextlib.suppress(OSError, AttributeError):  # not glibc
         libc = ctypes.CDLL("libc.so.6")
@@ -71,7 +71,7 @@ def keep_memory() -> None:
 
 def _warn(reason: str) -> None:
     warnings.warn(
-        f"the fused CPU kernels could not be built, the slower PyTorch versions run instead: {reason}",
+        f"the fused CPU kernels could not be built, so the slower PyTorch versions run instead: {reason}",
         AtnnWarning,
         stacklevel=4,
     )
@@ -96,7 +96,7 @@ def _library(compiler: str) -> Path:
 
 def _build(compiler: str, library: Path) -> None:
     include, lib = (Path(torch.__file__).parent / name for name in ("include", "lib"))
-    # Built beside its final name and renamed, so that two processes starting together never load half a file.
+    # The library is built under a temporary name and then renamed: a second process never loads half a file.
     handle, temporary = tempfile.mkstemp(suffix=".so", dir=library.parent)
     os.close(handle)
     abi = int(torch.compiled_with_cxx11_abi())

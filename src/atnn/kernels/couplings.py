@@ -1,8 +1,7 @@
-"""Products of spherical tensors at the atoms, term by term.
+"""Products of spherical tensors of the atoms, term by term.
 
-One form with four arguments, F = sum_n sum_t C_t a[n, t0, k] b[n, t1, k] w[n, t2, k] g[n, t3, k], summed over the
-sparse terms t of a coupling. The product is its derivative by g; all derivatives of any order are of this kind again,
-with the arguments in other roles.
+The form F = sum_n sum_t C_t a[n, t0, k] b[n, t1, k] w[n, t2, k] g[n, t3, k] runs over the sparse terms t of a coupling.
+The product is its derivative by g. Derivatives of any order have the same form, with the arguments in other roles.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from atnn.kernels.pairs import fused
+from atnn.kernels.pairs import is_fused
 
 torch.library.define(
     "atnn::couple", "(Tensor x, Tensor y, Tensor z, Tensor terms, Tensor coefficients, int rows) -> Tensor"
@@ -35,26 +34,26 @@ def couple(
     terms: Terms,
     rows: int,
 ) -> Float[Tensor, "atoms rows k"]:
-    """``out[n, r, k] = sum over terms (p, q, s, r, C) of C a[n, p, k] b[n, q, k] weights[n, s, k]``.
+    """Return ``out[n, r, k]``, the sum over terms (p, q, s, r, C) of ``C a[n, p, k] b[n, q, k] weights[n, s, k]``.
 
     Args:
         a, b: The factors.
         weights: A weight for each path and channel of each atom.
-        terms: Rows of ``a``, ``b``, ``weights`` and the result, and the coefficient.
-        rows: Rows of the result.
+        terms: For each term its rows in ``a``, ``b``, ``weights`` and the result, and its coefficient.
+        rows: Number of rows of the result.
     """
     return _Couple.apply(a, b, weights, terms, 3, (a.shape[1], b.shape[1], weights.shape[1], rows))
 
 
 class _Couple(torch.autograd.Function):
-    """The form's derivative by the argument number ``slot``, given the other three in order."""
+    """Derivative of the form by argument number ``slot``, given the other three in order."""
 
     @staticmethod
     def forward(ctx, x, y, z, terms, slot, rows):
         ctx.save_for_backward(x, y, z)
         ctx.terms, ctx.slot, ctx.rows = terms, slot, rows
         table, coefficients = _table(terms, slot, x.dtype, str(x.device))
-        if fused(x):
+        if is_fused(x):
             return torch.ops.atnn.couple(x, y, z, table, coefficients, rows[slot])
         products = coefficients[:, None] * x[:, table[:, 0]] * y[:, table[:, 1]] * z[:, table[:, 2]]
         return x.new_zeros((x.shape[0], rows[slot], x.shape[2])).index_add(1, table[:, 3], products)
@@ -74,10 +73,10 @@ class _Couple(torch.autograd.Function):
 
 @cache
 def _table(terms: Terms, slot: int, dtype: torch.dtype, device: str) -> tuple[Int[Tensor, "terms 4"], Tensor]:
-    """Columns: the three given arguments in order, then the result; sorted by the latter."""
+    """Return the rows of the three arguments and of the result for each term, sorted by the result; coefficients."""
     columns = [s for s in range(4) if s != slot] + [slot]
     ordered = sorted(terms, key=lambda term: tuple(term[c] for c in reversed(columns)))
-    # A concrete tensor even while a caller is being traced with stand-ins.
+    # The tensors must be real even while a caller is being traced with fake ones.
     with torch.utils._python_dispatch._disable_current_modes():
         table = torch.tensor([[term[c] for c in columns] for term in ordered], dtype=torch.int32, device=device)
         return table, torch.tensor([term[4] for term in ordered], dtype=dtype, device=device)

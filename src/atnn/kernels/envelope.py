@@ -1,6 +1,6 @@
 """The cosine-squared cutoff function, one value per pair, with derivatives of every order.
 
-Kept out of the code that a compiler fuses with the radial channels: there it would be evaluated once per channel.
+It is an operation of its own because a compiler would fuse it with the radial channels and evaluate it for each.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from atnn.kernels.pairs import fused
+from atnn.kernels.pairs import is_fused
 
 torch.library.define("atnn::cosine_squared", "(Tensor lengths, float cutoff, int order) -> Tensor")
 
@@ -42,7 +42,7 @@ class _CosineSquared(torch.autograd.Function):
     def forward(ctx, lengths, cutoff, order):
         ctx.save_for_backward(lengths)
         ctx.cutoff, ctx.order = cutoff, order
-        if fused(lengths):
+        if is_fused(lengths):
             return torch.ops.atnn.cosine_squared(lengths, cutoff, order)
         return reference(lengths, cutoff, order)
 

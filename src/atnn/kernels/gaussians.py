@@ -1,7 +1,7 @@
-"""Sums of Gaussians of a distance whose exponents and amplitudes belong to the neighbor's element.
+"""Sums of Gaussians of a distance, with exponents and amplitudes that depend on the neighbor's element.
 
-A derivative by the squared distance is a sum of the same Gaussians with other amplitudes, so the two functions here are
-closed under differentiation. The table of exponents and amplitudes is constant.
+The derivative by the squared distance is a sum of the same Gaussians with other amplitudes. The two functions here are
+therefore closed under differentiation. Exponents and amplitudes are constants.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from atnn.kernels.pairs import fused
+from atnn.kernels.pairs import is_fused
 
 _TABLE = "Tensor square, Tensor kind, Tensor exponents, Tensor amplitudes"
 torch.library.define("atnn::gaussian_sums", f"({_TABLE}) -> Tensor")
 torch.library.define("atnn::weighted_sums", f"(Tensor weights, {_TABLE}) -> Tensor")
-LARGEST_ROWS = 5  # that the compiled kernels know
+LARGEST_ROWS = 5  # largest number of rows that the compiled kernels support
 
 
 @torch.library.register_fake("atnn::gaussian_sums")
@@ -60,7 +60,7 @@ def _reference(square, kind, exponents, amplitudes):
 
 
 def _compiled(square: Tensor, amplitudes: Tensor) -> bool:
-    return fused(square) and amplitudes.shape[1] <= LARGEST_ROWS
+    return is_fused(square) and amplitudes.shape[1] <= LARGEST_ROWS
 
 
 def _slope(exponents: Tensor, amplitudes: Tensor) -> Tensor:

@@ -1,9 +1,9 @@
-"""Messages: sums over neighbors of node tensors, with a weight per pair, or per pair, degree and channel.
+"""Messages: sums of node tensors over neighbors, weighted per pair or per pair, degree and channel.
 
-With w[e, l, k] the weights of pair e and x, y node tensors, :func:`messages` and :func:`overlaps` are derivatives of
-one form, sum_e sum_mk w[e, l(m), k] x[i(e), m, k] y[j(e), m, k]; :func:`spread` and :func:`pair_products` are those
-of sum_e w[e] sum_k x[i(e), k] y[j(e), k]. Each two are therefore closed under differentiation, and no tensor of pairs
-times components is formed.
+Let w be the weights of the pairs e and x, y node tensors. :func:`messages` and :func:`overlaps` are the derivatives of
+the form sum_e sum_mk w[e, l(m), k] x[i(e), m, k] y[j(e), m, k]. :func:`weighted_neighbor_sum` and
+:func:`pair_products` are those of sum_e w[e] sum_k x[i(e), k] y[j(e), k]. Both families are therefore closed under
+differentiation. No tensor of the size pairs times components is formed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from atnn.kernels.pairs import fused
+from atnn.kernels.pairs import is_fused
 from atnn.structures import Edges
 
 torch.library.define(
@@ -58,7 +58,7 @@ def messages(
 ) -> Float[Tensor, "atoms m k"]:
     """``out[a, m, k] = sum_{e: i(e) = a} weights[e, l(m), k] nodes[j(e), m, k]``, m = 0 ... (L + 1)^2 - 1.
 
-    Weights of a single degree serve all components alike.
+    Weights with a single degree apply to all components.
     """
     return _Messages.apply(weights, nodes, edges.i, edges.j, edges.reverse, edges.offsets, False)
 
@@ -70,9 +70,11 @@ def overlaps(
     return _Overlaps.apply(centers, neighbors, edges.i, edges.j, edges.reverse, edges.offsets, degrees)
 
 
-def spread(weights: Float[Tensor, " pairs"], nodes: Float[Tensor, "atoms k"], edges: Edges) -> Float[Tensor, "atoms k"]:
+def weighted_neighbor_sum(
+    weights: Float[Tensor, " pairs"], nodes: Float[Tensor, "atoms k"], edges: Edges
+) -> Float[Tensor, "atoms k"]:
     """``out[a, k] = sum_{e: i(e) = a} weights[e] nodes[j(e), k]``."""
-    return _Spread.apply(weights, nodes, edges.i, edges.j, edges.reverse, edges.offsets, False)
+    return _WeightedNeighborSum.apply(weights, nodes, edges.i, edges.j, edges.reverse, edges.offsets, False)
 
 
 def pair_products(
@@ -87,15 +89,15 @@ def _degrees(components: int, degrees: int) -> list[int]:
 
 
 class _Messages(torch.autograd.Function):
-    """With ``mirrored``, weights are those of the opposite pair: what flows back along the messages."""
+    """With ``mirrored``, each pair takes the weights of its reverse; the derivative by ``nodes`` needs this."""
 
     @staticmethod
     def forward(ctx, weights, nodes, i, j, reverse, offsets, mirrored):
         ctx.save_for_backward(weights, nodes, i, j, reverse, offsets)
         ctx.mirrored = mirrored
-        if reverse is not None and fused(nodes):
+        if reverse is not None and is_fused(nodes):
             return torch.ops.atnn.messages(weights, nodes, j, reverse, offsets, mirrored)
-        # Along the opposite pairs the neighbor is the center, which needs no list of them.
+        # Reversing a pair swaps center and neighbor, so `reverse` is not needed here.
         to, of = (j, i) if mirrored else (i, j)
         parts = weights[:, _degrees(nodes.shape[1], weights.shape[1])] * nodes.index_select(0, of)
         return nodes.new_zeros((offsets.shape[0] - 1, *nodes.shape[1:])).index_add(0, to, parts)
@@ -114,7 +116,7 @@ class _Overlaps(torch.autograd.Function):
     @staticmethod
     def forward(ctx, centers, neighbors, i, j, reverse, offsets, degrees):
         ctx.save_for_backward(centers, neighbors, i, j, reverse, offsets)
-        if fused(centers):
+        if is_fused(centers):
             return torch.ops.atnn.overlaps(centers, neighbors, j, offsets, degrees)
         products = centers.index_select(0, i) * neighbors.index_select(0, j)
         parts = [products] if degrees == 1 else [products[:, d * d : (d + 1) ** 2] for d in range(degrees)]
@@ -128,14 +130,14 @@ class _Overlaps(torch.autograd.Function):
         return by_centers, by_neighbors, None, None, None, None, None
 
 
-class _Spread(torch.autograd.Function):
-    """With ``mirrored``, weights are those of the opposite pair."""
+class _WeightedNeighborSum(torch.autograd.Function):
+    """With ``mirrored``, each pair takes the weight of its reverse."""
 
     @staticmethod
     def forward(ctx, weights, nodes, i, j, reverse, offsets, mirrored):
         ctx.save_for_backward(weights, nodes, i, j, reverse, offsets)
         ctx.mirrored = mirrored
-        if reverse is not None and fused(nodes):
+        if reverse is not None and is_fused(nodes):
             return torch.ops.atnn.spread(weights, nodes, j, reverse, offsets, mirrored)
         to, of = (j, i) if mirrored else (i, j)
         parts = weights[:, None] * nodes.index_select(0, of)
@@ -146,7 +148,9 @@ class _Spread(torch.autograd.Function):
         weights, nodes, *pairs = ctx.saved_tensors
         x, y = (nodes, gradient) if ctx.mirrored else (gradient, nodes)
         by_weights = _PairProducts.apply(x, y, *pairs) if ctx.needs_input_grad[0] else None
-        by_nodes = _Spread.apply(weights, gradient, *pairs, not ctx.mirrored) if ctx.needs_input_grad[1] else None
+        by_nodes = (
+            _WeightedNeighborSum.apply(weights, gradient, *pairs, not ctx.mirrored) if ctx.needs_input_grad[1] else None
+        )
         return by_weights, by_nodes, None, None, None, None, None
 
 
@@ -154,13 +158,13 @@ class _PairProducts(torch.autograd.Function):
     @staticmethod
     def forward(ctx, centers, neighbors, i, j, reverse, offsets):
         ctx.save_for_backward(centers, neighbors, i, j, reverse, offsets)
-        if fused(centers):
+        if is_fused(centers):
             return torch.ops.atnn.pair_products(centers, neighbors, j, offsets)
         return (centers.index_select(0, i) * neighbors.index_select(0, j)).sum(1)
 
     @staticmethod
     def backward(ctx, gradient):
         centers, neighbors, *pairs = ctx.saved_tensors
-        by_centers = _Spread.apply(gradient, neighbors, *pairs, False) if ctx.needs_input_grad[0] else None
-        by_neighbors = _Spread.apply(gradient, centers, *pairs, True) if ctx.needs_input_grad[1] else None
+        by_centers = _WeightedNeighborSum.apply(gradient, neighbors, *pairs, False) if ctx.needs_input_grad[0] else None
+        by_neighbors = _WeightedNeighborSum.apply(gradient, centers, *pairs, True) if ctx.needs_input_grad[1] else None
         return by_centers, by_neighbors, None, None, None, None

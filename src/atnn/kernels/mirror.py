@@ -1,4 +1,4 @@
-"""From each pair once to both directions, sorted by center, with the position of the opposite direction."""
+"""Expansion of a half pair list to a full one that is sorted by center and knows every pair's reverse."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Int, Int32, Int64
 from torch import Tensor
 
-from atnn.kernels.pairs import fused
+from atnn.kernels.pairs import is_fused
 
 torch.library.define(
     "atnn::mirror_pairs", "(Tensor i, Tensor j, Tensor shifts, int atoms) -> (Tensor, Tensor, Tensor, Tensor, Tensor)"
@@ -22,8 +22,8 @@ def mirror_pairs(
     Int64[Tensor, " pairs"],
     Int[Tensor, " atoms_plus_1"],
 ]:
-    """Centers, neighbors, shifts, index of the reverse pair and row offsets of the full list."""
-    if fused(i):
+    """Return centers, neighbors, shifts, index of the reverse pair and row offsets of the full list."""
+    if is_fused(i):
         return torch.ops.atnn.mirror_pairs(i, j, shifts, atoms)
     half = len(i)
     center, neighbor = torch.cat([i, j]), torch.cat([j, i])

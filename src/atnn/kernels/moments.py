@@ -1,8 +1,8 @@
-"""Sums over neighbors of products angular x radial, without a temporary of that size.
+"""Sums of products angular x radial over neighbors, without a temporary of that size.
 
-With a[e, m] the angular components and b[e, k] the radial channels of pair e, and g[i, m, k] a node tensor, the
-three functions here are the derivatives of one trilinear form, sum_e sum_mk a[e, m] b[e, k] g[i(e), m, k], by
-each of its arguments. They are therefore closed under differentiation.
+Let a[e, m] be the angular components and b[e, k] the radial channels of pair e, and g[i, m, k] a node tensor. The
+three functions here are the derivatives of the trilinear form sum_e sum_mk a[e, m] b[e, k] g[i(e), m, k] by its
+arguments. They are therefore closed under differentiation.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from atnn.kernels.pairs import fused
+from atnn.kernels.pairs import is_fused
 
 for _name in ("moments", "contract_angular", "contract_radial"):
     torch.library.define(f"atnn::{_name}", "(Tensor x, Tensor y, Tensor offsets) -> Tensor")
 
-WIDTHS = (1, 3, 4, 5, 7, 9, 10, 16, 20)  # numbers of angular components that the compiled kernels know
+WIDTHS = (1, 3, 4, 5, 7, 9, 10, 16, 20)  # numbers of angular components that the compiled kernels support
 
 
 @torch.library.register_fake("atnn::moments")
@@ -68,7 +68,7 @@ class _Moments(torch.autograd.Function):
     @staticmethod
     def forward(ctx, angular, radial, i, offsets):
         ctx.save_for_backward(angular, radial, i, offsets)
-        if fused(angular) and angular.shape[1] in WIDTHS:
+        if is_fused(angular) and angular.shape[1] in WIDTHS:
             return torch.ops.atnn.moments(angular, radial, offsets)
         out = angular.new_zeros((offsets.shape[0] - 1, angular.shape[1], radial.shape[1]))
         return out.index_add(0, i, angular[:, :, None] * radial[:, None, :])
@@ -85,7 +85,7 @@ class _ContractAngular(torch.autograd.Function):
     @staticmethod
     def forward(ctx, angular, nodes, i, offsets):
         ctx.save_for_backward(angular, nodes, i, offsets)
-        if fused(angular) and angular.shape[1] in WIDTHS:
+        if is_fused(angular) and angular.shape[1] in WIDTHS:
             return torch.ops.atnn.contract_angular(angular, nodes, offsets)
         return (angular[:, :, None] * nodes.index_select(0, i)).sum(1)
 
@@ -101,7 +101,7 @@ class _ContractRadial(torch.autograd.Function):
     @staticmethod
     def forward(ctx, radial, nodes, i, offsets):
         ctx.save_for_backward(radial, nodes, i, offsets)
-        if fused(radial) and nodes.shape[1] in WIDTHS:
+        if is_fused(radial) and nodes.shape[1] in WIDTHS:
             return torch.ops.atnn.contract_radial(radial, nodes, offsets)
         return (radial[:, None, :] * nodes.index_select(0, i)).sum(2)
 

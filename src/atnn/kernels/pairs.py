@@ -1,4 +1,4 @@
-"""Gathers to pairs and sums over pairs, each the other's derivative, so every order of differentiation works."""
+"""Gathers from atoms to pairs and sums over pairs: each is the other's derivative, so derivatives of any order work."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from atnn.kernels.build import native
+from atnn.kernels.build import load_kernels
 
 torch.library.define("atnn::sum_centers", "(Tensor pairs, Tensor reverse, Tensor offsets) -> Tensor")
 torch.library.define("atnn::sum_neighbors", "(Tensor pairs, Tensor reverse, Tensor offsets) -> Tensor")
@@ -21,7 +21,7 @@ def _(pairs, reverse, offsets):
 def gather_centers(
     atoms: Float[Tensor, "atoms channels"], i: Int[Tensor, " pairs"], offsets: Int[Tensor, " atoms_plus_1"]
 ) -> Float[Tensor, "pairs channels"]:
-    """Rows of the central atom of each pair; its derivative is :func:`sum_centers`."""
+    """Gather the row of each pair's center; the derivative is :func:`sum_centers`."""
     return _GatherCenters.apply(atoms, i, offsets)
 
 
@@ -31,24 +31,26 @@ def gather_neighbors(
     reverse: Int[Tensor, " pairs"] | None,
     offsets: Int[Tensor, " atoms_plus_1"],
 ) -> Float[Tensor, "pairs channels"]:
-    """Rows of the neighbor of each pair; its derivative is :func:`sum_neighbors`.
+    """Gather the row of each pair's neighbor; the derivative is :func:`sum_neighbors`.
 
     Args:
-        atoms: Rows of the atoms.
+        atoms: One row per atom.
         j, reverse, offsets: As in :class:`atnn.structures.Neighbors`; without ``reverse`` the derivative is slower.
     """
     return _GatherNeighbors.apply(atoms, j, reverse, offsets)
 
 
-def opposite(pairs: Float[Tensor, "pairs channels"], reverse: Int[Tensor, " pairs"]) -> Float[Tensor, "pairs channels"]:
-    """Rows of the opposite direction of each pair; its own derivative."""
-    return _Opposite.apply(pairs, reverse)
+def gather_reverse(
+    pairs: Float[Tensor, "pairs channels"], reverse: Int[Tensor, " pairs"]
+) -> Float[Tensor, "pairs channels"]:
+    """Gather the row of each pair's reverse; the operation is its own derivative."""
+    return _GatherReverse.apply(pairs, reverse)
 
 
 def sum_centers(
     pairs: Float[Tensor, "pairs channels"], i: Int[Tensor, " pairs"], offsets: Int[Tensor, " atoms_plus_1"]
 ) -> Float[Tensor, "atoms channels"]:
-    """Sum over the pairs of each center, ``out[a] = sum_{e: i(e) = a} pairs[e]``."""
+    """Sum over the pairs with a given center, ``out[a] = sum_{e: i(e) = a} pairs[e]``."""
     return _SumCenters.apply(pairs, i, offsets)
 
 
@@ -58,13 +60,13 @@ def sum_neighbors(
     reverse: Int[Tensor, " pairs"] | None,
     offsets: Int[Tensor, " atoms_plus_1"],
 ) -> Float[Tensor, "atoms channels"]:
-    """Sum over the pairs that have the atom as neighbor, ``out[a] = sum_{e: j(e) = a} pairs[e]``."""
+    """Sum over the pairs with a given neighbor, ``out[a] = sum_{e: j(e) = a} pairs[e]``."""
     return _SumNeighbors.apply(pairs, j, reverse, offsets)
 
 
-def fused(tensor: Tensor) -> bool:
-    """Whether the compiled kernels handle this tensor."""
-    return tensor.device.type == "cpu" and native()
+def is_fused(tensor: Tensor) -> bool:
+    """Return whether the compiled kernels handle this tensor."""
+    return tensor.device.type == "cpu" and load_kernels()
 
 
 def _sum(pairs: Tensor, index: Tensor, offsets: Tensor) -> Tensor:
@@ -99,7 +101,7 @@ class _SumCenters(torch.autograd.Function):
     @staticmethod
     def forward(ctx, pairs, i, offsets):
         ctx.save_for_backward(i, offsets)
-        return torch.ops.atnn.sum_centers(pairs, i, offsets) if fused(pairs) else _sum(pairs, i, offsets)
+        return torch.ops.atnn.sum_centers(pairs, i, offsets) if is_fused(pairs) else _sum(pairs, i, offsets)
 
     @staticmethod
     def backward(ctx, gradient):
@@ -111,7 +113,7 @@ class _SumNeighbors(torch.autograd.Function):
     @staticmethod
     def forward(ctx, pairs, j, reverse, offsets):
         ctx.save_for_backward(j, reverse, offsets)
-        if reverse is None or not fused(pairs):
+        if reverse is None or not is_fused(pairs):
             return _sum(pairs, j, offsets)
         return torch.ops.atnn.sum_neighbors(pairs, reverse, offsets)
 
@@ -121,7 +123,7 @@ class _SumNeighbors(torch.autograd.Function):
         return gather_neighbors(gradient, j, reverse, offsets), None, None, None
 
 
-class _Opposite(torch.autograd.Function):
+class _GatherReverse(torch.autograd.Function):
     @staticmethod
     def forward(ctx, pairs, reverse):
         ctx.save_for_backward(reverse)
@@ -130,4 +132,4 @@ class _Opposite(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient):
         (reverse,) = ctx.saved_tensors
-        return opposite(gradient, reverse), None
+        return gather_reverse(gradient, reverse), None

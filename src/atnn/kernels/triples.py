@@ -1,7 +1,7 @@
-"""Sums over pairs of neighbors of every atom, without a temporary of the number of such triples.
+"""Sums over pairs of neighbors of every atom, without a temporary for each triple.
 
-The sums are a function of one table of the pairs; what is needed for forces (its gradient), for training on them (its
-derivative along a direction) and for Hessians (the gradient's derivative along a direction) is one kernel each.
+The sums are a function of one table of the pairs. Forces need its gradient, training on forces needs its derivative
+along a direction, and Hessians need the derivative of the gradient along a direction. Each is one kernel.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch._subclasses import FakeTensor
 
 from atnn.errors import SpecificationError
-from atnn.kernels.pairs import fused
+from atnn.kernels.pairs import is_fused
 
 _FUNCTIONS = "int kinds, float cutoff, int envelope, float[] etas, int[] narrow, int[] functions"
 torch.library.define(
@@ -38,16 +38,16 @@ def _(table, direction, gradient, kind, offsets, kinds, cutoff, envelope, etas, 
 
 
 class TripleFunctions(NamedTuple):
-    """What :func:`triples` sums.
+    """The functions that :func:`triples` sums.
 
     Attributes:
-        kinds: Number of kinds of neighbors that are told apart.
-        cutoff: Pairs from this length on are left out [Angstrom].
-        envelope: Power p of ``cos(pi r / 2 r_c)`` that narrow functions carry for the distance of the two neighbors:
-            2 is Behler's cosine, 4 its square.
-        etas: Widths of narrow functions, one for each radial column of the table [1/Angstrom^2].
-        narrow: For each of them 1 if the functions depend on the distance of the two neighbors, 0 if not.
-        functions: Column, zeta and lambda of each function, in the order of the columns.
+        kinds: Number of kinds of neighbors.
+        cutoff: Length from which on pairs are ignored [Angstrom].
+        envelope: Power p of the factor ``cos(pi r / 2 r_c)`` that narrow functions have for the distance of the two
+            neighbors: 2 is Behler's cosine, 4 its square.
+        etas: Exponent of each radial column of the table [1/Angstrom^2].
+        narrow: For each radial column, 1 if its functions depend on the distance of the two neighbors, 0 if not.
+        functions: Column, zeta and lambda of each function, sorted by column.
     """
 
     kinds: int
@@ -59,7 +59,7 @@ class TripleFunctions(NamedTuple):
 
     @property
     def arguments(self) -> tuple:
-        """As the kernels take them."""
+        """Arguments of the kernels."""
         flat = [number for function in self.functions for number in function]
         return self.kinds, self.cutoff, self.envelope, list(self.etas), list(self.narrow), flat
 
@@ -77,8 +77,8 @@ def triples(
         out[i, (a, b), f] = 2^(1 - zeta) sum_{j < k} (1 + lambda cos theta_jik)^zeta R_w(j) R_w(k) Q_w(r_jk)
         Q_w(r) = exp(-eta_w r^2) cos(pi r / 2 r_c)^p below the cutoff, 0 beyond, if w is narrow;   1 if not
 
-    with w the column of ``radial`` that the function f uses, and j, k of the kinds a and b, which stand in row
-    b (b + 1) / 2 + a if a <= b.
+    where w is the column of ``radial`` that the function f uses, and a and b are the kinds of j and k. The kinds
+    a <= b stand in row b (b + 1) / 2 + a.
 
     Args:
         unit: Unit vectors from the center to the neighbor.
@@ -86,19 +86,19 @@ def triples(
         radial: Radial parts R_w of every pair.
         kind: Kind of the neighbor of each pair.
         offsets: Pairs of atom a are ``offsets[a]:offsets[a + 1]``.
-        functions: What is summed.
+        functions: The functions to sum.
 
     Raises:
-        SpecificationError: Compilation without the compiled CPU kernels.
+        SpecificationError: torch.compile without the fused CPU kernels.
     """
     if not functions.functions:
         return unit.new_zeros((offsets.shape[0] - 1, functions.kinds * (functions.kinds + 1) // 2, 0))
     table = torch.cat([unit, lengths[:, None], radial], dim=1)
-    if fused(table):
+    if is_fused(table):
         return _Triples.apply(table, kind, offsets, functions)
     if isinstance(table, FakeTensor):
         raise SpecificationError(
-            "the plain sums over triples cannot be compiled: how many triples there are depends on the positions",
+            "the plain sums over triples cannot be compiled: the number of triples depends on the positions",
             where="atnn.kernels.triples",
             remedy="evaluate and train without compilation here, or on a CPU with a C++ compiler",
         )
@@ -106,7 +106,7 @@ def triples(
 
 
 def reference(table: Tensor, kind: Tensor, offsets: Tensor, functions: TripleFunctions) -> Tensor:
-    """The same in plain PyTorch from the table [pairs, 4 + widths], with every triple in memory."""
+    """Compute the sums in plain PyTorch from the table [pairs, 4 + widths], with every triple in memory."""
     center, j, k = _pairs_of_pairs(offsets, table[:, 3] < functions.cutoff)
     x, y = table.index_select(0, j), table.index_select(0, k)
     cosine = (x[:, :3] * y[:, :3]).sum(1)
@@ -121,9 +121,9 @@ def reference(table: Tensor, kind: Tensor, offsets: Tensor, functions: TripleFun
 
 
 def _distances(squared: Tensor, functions: TripleFunctions) -> Tensor:
-    """Q_w [triples, widths] of the squared distances between the neighbors."""
+    """Return Q_w [triples, widths] for squared distances between the neighbors."""
     inside = squared < functions.cutoff**2
-    # Neighbors in one place have no root that could be differentiated, and the cosine no slope there.
+    # The root has no derivative at zero, where two neighbors coincide; the cosine has no slope there anyway.
     distance = torch.sqrt(torch.where(inside & (squared > 1e-12), squared, 1e-12))
     wave = torch.where(inside, torch.cos(distance * (0.5 * math.pi / functions.cutoff)) ** functions.envelope, 0.0)
     pairs = zip(functions.etas, functions.narrow, strict=True)
@@ -132,7 +132,7 @@ def _distances(squared: Tensor, functions: TripleFunctions) -> Tensor:
 
 
 def _pairs_of_pairs(offsets: Tensor, inside: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Center, first and second pair of every triple j < k."""
+    """Return center, first and second pair of every triple j < k."""
     pairs, device = inside.shape[0], inside.device
     ends = torch.repeat_interleave(offsets[1:], offsets.diff())
     later = ends - torch.arange(pairs, device=device) - 1
@@ -200,7 +200,7 @@ class _Curvature(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient):
         raise SpecificationError(
-            "third derivatives of sums over triples are not in the compiled kernels",
+            "the compiled kernels have no third derivatives of sums over triples",
             where="atnn.kernels.triples",
             remedy="set the environment variable ATNN_KERNELS=reference",
         )

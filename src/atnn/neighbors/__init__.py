@@ -1,4 +1,4 @@
-"""Pairs of neighbors for batches with any periodicity, and their geometry."""
+"""Neighbor pairs of batches with any periodicity, and their vectors and lengths."""
 
 from atnn.neighbors.molecules import molecular_pairs
 from atnn.neighbors.pairs import edges, neighbor_pairs

@@ -1,4 +1,4 @@
-"""All pairs of atoms of molecules, for interactions without a cutoff."""
+"""All pairs of atoms within molecules, for interactions without a cutoff."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from torch import Tensor
 
 
 def molecular_pairs(batch: Int[Tensor, " atoms"], molecules: Bool[Tensor, " structures"]) -> Int[Tensor, "2 pairs"]:
-    """Both atoms of every pair within each of the structures marked, each pair once, however far.
+    """List every pair of atoms within each marked structure once, at any distance.
 
     Args:
         batch: Structure of each atom, ascending.
-        molecules: Which structures.
+        molecules: Marks the structures whose pairs are listed.
+
+    Returns:
+        First and second atom of each pair.
     """
     atoms = torch.arange(len(batch), device=batch.device)
     ends = torch.cumsum(torch.bincount(batch, minlength=len(molecules)), 0)[batch]

@@ -1,4 +1,4 @@
-"""Full pair lists through vesin (https://github.com/Luthaf/vesin), one structure of a batch at a time."""
+"""Full pair lists by vesin (https://github.com/Luthaf/vesin), one structure of a batch at a time."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ WIDEST = 1e3  # cutoffs that a molecule may extend over for vesin to find its pa
 
 
 def neighbor_pairs(structures: Structures, cutoff: float) -> Neighbors:
-    """All pairs closer than the cutoff, periodic images included.
+    """Find all pairs closer than the cutoff, including periodic images.
 
     Args:
-        structures: A batch; structures never see each other. Atoms may lie outside their cell, which may
-            be smaller than the cutoff.
+        structures: A batch; no pair joins two structures. Atoms may lie outside the cell, and the cell may be
+            smaller than the cutoff.
         cutoff: Distance up to which atoms are neighbors [Angstrom].
 
     Raises:
@@ -55,13 +55,13 @@ def _half_list(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff:
         # vesin divides the space into cells, of which there would be too many: it ends the whole process.
         i, j = cKDTree(positions).query_pairs(cutoff, output_type="ndarray").T.astype(np.int64)
         return i, j, np.zeros((len(i), 3), dtype=np.int32)
-    box = _completed(cell, pbc) if pbc.any() else np.zeros((3, 3))
+    box = _complete_cell(cell, pbc) if pbc.any() else np.zeros((3, 3))
     i, j, shifts = _calculator(cutoff).compute(points=positions, box=box, periodic=pbc.tolist(), quantities="ijS")
     return i.astype(np.int64), j.astype(np.int64), shifts.astype(np.int32, copy=False).reshape(-1, 3)
 
 
-def _completed(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
-    """The cell with unit vectors along missing, non-periodic directions, so that it has a volume."""
+def _complete_cell(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
+    """Fill missing, non-periodic lattice vectors with unit vectors, so that the cell has a volume."""
     if abs(np.linalg.det(cell)) > 1e-10:
         return cell
     cell = np.where(pbc[:, None], cell, 0.0)
@@ -74,7 +74,7 @@ def _completed(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
 
 
 def select_pairs(neighbors: Neighbors, kept: Tensor) -> Neighbors:
-    """Those pairs for which ``kept`` [pairs] is true, or is true of the opposite direction."""
+    """Keep the pairs for which ``kept`` [pairs] is true for either direction."""
     i, j, shifts, reverse, _ = neighbors
     kept = kept if reverse is None else kept | kept[reverse]
     place = torch.cumsum(kept, 0)
@@ -84,21 +84,21 @@ def select_pairs(neighbors: Neighbors, kept: Tensor) -> Neighbors:
 
 
 def edges(structures: Structures, neighbors: Neighbors) -> Edges:
-    """Vectors and lengths of the pairs, differentiable by positions and cell."""
+    """Compute vectors and lengths of the pairs, differentiable by positions and cell."""
     shift = neighbors.shifts.to(structures.positions.dtype)
     cells = structures.cell[structures.batch[neighbors.i]]
     return edges_of(structures.positions, torch.einsum("ec,ecx->ex", shift, cells), neighbors)
 
 
 def edges_of(positions: Tensor, translations: Tensor, neighbors: Neighbors) -> Edges:
-    """Pair geometry from positions [atoms, 3] and Cartesian translations [pairs, 3] of the neighbors."""
+    """Compute the edges from positions [atoms, 3] and Cartesian translations [pairs, 3] of the neighbors."""
     i, j, _, reverse, offsets = neighbors
     start = gather_centers(positions, i, offsets)
     vectors = gather_neighbors(positions, j, reverse, offsets) - start + translations
-    return Edges(i, j, reverse, offsets, vectors, lengths(vectors))
+    return Edges(i, j, reverse, offsets, vectors, vector_lengths(vectors))
 
 
-def lengths(vectors: Tensor) -> Tensor:
-    """Lengths [pairs] of vectors [pairs, 3]; finite derivatives even for coinciding atoms."""
+def vector_lengths(vectors: Tensor) -> Tensor:
+    """Compute lengths [pairs] of vectors [pairs, 3], with finite derivatives even for coinciding atoms."""
     squared = vectors[:, 0] * vectors[:, 0] + vectors[:, 1] * vectors[:, 1] + vectors[:, 2] * vectors[:, 2]
     return torch.sqrt(squared + torch.finfo(vectors.dtype).tiny)

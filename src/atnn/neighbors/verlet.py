@@ -1,4 +1,4 @@
-"""Verlet list: pairs found with a skin stay valid until an atom has moved half of it.
+"""Verlet list: pairs found with a skin remain valid until an atom has moved by half the skin.
 
 L. Verlet, Phys. Rev. 159, 98 (1967), doi:10.1103/PhysRev.159.98.
 """
@@ -14,11 +14,11 @@ from atnn.structures import Neighbors, Structures
 class VerletList:
     """Neighbors within ``cutoff + skin``, rebuilt only when needed.
 
-    Representations vanish at their cutoff, so the pairs of the skin contribute nothing.
+    Representations vanish at their cutoff, so pairs within the skin contribute nothing.
 
     Args:
-        cutoff: Distance up to which no pair may be missed [Angstrom].
-        skin: Extra distance [Angstrom]; zero rebuilds at every call.
+        cutoff: Distance up to which the list is complete [Angstrom].
+        skin: Extra distance [Angstrom]; zero rebuilds the list at every call.
     """
 
     def __init__(self, cutoff: float, skin: float):
@@ -28,7 +28,7 @@ class VerletList:
         self._neighbors: Neighbors | None = None
 
     def __call__(self, structures: Structures) -> Neighbors:
-        """Pairs that include all within the cutoff."""
+        """Return pairs that include all those within the cutoff."""
         if self._last is None or self._neighbors is None or self._outdated(structures, self._last):
             self._neighbors = neighbor_pairs(structures, self.cutoff + self.skin)
             self._last = structures.replace(positions=structures.positions.detach().clone())
@@ -36,7 +36,7 @@ class VerletList:
         return self._neighbors
 
     def forget(self) -> None:
-        """Build anew at the next call, wherever the atoms are."""
+        """Rebuild the list at the next call, even if no atom has moved."""
         self._last = self._neighbors = None
 
     def _outdated(self, new: Structures, old: Structures) -> bool:

@@ -6,8 +6,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from atnn.neighbors.pairs import lengths
-from atnn.physics.dipoles import CLOSEST, Radial, blend_radial, inverse_root, join_moments, potentials
+from atnn.neighbors.pairs import vector_lengths
+from atnn.physics.dipoles import (
+    SMALLEST_DISTANCE,
+    Radial,
+    blend_radial,
+    inverse_root,
+    join_moments,
+    neighbor_potentials,
+)
 from atnn.structures import Structures
 
 SOFTENING = 1.0  # Angstrom^2, under the root of the short-range form
@@ -15,7 +22,7 @@ SOFTENING = 1.0  # Angstrom^2, under the root of the short-range form
 STEP_BEGIN, STEP_END = 0.01, 0.99
 
 
-def damped(distances: Float[Tensor, " pairs"], damping: float) -> Float[Tensor, " pairs"]:
+def damped_coulomb(distances: Float[Tensor, " pairs"], damping: float) -> Float[Tensor, " pairs"]:
     """Damped inverse distances, ``s(r) / sqrt(r^2 + 1) + (1 - s(r)) / r`` [1/Angstrom].
 
     The switch s falls from one at a quarter of ``damping`` to zero at three quarters, with all its derivatives, so
@@ -32,9 +39,9 @@ def damped(distances: Float[Tensor, " pairs"], damping: float) -> Float[Tensor, 
     return switch * torch.rsqrt(distances * distances + SOFTENING) + (1 - switch) / distances
 
 
-def damped_derivatives(distances: Float[Tensor, " pairs"], damping: float) -> Radial:
-    """:func:`damped` [1/Angstrom], and ``v_1 = v' / r``, ``v_2 = v_1' / r`` of it [1/Angstrom^3, 1/Angstrom^5]."""
-    distances = distances.clamp(min=CLOSEST)
+def damped_coulomb_derivatives(distances: Float[Tensor, " pairs"], damping: float) -> Radial:
+    """Value v of :func:`damped_coulomb`, and ``v_1 = v' / r``, ``v_2 = v_1' / r`` [1/Angstrom, its cube, its fifth]."""
+    distances = distances.clamp(min=SMALLEST_DISTANCE)
     squared = distances * distances
     bare = inverse_root(squared)
     if damping == 0:
@@ -61,19 +68,21 @@ def molecular_energies(
     charges: Float[Tensor, " atoms"],
     dipoles: Float[Tensor, "atoms 3"] | None = None,
 ) -> Float[Tensor, " structures"]:
-    """Sum over pairs ``q_i q_j`` times :func:`damped` [e^2/Angstrom], float64; zero where there are none.
+    """Sum over pairs ``q_i q_j`` times :func:`damped_coulomb` [e^2/Angstrom], float64; zero where there are none.
 
     With dipoles of the atoms [e Angstrom], ``q_i`` becomes ``q_i + mu_i . grad_i``.
     """
     (first, second), positions = pairs, structures.positions
     vectors = positions.index_select(0, second) - positions.index_select(0, first)
-    distances = lengths(vectors)
+    distances = vector_lengths(vectors)
     if dipoles is None:
         products = charges.index_select(0, first) * charges.index_select(0, second)
-        energies = products * damped(distances, damping)
+        energies = products * damped_coulomb(distances, damping)
     else:
         moments = join_moments(charges, dipoles)
-        fields = potentials(vectors, damped_derivatives(distances, damping), moments.index_select(0, second))
+        fields = neighbor_potentials(
+            vectors, damped_coulomb_derivatives(distances, damping), moments.index_select(0, second)
+        )
         energies = (moments.index_select(0, first) * fields).sum(1)
     total = charges.new_zeros(structures.cell.shape[0], dtype=torch.float64)
     return total.index_add(0, structures.batch.index_select(0, first), energies.double())

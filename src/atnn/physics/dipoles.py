@@ -12,7 +12,9 @@ from torch import Tensor
 
 Radial = tuple[Float[Tensor, " pairs"], Float[Tensor, " pairs"], Float[Tensor, " pairs"]]
 
-CLOSEST = 0.05  # Angstrom; nearer than any two atoms, and far enough for r^-5 and differences of such in float32
+SMALLEST_DISTANCE = (
+    0.05  # Angstrom; nearer than any two atoms, and far enough for r^-5 and differences of such in float32
+)
 
 
 def join_moments(charges: Float[Tensor, " atoms"], dipoles: Float[Tensor, "atoms 3"]) -> Float[Tensor, "atoms 4"]:
@@ -20,7 +22,7 @@ def join_moments(charges: Float[Tensor, " atoms"], dipoles: Float[Tensor, "atoms
     return torch.cat([charges[:, None], dipoles], 1)
 
 
-def potentials(
+def neighbor_potentials(
     vectors: Float[Tensor, "pairs 3"], radial: Radial, moments: Float[Tensor, "pairs 4"]
 ) -> Float[Tensor, "pairs 4"]:
     """Potential at the center of each pair and its gradient there, by the charge and the dipole of the neighbor.

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from atnn.errors import SpecificationError
 from atnn.functions import polynomial
-from atnn.kernels import spread, sum_centers
+from atnn.kernels import sum_centers, weighted_neighbor_sum
 from atnn.parts import Design, Part, Scene, Values
 from atnn.physics.dispersion_tables import (
     Damping,
@@ -40,7 +40,7 @@ D4_CHARGE = (3.0, 2.0)  # height and steepness of the function of the charge
 SMALLEST_CHARGE = 0.01  # e, of a nucleus and what is left of its electrons; the function is constant there
 
 
-def _known_functional(method: Method, functional: str) -> str:
+def _canonicalise(method: Method, functional: str) -> str:
     try:
         return canonical_functional(method, functional)
     except SpecificationError as error:
@@ -60,8 +60,8 @@ class D3Specification(Specification):
 
     @field_validator("functional")
     @classmethod
-    def _known(cls, functional: str) -> str:
-        return _known_functional("d3", functional)
+    def _check_functional(cls, functional: str) -> str:
+        return _canonicalise("d3", functional)
 
     def parts(self, design: Design) -> dict[str, Part]:
         """The term."""
@@ -77,8 +77,8 @@ class D4Specification(Specification):
 
     @field_validator("functional")
     @classmethod
-    def _known(cls, functional: str) -> str:
-        return _known_functional("d4", functional)
+    def _check_functional(cls, functional: str) -> str:
+        return _canonicalise("d4", functional)
 
     def parts(self, design: Design) -> dict[str, Part]:
         """The term."""
@@ -262,4 +262,4 @@ def pair_energies(
         signs: 1 or -1.
         factors: g [1/Angstrom^6].
     """
-    return -0.5 * (vectors * signs.to(vectors.dtype) * spread(factors, vectors, edges)).sum(1).double()
+    return -0.5 * (vectors * signs.to(vectors.dtype) * weighted_neighbor_sum(factors, vectors, edges)).sum(1).double()

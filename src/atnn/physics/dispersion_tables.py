@@ -88,7 +88,7 @@ class ReferenceAtoms(NamedTuple):
 
 def known_functionals(method: Method) -> tuple[str, ...]:
     """Names of the functionals that a method has parameters for."""
-    return tuple(_functionals()[method])
+    return tuple(_read_functionals()[method])
 
 
 def canonical_functional(method: Method, functional: str) -> str:
@@ -100,13 +100,13 @@ def canonical_functional(method: Method, functional: str) -> str:
     >>> canonical_functional("d3", "r2-SCAN"), canonical_functional("d3", "BP86")
     ('r2scan', 'bp')
     """
-    table = _functionals()
-    names = {_plain(name): name for name in table[method]}
-    aliases = {_plain(alias): name for alias, name in table["aliases"].items() if name in table[method]}
-    found = (aliases | names).get(_plain(functional))
+    table = _read_functionals()
+    names = {_normalise_name(name): name for name in table[method]}
+    aliases = {_normalise_name(alias): name for alias, name in table["aliases"].items() if name in table[method]}
+    found = (aliases | names).get(_normalise_name(functional))
     if found is not None:
         return found
-    near = difflib.get_close_matches(_plain(functional), names, n=1)
+    near = difflib.get_close_matches(_normalise_name(functional), names, n=1)
     hint = f"did you mean {names[near[0]]}? " if near else ""
     raise SpecificationError(
         f"{method.upper()} has no damping parameters for the functional {functional!r}",
@@ -120,16 +120,16 @@ def damping_parameters(method: Method, functional: str) -> Damping:
     Raises:
         SpecificationError: The method has no parameters for it.
     """
-    s6, s8, a1, a2 = _functionals()[method][canonical_functional(method, functional)]
+    s6, s8, a1, a2 = _read_functionals()[method][canonical_functional(method, functional)]
     return Damping(s6, s8, a1, a2 * units.bohr)
 
 
 @functools.cache
-def _functionals() -> dict[str, Any]:
+def _read_functionals() -> dict[str, Any]:
     return json.loads(FUNCTIONALS.read_text(encoding="utf-8"))
 
 
-def _plain(name: str) -> str:
+def _normalise_name(name: str) -> str:
     spelled = name.casefold().replace("²", "2").replace("ω", "w")
     return "".join(letter for letter in spelled if letter not in "-_/ ")
 
@@ -148,11 +148,11 @@ def d3_references(numbers: Sequence[int]) -> ReferenceAtoms:
         SpecificationError: An element that D3 has no references for.
     """
     elements, coordination, triangle = _read("d3.elements", "d3.coordination", "d3.c6")
-    chosen, absent = _of_elements("d3", elements, numbers)
+    chosen, absent = _select_references("d3", elements, numbers)
     first, second = torch.meshgrid(chosen, chosen, indexing="ij")
     low, high = torch.minimum(first, second), torch.maximum(first, second)
     c6 = triangle[high * (high + 1) // 2 + low].double() * C6_UNIT
-    return ReferenceAtoms(absent, coordination[chosen], *_factors(c6))
+    return ReferenceAtoms(absent, coordination[chosen], *_factorise(c6))
 
 
 def d4_references(numbers: Sequence[int]) -> ReferenceAtoms:
@@ -165,11 +165,11 @@ def d4_references(numbers: Sequence[int]) -> ReferenceAtoms:
     """
     elements, coordination, charges, gaussians = _read("d4.elements", "d4.coordination", "d4.charges", "d4.gaussians")
     polarizabilities, integration = _read("d4.polarizabilities", "d4.integration")
-    chosen, absent = _of_elements("d4", elements, numbers)
+    chosen, absent = _select_references("d4", elements, numbers)
     alpha = polarizabilities[chosen]
     c6 = 3 / math.pi * (alpha * integration) @ alpha.T
     shells = (gaussians[chosen] == 3).double()
-    return ReferenceAtoms(absent, coordination[chosen], *_factors(c6), charges[chosen], shells)
+    return ReferenceAtoms(absent, coordination[chosen], *_factorise(c6), charges[chosen], shells)
 
 
 def _read(*names: str) -> list[Tensor]:
@@ -177,7 +177,7 @@ def _read(*names: str) -> list[Tensor]:
         return [file.get_tensor(name) for name in names]
 
 
-def _of_elements(
+def _select_references(
     method: Method, elements: Int[Tensor, " all"], numbers: Sequence[int]
 ) -> tuple[Int[Tensor, " references"], Float[Tensor, "elements references"]]:
     """Rows of the references of the elements, and 0 or minus infinity for each element and reference."""
@@ -192,7 +192,7 @@ def _of_elements(
     return chosen, torch.where(own[:, chosen], 0.0, -math.inf).double()
 
 
-def _factors(
+def _factorise(
     c6: Float[Tensor, "references references"],
 ) -> tuple[Float[Tensor, "references k"], Float[Tensor, " k"]]:
     """Vectors whose products, with signs, are the C6 coefficients [from hartree bohr^6 to eV Angstrom^6].

@@ -15,11 +15,17 @@ from atnn import units
 from atnn.kernels import gather_neighbors, sum_centers
 from atnn.parts import Design, Part, Scene, Values
 from atnn.physics.boundaries import Background, check_boundaries, check_vacuum, slab_dipole_factor, slab_normal
-from atnn.physics.coulomb import damped, damped_derivatives, molecular_energies
-from atnn.physics.dipoles import join_moments, potentials
-from atnn.physics.ewald import decay, point_corrections, screened, screened_derivatives, wave_energy
+from atnn.physics.coulomb import damped_coulomb, damped_coulomb_derivatives, molecular_energies
+from atnn.physics.dipoles import join_moments, neighbor_potentials
+from atnn.physics.ewald import (
+    gaussian_reach,
+    point_corrections,
+    screened_coulomb,
+    screened_coulomb_derivatives,
+    wave_energy,
+)
 from atnn.physics.mesh import mesh_energy
-from atnn.physics.opaque import FUNCTIONS, opaque
+from atnn.physics.opaque import FUNCTIONS, call_opaque
 from atnn.specification import Specification
 from atnn.structures import Edges, Structures
 
@@ -55,7 +61,7 @@ class ElectrostaticsSpecification(Specification):
 
 
 class Electrostatics(Part):
-    """``E = k_e / 2 sum_ij q_i q_j v(r_ij)`` over all pairs and periodic images, v = :func:`damped`.
+    """``E = k_e / 2 sum_ij q_i q_j v(r_ij)`` over all pairs and periodic images, v = :func:`damped_coulomb`.
 
     Molecules: all pairs, without a cutoff. Periodic structures: v is 1/r beyond the cutoff, so
 
@@ -81,7 +87,7 @@ class Electrostatics(Part):
         self.sources = ("charges", "atomic_dipoles") if specification.dipoles else ("charges",)
         self.needs = frozenset(self.sources)
         self.cutoff = specification.cutoff
-        self.width = specification.cutoff / decay(specification.accuracy)
+        self.width = specification.cutoff / gaussian_reach(specification.accuracy)
         largest = {"auto": float(LARGEST_EWALD), "ewald": math.inf, "mesh": 0.0}[specification.method]
         background = float(specification.background == "uniform")
         self.settings = WaveSettings(self.cutoff, self.width, specification.accuracy, largest, background)
@@ -101,33 +107,33 @@ class Electrostatics(Part):
         sources = [values[name].to(structures.positions.dtype) for name in self.sources]
         molecules = molecular_energies(scene.molecular, structures, self.specification.damping, *sources)
         variables = (structures.positions, structures.cell, *sources)
-        waves = opaque("electrostatics", variables, (structures.batch, structures.pbc), self.settings)
+        waves = call_opaque("electrostatics", variables, (structures.batch, structures.pbc), self.settings)
         near = self._near_dipoles if self.specification.dipoles else self._near_charges
         return {"energy": units.coulomb * (molecules + near(structures, edges, *sources) + waves)}
 
     def _near_charges(self, structures: Structures, edges: Edges, charges: Tensor) -> Tensor:
         """Pairs within the cutoff of periodic structures, less what the waves say about them [e^2/Angstrom]."""
-        pair = damped(edges.lengths, self.specification.damping) - screened(edges.lengths, self.width)
+        pair = damped_coulomb(edges.lengths, self.specification.damping) - screened_coulomb(edges.lengths, self.width)
         neighbors = gather_neighbors(charges[:, None], edges.j, edges.reverse, edges.offsets)
-        pairs = neighbors * torch.where(self._used(structures, edges), pair, 0.0)[:, None]
+        pairs = neighbors * torch.where(self._select_periodic(structures, edges), pair, 0.0)[:, None]
         potential = sum_centers(pairs, edges.i, edges.offsets)[:, 0]
         total = potential.new_zeros(structures.cell.shape[0], dtype=torch.float64)
         return total.index_add(0, structures.batch, 0.5 * (charges * potential).double())
 
     def _near_dipoles(self, structures: Structures, edges: Edges, charges: Tensor, dipoles: Tensor) -> Tensor:
         """The same of charges and dipoles."""
-        exact = damped_derivatives(edges.lengths, self.specification.damping)
-        waves = screened_derivatives(edges.lengths, self.width)
+        exact = damped_coulomb_derivatives(edges.lengths, self.specification.damping)
+        waves = screened_coulomb_derivatives(edges.lengths, self.width)
         value, first, second = (whole - smooth for whole, smooth in zip(exact, waves, strict=True))
         moments = join_moments(charges, dipoles)
         neighbors = gather_neighbors(moments, edges.j, edges.reverse, edges.offsets)
-        pairs = potentials(edges.vectors, (value, first, second), neighbors)
-        pairs = torch.where(self._used(structures, edges)[:, None], pairs, 0.0)
+        pairs = neighbor_potentials(edges.vectors, (value, first, second), neighbors)
+        pairs = torch.where(self._select_periodic(structures, edges)[:, None], pairs, 0.0)
         products = (moments * sum_centers(pairs, edges.i, edges.offsets)).sum(1)
         total = products.new_zeros(structures.cell.shape[0], dtype=torch.float64)
         return total.index_add(0, structures.batch, 0.5 * products.double())
 
-    def _used(self, structures: Structures, edges: Edges) -> Tensor:
+    def _select_periodic(self, structures: Structures, edges: Edges) -> Tensor:
         return structures.pbc.any(1)[structures.batch[edges.i]] & (edges.lengths < self.cutoff)
 
 
@@ -163,13 +169,13 @@ def far_energies(
     atoms = zip(*(part.split(counts) for part in (positions, charges, *dipoles)), strict=True)
     none = cell.new_zeros((), dtype=torch.float64)
     energies = [
-        _waves(box, axes, chosen, *own) if bool(axes.any()) else none
+        _compute_waves(box, axes, chosen, *own) if bool(axes.any()) else none
         for own, box, axes in zip(atoms, cell, pbc, strict=True)
     ]
     return torch.stack(energies)
 
 
-def _waves(
+def _compute_waves(
     cell: Tensor, pbc: Tensor, settings: WaveSettings, positions: Tensor, charges: Tensor, dipoles: Tensor | None = None
 ) -> Tensor:
     waves = wave_energy if len(positions) <= settings.largest_ewald else mesh_energy

@@ -19,11 +19,11 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from atnn.functions import PerElement, Species
-from atnn.neighbors.pairs import lengths, neighbor_pairs
+from atnn.neighbors.pairs import neighbor_pairs, vector_lengths
 from atnn.parts import ChargesSpecification, Design, Part, Scene, Values
 from atnn.physics.boundaries import Background, check_boundaries, check_vacuum, slab_dipole_factor, slab_normal
-from atnn.physics.ewald import decay, screened, wave_matrix
-from atnn.physics.opaque import FUNCTIONS, opaque
+from atnn.physics.ewald import gaussian_reach, screened_coulomb, wave_matrix
+from atnn.physics.opaque import FUNCTIONS, call_opaque
 from atnn.structures import Structures
 
 # Angstrom, of the Gaussians summed over waves: narrower ones cost more waves, wider ones more pairs.
@@ -93,7 +93,7 @@ class Equilibration(Part):
         widths = self.widths.index_select(0, row)
         variables = (structures.positions, structures.cell, raw, hardness)
         constants = (structures.total_charge, structures.pbc, widths, structures.batch)
-        return {"charges": opaque("equilibration", variables, constants, self.settings).to(raw.dtype)}
+        return {"charges": call_opaque("equilibration", variables, constants, self.settings).to(raw.dtype)}
 
 
 class EquilibrationSettings(NamedTuple):
@@ -122,21 +122,21 @@ def equilibrium_charges(
     total, widths = total.double(), widths.double()
     check_boundaries(cell, pbc, total, "uniform" if chosen.background else "none")
     charges, places = [], []
-    for size, periodic, members in _alike(batch, pbc):
+    for size, periodic, members in _group_alike(batch, pbc):
         atoms = torch.searchsorted(batch, members)[:, None] + torch.arange(size, device=batch.device)
         own = positions[atoms], widths[atoms]
         if periodic:
             each = zip(*own, cell[members], pbc[members], strict=True)
             matrix = torch.stack([periodic_interactions(*structure, chosen) for structure in each])
         else:
-            matrix = interactions(*own)
+            matrix = molecular_interactions(*own)
         matrix = matrix + torch.diag_embed(hardness[atoms])
-        charges.append(_minimum(matrix, electronegativity[atoms], total[members]).flatten())
+        charges.append(_minimise_energy(matrix, electronegativity[atoms], total[members]).flatten())
         places.append(atoms.flatten())
     return torch.cat(charges)[torch.argsort(torch.cat(places))]
 
 
-def _alike(batch: Tensor, pbc: Tensor) -> list[tuple[int, bool, Tensor]]:
+def _group_alike(batch: Tensor, pbc: Tensor) -> list[tuple[int, bool, Tensor]]:
     """Structures that are treated at once: number of atoms, whether there are images, and which structures."""
     groups = defaultdict(list)
     counts = torch.bincount(batch, minlength=len(pbc)).tolist()
@@ -145,14 +145,16 @@ def _alike(batch: Tensor, pbc: Tensor) -> list[tuple[int, bool, Tensor]]:
     return [(*key, torch.tensor(members, device=batch.device)) for key, members in groups.items() if key[0]]
 
 
-def interactions(
+def molecular_interactions(
     positions: Float[Tensor, "structures atoms 3"], widths: Float[Tensor, "structures atoms"]
 ) -> Float[Tensor, "structures atoms atoms"]:
     """Coulomb matrices of unit Gaussian charges in molecules of one size [1/Angstrom]."""
     count, size = widths.shape
     first, second = torch.triu_indices(size, size, 1, device=widths.device)
-    distances = lengths((positions[:, first] - positions[:, second]).flatten(0, 1))
-    between = screened(distances, _joint(widths[:, first], widths[:, second]).flatten()).reshape(count, -1)
+    distances = vector_lengths((positions[:, first] - positions[:, second]).flatten(0, 1))
+    between = screened_coulomb(distances, _joint_width(widths[:, first], widths[:, second]).flatten()).reshape(
+        count, -1
+    )
     half = widths.new_zeros(count, size * size).index_add(1, first * size + second, between)
     half = half.reshape(count, size, size)
     return half + half.mT + torch.diag_embed(1 / (math.sqrt(math.pi) * widths))
@@ -170,9 +172,9 @@ def periodic_interactions(
     Gaussians of one smearing by waves, what the true widths change by pairs, a background where charged.
     """
     smearing, accuracy, _ = settings
-    reach = smearing * decay(accuracy)
-    i, j, distances = _pairs(positions, cell, pbc, reach)
-    change = screened(distances, _joint(widths[i], widths[j])) - screened(distances, smearing)
+    reach = smearing * gaussian_reach(accuracy)
+    i, j, distances = _find_pairs(positions, cell, pbc, reach)
+    change = screened_coulomb(distances, _joint_width(widths[i], widths[j])) - screened_coulomb(distances, smearing)
     count = len(widths)
     between = widths.new_zeros(count * count).index_add(0, i * count + j, change).reshape(count, count)
     own = 1 / (math.sqrt(math.pi) * widths) - math.sqrt(2 / math.pi) / smearing
@@ -186,13 +188,13 @@ def periodic_interactions(
     return matrix
 
 
-def _pairs(positions: Tensor, cell: Tensor, pbc: Tensor, reach: float) -> tuple[Tensor, Tensor, Tensor]:
+def _find_pairs(positions: Tensor, cell: Tensor, pbc: Tensor, reach: float) -> tuple[Tensor, Tensor, Tensor]:
     """Both atoms of the pairs within the reach, each pair once, and their distances."""
-    i, j, shifts = _neighbors(reach, positions.detach(), cell.detach(), pbc)
-    return i, j, lengths(positions[j] - positions[i] + shifts @ cell)
+    i, j, shifts = _find_neighbors(reach, positions.detach(), cell.detach(), pbc)
+    return i, j, vector_lengths(positions[j] - positions[i] + shifts @ cell)
 
 
-def _neighbors(reach: float, positions: Tensor, cell: Tensor, pbc: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _find_neighbors(reach: float, positions: Tensor, cell: Tensor, pbc: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     numbers = torch.zeros(len(positions), dtype=torch.int64, device=positions.device)
     pairs = neighbor_pairs(Structures(positions, numbers, cell[None], pbc[None], numbers), reach)
     assert pairs.reverse is not None
@@ -200,11 +202,11 @@ def _neighbors(reach: float, positions: Tensor, cell: Tensor, pbc: Tensor) -> tu
     return pairs.i[once], pairs.j[once], pairs.shifts[once]
 
 
-def _joint(first: Tensor, second: Tensor) -> Tensor:
+def _joint_width(first: Tensor, second: Tensor) -> Tensor:
     return torch.sqrt(first * first + second * second)
 
 
-def _minimum(matrix: Tensor, electronegativity: Tensor, charge: Tensor) -> Tensor:
+def _minimise_energy(matrix: Tensor, electronegativity: Tensor, charge: Tensor) -> Tensor:
     """Charges q of least ``chi q + q A q / 2`` that sum to the charge; the Lagrange multiplier is the last unknown."""
     ones = torch.ones_like(electronegativity)[:, :, None]
     corner = torch.zeros_like(ones[:, :1])

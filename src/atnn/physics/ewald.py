@@ -12,24 +12,26 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from atnn.physics.dipoles import CLOSEST, Radial
+from atnn.physics.dipoles import SMALLEST_DISTANCE, Radial
 
 
-def decay(accuracy: float) -> float:
+def gaussian_reach(accuracy: float) -> float:
     """Standard deviations of a Gaussian after which a sum may end; what is left out is below ``accuracy`` then."""
     return math.sqrt(-2 * math.log(accuracy / 4))
 
 
-def screened(distances: Float[Tensor, " pairs"], width: float | Float[Tensor, " pairs"]) -> Float[Tensor, " pairs"]:
+def screened_coulomb(
+    distances: Float[Tensor, " pairs"], width: float | Float[Tensor, " pairs"]
+) -> Float[Tensor, " pairs"]:
     """Gaussian unit charges, ``erf(r / (sqrt(2) width)) / r`` [1/Angstrom]; width^2 is the sum of both variances."""
     return torch.erf(distances / (math.sqrt(2) * width)) / distances
 
 
-def screened_derivatives(distances: Float[Tensor, " pairs"], width: float) -> Radial:
-    """:func:`screened` [1/Angstrom], and ``v_1 = v' / r``, ``v_2 = v_1' / r`` of it [1/Angstrom^3, 1/Angstrom^5]."""
-    distances = distances.clamp(min=CLOSEST)
+def screened_coulomb_derivatives(distances: Float[Tensor, " pairs"], width: float) -> Radial:
+    """Value v of :func:`screened_coulomb`, ``v_1 = v' / r``, ``v_2 = v_1' / r`` [1/Angstrom, its cube, its fifth]."""
+    distances = distances.clamp(min=SMALLEST_DISTANCE)
     inverse = 1 / (distances * distances)
-    value = screened(distances, width)
+    value = screened_coulomb(distances, width)
     gaussian = math.sqrt(2 / math.pi) / width * torch.exp(-0.5 / width**2 * distances * distances)
     first = (gaussian - value) * inverse
     return value, first, -(3 * first + gaussian / width**2) * inverse
@@ -74,7 +76,7 @@ def wave_energy(
     Returns:
         Energy [e^2/Angstrom], float64.
     """
-    waves = wave_vectors(cell, decay(accuracy) / width)
+    waves = wave_vectors(cell, gaussian_reach(accuracy) / width)
     phases = waves @ positions.T
     cosines, sines = torch.cos(phases), torch.sin(phases)
     real, imaginary = cosines @ charges, sines @ charges
@@ -89,7 +91,7 @@ def wave_matrix(
     positions: Float[Tensor, "atoms 3"], cell: Float[Tensor, "3 3"], width: float, accuracy: float
 ) -> Float[Tensor, "atoms atoms"]:
     """Interactions of unit charges of which :func:`wave_energy` is half the quadratic form [1/Angstrom]."""
-    waves = wave_vectors(cell, decay(accuracy) / width)
+    waves = wave_vectors(cell, gaussian_reach(accuracy) / width)
     phases = waves @ positions.T
     weights = wave_weights(waves, cell, width)[:, None]
     cosines, sines = torch.cos(phases), torch.sin(phases)

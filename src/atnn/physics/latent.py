@@ -16,14 +16,14 @@ from torch import Tensor
 
 from atnn import units
 from atnn.neighbors import molecular_pairs
-from atnn.neighbors.pairs import lengths
+from atnn.neighbors.pairs import vector_lengths
 from atnn.parts import Design, Part, Scene, Values
 from atnn.physics.boundaries import check_boundaries, check_vacuum, slab_dipole_factor, slab_normal
 from atnn.physics.electrostatics import LARGEST_EWALD
-from atnn.physics.ewald import decay, screened, wave_energy
+from atnn.physics.ewald import gaussian_reach, screened_coulomb, wave_energy
 from atnn.physics.latent_charges import LatentCharges
 from atnn.physics.mesh import mesh_energy
-from atnn.physics.opaque import FUNCTIONS, opaque
+from atnn.physics.opaque import FUNCTIONS, call_opaque
 from atnn.specification import Specification
 
 ACCURACY = 1e-6  # relative, of sums over waves
@@ -78,7 +78,7 @@ class LatentElectrostatics(Part):
         structures = scene.structures
         variables = (structures.positions, structures.cell, values["latent_charges"])
         constants = (structures.batch, structures.pbc)
-        return {"energy": units.coulomb * opaque("latent_electrostatics", variables, constants, self.settings)}
+        return {"energy": units.coulomb * call_opaque("latent_electrostatics", variables, constants, self.settings)}
 
 
 class LatentSettings(NamedTuple):
@@ -102,16 +102,16 @@ def latent_energies(
     none = cell.new_zeros(len(pbc), dtype=torch.float64)
     check_boundaries(cell, pbc, none, "uniform")
     first, second = molecular_pairs(batch, ~pbc.any(1))
-    distances = lengths(positions.index_select(0, second) - positions.index_select(0, first))
+    distances = vector_lengths(positions.index_select(0, second) - positions.index_select(0, first))
     products = (charges.index_select(0, first) * charges.index_select(0, second)).sum(1)
-    energies = none.index_add(0, batch[first], (products * screened(distances, chosen.width)).double())
+    energies = none.index_add(0, batch[first], (products * screened_coulomb(distances, chosen.width)).double())
     counts = torch.bincount(batch, minlength=len(pbc)).tolist()
     structures = zip(positions.split(counts), charges.split(counts), cell, pbc, strict=True)
-    periodic = [_waves(*own, chosen) if bool(own[-1].any()) else none.new_zeros(()) for own in structures]
+    periodic = [_compute_waves(*own, chosen) if bool(own[-1].any()) else none.new_zeros(()) for own in structures]
     return energies + torch.stack(periodic) if periodic else energies
 
 
-def _waves(positions: Tensor, charges: Tensor, cell: Tensor, pbc: Tensor, settings: LatentSettings) -> Tensor:
+def _compute_waves(positions: Tensor, charges: Tensor, cell: Tensor, pbc: Tensor, settings: LatentSettings) -> Tensor:
     """Energy of one periodic structure [e^2/Angstrom]."""
     width, accuracy = settings
     waves = wave_energy if len(positions) <= LARGEST_EWALD else mesh_energy
@@ -119,7 +119,7 @@ def _waves(positions: Tensor, charges: Tensor, cell: Tensor, pbc: Tensor, settin
     energy = torch.stack(kinds).sum() - charges.double().square().sum() / (math.sqrt(2 * math.pi) * width)
     if bool(pbc.all()):
         return energy
-    check_vacuum(positions, cell, pbc, width * decay(accuracy))
+    check_vacuum(positions, cell, pbc, width * gaussian_reach(accuracy))
     normal, area = slab_normal(cell, pbc)
     heights, charges = (positions @ normal).double()[:, None], charges.double()
     total, dipole, second = ((charges * heights**power).sum(0) for power in (0, 1, 2))

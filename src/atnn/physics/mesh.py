@@ -39,7 +39,7 @@ def mesh_energy(
     spacing = width * min(COARSEST, (accuracy / error) ** (1 / order))
     lengths = torch.linalg.vector_norm(cell.detach(), dim=1).tolist()
     shape = [mesh_points(length / spacing) for length in lengths]
-    transform = torch.fft.rfftn(spread(positions, charges, cell, shape, dipoles))
+    transform = torch.fft.rfftn(spread_charges(positions, charges, cell, shape, dipoles))
     powers = transform.real.square() + transform.imag.square()
     return 0.5 * (mesh_weights(cell, shape, width) * powers).sum(dtype=torch.float64)
 
@@ -75,12 +75,12 @@ def splines(fractions: Float[Tensor, "atoms 3"], last: int = ORDER) -> Float[Ten
     return torch.stack(values, dim=-1)
 
 
-def slopes(fractions: Float[Tensor, "atoms 3"]) -> Float[Tensor, "atoms 3 order"]:
+def spline_slopes(fractions: Float[Tensor, "atoms 3"]) -> Float[Tensor, "atoms 3 order"]:
     """Derivatives of the :func:`splines`: differences of those one order lower."""
     return torch.diff(torch.nn.functional.pad(splines(fractions, ORDER - 1), (1, 1)))
 
 
-def spread(
+def spread_charges(
     positions: Float[Tensor, "atoms 3"],
     charges: Float[Tensor, " atoms"],
     cell: Float[Tensor, "3 3"],
@@ -103,7 +103,7 @@ def spread(
     if dipoles is None:
         values = plane[..., None] * weights[:, 2, None, None, :]
     else:
-        steps = (dipoles @ inverse)[:, :, None] * slopes(places - below)
+        steps = (dipoles @ inverse)[:, :, None] * spline_slopes(places - below)
         plane = plane + steps[:, 0, :, None] * weights[:, 1, None, :] + weights[:, 0, :, None] * steps[:, 1, None, :]
         upright = weights[:, 0, :, None] * weights[:, 1, None, :]
         planes = torch.stack([plane, upright], 3).flatten(1, 2)

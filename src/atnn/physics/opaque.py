@@ -19,7 +19,7 @@ torch.library.define("atnn::opaque_gradient", f"(Tensor upstream, {_ARGUMENTS}) 
 torch.library.define("atnn::opaque_second", f"(Tensor[] cotangents, Tensor upstream, {_ARGUMENTS}) -> Tensor[]")
 
 
-def opaque(
+def call_opaque(
     name: str, variables: Sequence[Tensor], constants: Sequence[Tensor], settings: Sequence[float]
 ) -> Float[Tensor, " rows"]:
     """Value of a function of :data:`FUNCTIONS`, ``function(variables, constants, settings)``.
@@ -65,7 +65,7 @@ class _Gradient(torch.autograd.Function):
 _CLEAN = torch._C._dispatch_tls_local_include_set(), torch._C._dispatch_tls_local_exclude_set()
 
 
-def _undisturbed(function):
+def _restore_dispatch(function):
     def call(*arguments):
         with torch._C._ForceDispatchKeyGuard(*_CLEAN), torch.utils._python_dispatch._disable_current_modes():
             return function(*arguments)
@@ -73,30 +73,30 @@ def _undisturbed(function):
     return call
 
 
-def _value(variables, constants, name, settings):
+def _compute_value(variables, constants, name, settings):
     return FUNCTIONS[name](variables, constants, settings)
 
 
-def _first(upstream, variables, constants, name, settings):
-    leaves = _leaves(variables)
+def _compute_gradient(upstream, variables, constants, name, settings):
+    leaves = _make_leaves(variables)
     with torch.enable_grad():
-        value = _value(leaves, constants, name, settings)
-        return _pulled([value], leaves, [upstream])
+        value = _compute_value(leaves, constants, name, settings)
+        return _pull_back([value], leaves, [upstream])
 
 
-def _second(cotangents, upstream, variables, constants, name, settings):
-    first, *leaves = _leaves([upstream, *variables])
+def _compute_second(cotangents, upstream, variables, constants, name, settings):
+    first, *leaves = _make_leaves([upstream, *variables])
     with torch.enable_grad():
-        value = _value(leaves, constants, name, settings)
-        gradients = _pulled([value], leaves, [first], create_graph=True)
-        return _pulled(gradients, [first, *leaves], cotangents)
+        value = _compute_value(leaves, constants, name, settings)
+        gradients = _pull_back([value], leaves, [first], create_graph=True)
+        return _pull_back(gradients, [first, *leaves], cotangents)
 
 
-def _leaves(tensors):
+def _make_leaves(tensors):
     return [tensor.detach().requires_grad_() for tensor in tensors]
 
 
-def _pulled(values, leaves, cotangents, create_graph=False):
+def _pull_back(values, leaves, cotangents, create_graph=False):
     """Cotangents of the leaves, also where no value depends on them.
 
     By the plain engine: for a small molecule torch.func takes twice as long.
@@ -109,8 +109,12 @@ def _pulled(values, leaves, cotangents, create_graph=False):
     return [gradient.contiguous() for gradient in given]
 
 
-for _operation, _function in (("opaque", _value), ("opaque_gradient", _first), ("opaque_second", _second)):
-    torch.library.impl(f"atnn::{_operation}", ("cpu", "cuda"))(_undisturbed(_function))
+for _operation, _function in (
+    ("opaque", _compute_value),
+    ("opaque_gradient", _compute_gradient),
+    ("opaque_second", _compute_second),
+):
+    torch.library.impl(f"atnn::{_operation}", ("cpu", "cuda"))(_restore_dispatch(_function))
 
 
 @torch.library.register_fake("atnn::opaque")

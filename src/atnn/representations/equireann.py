@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from atnn.functions import Species
-from atnn.kernels import cosine_squared, spread
+from atnn.kernels import cosine_squared, weighted_neighbor_sum
 from atnn.representations.density import Density
 from atnn.representations.orbitals import OrbitalSums
 from atnn.representations.reann import RecursiveSpecification
@@ -68,7 +68,9 @@ class EquiREANN(OrbitalSums):
         sums = passed = self.sum_orbitals(angular, radial, coefficients, edges)
         for t, update in enumerate(self.updates):
             coefficients = coefficients + update(self._density(t, sums), elements)
-            message = spread(envelope, (coefficients[:, None] * passed).flatten(1), edges).reshape(passed.shape)
+            message = weighted_neighbor_sum(envelope, (coefficients[:, None] * passed).flatten(1), edges).reshape(
+                passed.shape
+            )
             sums = self.sum_orbitals(angular, radial, coefficients, edges) + message
             passed = passed + sums
         return self.as_features(self._density(-1, sums), sums, degree)

@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from atnn.functions import Species
-from atnn.kernels import contract_angular, gather_neighbors, messages, opposite, sum_centers
+from atnn.kernels import contract_angular, gather_neighbors, gather_reverse, messages, sum_centers
 from atnn.representations.pair_functions import PairFunctions, PairNetwork
 from atnn.representations.specification import RepresentationSpecification
 from atnn.representations.tensors import ElementScale, Mixing, Nodes, Product, bounded, by_degree, overlap, summed
@@ -135,7 +135,11 @@ class Round(nn.Module):
         parts = zip(angular, by_degree(nodes, self.degree), strict=True)
         here = torch.cat([contract_angular(y, part, edges.i, edges.offsets) for y, part in parts], dim=1)
         # Projections of the neighbor on the opposite direction; the sign (-1)^l is for the network to learn.
-        there = self._from_neighbors(angular, nodes, edges) if edges.reverse is None else opposite(here, edges.reverse)
+        there = (
+            self._from_neighbors(angular, nodes, edges)
+            if edges.reverse is None
+            else gather_reverse(here, edges.reverse)
+        )
         u, v = self.projections(radial).chunk(2, dim=1)
         return u * here + v * there
 

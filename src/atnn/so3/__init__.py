@@ -1,4 +1,4 @@
-"""Functions on the sphere and how they couple under rotations."""
+"""Spherical harmonics and the coupling of spherical tensors."""
 
 from atnn.so3.couplings import couplings
 from atnn.so3.harmonics import solid_harmonics, spherical_harmonics

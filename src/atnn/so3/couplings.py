@@ -15,14 +15,14 @@ Term = tuple[int, int, int, int, float]
 
 @cache
 def couplings(degree: int) -> tuple[tuple[Path, ...], tuple[Term, ...]]:
-    """All products l1 x l2 -> l of tensors up to a degree that keep the parity of the harmonics (l1 + l2 + l even).
+    """Compute all products l1 x l2 -> l up to a degree that conserve the parity of the harmonics (l1 + l2 + l even).
 
-    Coefficients are the integrals of three spherical harmonics, which are proportional to the Clebsch-Gordan
-    coefficients and vanish for the other parity; each path is normalised to ``sum C^2 = 2 l + 1``, so that factors of
-    unit variance give a result of unit variance.
+    The coefficients are the integrals of three spherical harmonics. They are proportional to the Clebsch-Gordan
+    coefficients and vanish for the other parity. Each path is normalised to ``sum C^2 = 2 l + 1``, so that factors of
+    unit variance give a product of unit variance.
 
     Returns:
-        The paths (l1, l2, l), and the terms (m1, m2, path, m, C) with components counted through all degrees.
+        The paths (l1, l2, l), and the terms (m1, m2, path, m, C), whose components are numbered across all degrees.
     """
     points, weights = _quadrature(3 * degree)
     harmonics = [y.numpy() for y in spherical_harmonics(torch.from_numpy(points), degree)]
@@ -40,7 +40,7 @@ def couplings(degree: int) -> tuple[tuple[Path, ...], tuple[Term, ...]]:
 
 
 def _quadrature(degree: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points and weights exact for polynomials on the sphere up to a degree."""
+    """Return points and weights of a quadrature on the sphere that is exact for polynomials up to a degree."""
     heights, weights = np.polynomial.legendre.leggauss(degree // 2 + 1)
     angles = 2 * np.pi * np.arange(degree + 1) / (degree + 1)
     z, phi = (part.ravel() for part in np.meshgrid(heights, angles, indexing="ij"))

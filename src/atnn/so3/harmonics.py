@@ -1,4 +1,4 @@
-"""Real solid and spherical harmonics as polynomials of the vector."""
+"""Real solid and spherical harmonics as polynomials of a vector."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from torch import Tensor
 def solid_harmonics(
     vectors: Float[Tensor, "pairs 3"], weights: Float[Tensor, " pairs"], degree: int
 ) -> list[Float[Tensor, "pairs m"]]:
-    """Real solid harmonics of degree 0 to ``degree`` with Racah's normalisation, a tensor [pairs, 2 l + 1] each.
+    """Real solid harmonics of degrees 0 to ``degree`` in Racah's normalisation, one tensor [pairs, 2 l + 1] per degree.
 
         w S_lm(r) = w sqrt(4 pi / (2 l + 1)) r^l Y_lm(r / |r|),   sum_m S_lm(r) S_lm(r') = |r|^l |r'|^l P_l(cos)
 
-    In each degree cosine and sine of ``m phi`` alternate from m = l down, and m = 0 comes last: x, y, z for l = 1.
-    The parts that depend on z follow the recursion of the associated Legendre functions, normalised after Schmidt.
+    Within a degree, cosine and sine of ``m phi`` alternate from m = l downwards, and m = 0 comes last: x, y, z for
+    l = 1. The parts that depend on z follow the recursion of the Schmidt-normalised associated Legendre functions.
 
     Args:
         vectors: The vectors r.
-        weights: Factor w of all harmonics of a pair.
+        weights: Common factor w of all harmonics of a pair.
         degree: Largest l.
     """
     x, y, z = vectors.unbind(1)
@@ -39,16 +39,16 @@ def solid_harmonics(
 
 
 def spherical_harmonics(unit: Float[Tensor, "pairs 3"], degree: int) -> tuple[Float[Tensor, "pairs m"], ...]:
-    """Real spherical harmonics of degree 0 to ``degree``, each with ``sum_m Y_lm^2 = 2 l + 1``.
+    """Real spherical harmonics of degrees 0 to ``degree``, normalised to ``sum_m Y_lm^2 = 2 l + 1``.
 
-    Components are ordered as in :func:`solid_harmonics`.
+    The components are ordered as in :func:`solid_harmonics`.
     """
     solid = solid_harmonics(unit, torch.ones_like(unit[:, 0]), degree)
     return tuple(math.sqrt(2 * d + 1) * part for d, part in enumerate(solid))
 
 
 def _legendre(z: Tensor, square: Tensor, degree: int) -> dict[tuple[int, int], Tensor | float]:
-    """``r^(n-m)`` times the polynomial part of the Schmidt-normalised associated Legendre function (n, m)."""
+    """Return ``r^(n-m)`` times the polynomial part of each Schmidt-normalised associated Legendre function (n, m)."""
     found: dict[tuple[int, int], Tensor | float] = {}
     for m in range(degree + 1):
         start = math.prod((2 * k - 1) / (2 * k) for k in range(1, m + 1))
