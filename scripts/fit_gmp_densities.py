@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python scripts/fit_gmp_densities.py        (three minutes)
 
 Writes src/atnn/representations/gmp_densities.json. For every element from hydrogen to radon the spherically averaged
-atom is solved in the local density approximation: fractional occupations of the ground-state configuration, scalar
+atom is solved in the local density approximation: fractional occupations of the ground-state electron_configuration, scalar
 relativistic one-electron Hamiltonian (sf-X2C), uncontracted Dyall double-zeta basis. Basis sets, integrals and
 functional are those of PySCF, the Coulomb potential is integrated on a radial grid. The density of the valence shells
 is then fitted by four functions B exp(-beta r^2) that hold the right number of electrons:
@@ -31,7 +31,7 @@ from scipy.integrate import cumulative_simpson, simpson
 from scipy.linalg import eigh
 from scipy.optimize import least_squares
 
-from atnn.functions.species import HEAVIEST, NOBLE, SHELLS, configuration
+from atnn.functions.species import HEAVIEST, NOBLE, SHELLS, electron_configuration
 
 TABLE = Path(__file__).resolve().parents[1] / "src/atnn/representations/gmp_densities.json"
 BASIS, FUNCTIONAL = "dyall-v2z", "lda,pw"
@@ -67,8 +67,10 @@ def valence_shells(number: int) -> dict[str, int]:
     ytterbium, and elements of one group have the same number.
     """
     core = max([n for n in NOBLE if n < number], default=0)
-    inner = configuration(core) if core else dict.fromkeys(SHELLS, 0)
-    outer = {shell: count - inner[shell] for shell, count in configuration(number).items() if count > inner[shell]}
+    inner = electron_configuration(core) if core else dict.fromkeys(SHELLS, 0)
+    outer = {
+        shell: count - inner[shell] for shell, count in electron_configuration(number).items() if count > inner[shell]
+    }
     beyond_f = number > 70
     has_p = any(shell[1] == "p" for shell in outer)
     return {s: n for s, n in outer.items() if not (s[1] == "f" and beyond_f) and not (s[1] == "d" and has_p)}
@@ -77,7 +79,7 @@ def valence_shells(number: int) -> dict[str, int]:
 def shells(number: int) -> list[Shells]:
     """Radial basis of each occupied angular momentum."""
     symbol = chemical_symbols[number]
-    highest = max("spdf".index(shell[1]) for shell, count in configuration(number).items() if count)
+    highest = max("spdf".index(shell[1]) for shell, count in electron_configuration(number).items() if count)
     basis = [shell for shell in gto.uncontract(gto.basis.load(BASIS, symbol)) if shell[0] <= highest]
     atom = gto.M(atom=symbol, basis={symbol: basis}, spin=None, verbose=0)
     core, overlap = scf.RHF(atom).sfx2c1e().get_hcore(), atom.intor("int1e_ovlp")
@@ -127,7 +129,7 @@ def densities(number: int) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         RuntimeError: The iteration does not converge.
     """
-    basis, occupied = shells(number), configuration(number)
+    basis, occupied = shells(number), electron_configuration(number)
     filled = {shell: count for shell, count in occupied.items() if count}
     screening = 0.8853 / number ** (1 / 3)
     potential = number / R * (1 - 1 / (1 + R / screening) ** 2) * (number - 1) / number

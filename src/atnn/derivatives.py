@@ -79,12 +79,15 @@ def derivation(outputs: Iterable[str], given: Collection[str]) -> tuple[Quantity
 def make_variables(structures: Structures, outputs: Iterable[str], given: Collection[str]) -> Variables:
     """Fresh variables for those outputs that are not given but derived."""
     wanted = {_rule(row).by for row in derivation(outputs, given)}
-    start = {
-        "positions": structures.positions,
-        "strain": torch.zeros_like(structures.cell),
-        "field": structures.applied_field,
-    }
-    return Variables(**{name: start[name].detach().requires_grad_(True) if name in wanted else None for name in start})
+    return Variables(
+        positions=_variable(structures.positions) if "positions" in wanted else None,
+        strain=_variable(torch.zeros_like(structures.cell)) if "strain" in wanted else None,
+        field=_variable(structures.applied_field) if "field" in wanted else None,
+    )
+
+
+def _variable(start: Tensor) -> Tensor:
+    return start.detach().requires_grad_(True)
 
 
 def strain_structures(structures: Structures, strain: Float[Tensor, "structures 3 3"]) -> Structures:

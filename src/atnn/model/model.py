@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from ase.data import chemical_symbols
@@ -30,6 +30,20 @@ from atnn.neighbors.pairs import edges_of, select_pairs
 from atnn.parts import SUMMED, Part, Scene, Statistics, add_values
 from atnn.quantities import QUANTITIES
 from atnn.structures import HIGHEST, Neighbors, Structures
+
+
+class Plan(NamedTuple):
+    """What has to be evaluated for some outputs.
+
+    Attributes:
+        wanted: Quantities that the parts must give.
+        parts: The parts that they need, in order.
+        degree: Largest degree of the features that these read; None where they read none.
+    """
+
+    wanted: frozenset[str]
+    parts: tuple[Part, ...]
+    degree: int | None
 
 
 class Model(nn.Module):
@@ -70,7 +84,7 @@ class Model(nn.Module):
             self.representation = build_representation(specification, species)
             parts = build_parts(specification, species, self.representation.channels)
         self.parts, self.order = nn.ModuleDict(parts), order_parts(parts)
-        self._plans: dict[frozenset[str], tuple[str, ...]] = {}
+        self._plans: dict[tuple[str, ...], Plan] = {}
         values = dependences(parts, self.order, specification.depends_on)
         if "atomic_energies" in values:  # which sum up to the energy, but for parts that give no share of each atom
             values["energy"] = values["atomic_energies"] | values.get("energy", set())
@@ -163,16 +177,13 @@ class Model(nn.Module):
             scene: Without features; the list of pairs may be one-sided.
             outputs: Names out of :attr:`outputs`.
         """
-        wanted = frozenset(outputs) & self.given
-        wanted |= {row.derivative.of for row in derivation(outputs, self.given) if row.derivative} & self.given
-        parts = tuple(self._ordered(self._needed(wanted)))
-        read = [part.degree for part in parts if part.degree is not None]
-        if read:
-            scene = self._with_features(scene, max(read))
+        plan = self._plan(tuple(outputs))
+        if plan.degree is not None:
+            scene = self._with_features(scene, plan.degree)
         values: dict[str, Tensor] = {}
-        for part in parts:
+        for part in plan.parts:
             values = add_values(values, part(self._seen(part, scene), values))
-        return self._with_references(values, scene, wanted)
+        return self._with_references(values, scene, plan.wanted)
 
     def forward(
         self,
@@ -238,11 +249,17 @@ class Model(nn.Module):
         refuse_ignored(structures, self.depends, where, all=refuse)
         warn_of_ignored(structures, self.depends, where)
 
-    def _needed(self, wanted: frozenset[str]) -> tuple[str, ...]:
-        if wanted not in self._plans:
+    def _plan(self, outputs: tuple[str, ...]) -> Plan:
+        """What has to be evaluated for the outputs, found once."""
+        if outputs not in self._plans:
+            sources = {row.derivative.of for row in derivation(outputs, self.given) if row.derivative}
+            wanted = (sources | set(outputs)) & self.given
             values = wanted | SUMMED if wanted & SUMMED else wanted
-            self._plans[wanted] = needed_parts(dict(self.parts.items()), self.order, values)  # type: ignore[arg-type]
-        return self._plans[wanted]
+            named = dict(zip(self.order, self._ordered(self.order), strict=True))
+            parts = tuple(self._ordered(needed_parts(named, self.order, values)))
+            degrees = [part.degree for part in parts if part.degree is not None]
+            self._plans[outputs] = Plan(frozenset(wanted), parts, max(degrees, default=None))
+        return self._plans[outputs]
 
     def _ordered(self, names: Sequence[str]) -> Iterator[Part]:
         for name in names:

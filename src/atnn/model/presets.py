@@ -1,4 +1,4 @@
-"""Models by name: one for speed, one for accuracy; benchmarks/accuracy.py compares them with the others."""
+"""Models by name: one for speed, one for accuracy; benchmarks/science/accuracy.py compares them."""
 
 from __future__ import annotations
 
