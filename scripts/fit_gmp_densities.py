@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python scripts/fit_gmp_densities.py        (three minutes)
 
 Writes src/atnn/representations/gmp_densities.json. For every element from hydrogen to radon the spherically averaged
-atom is solved in the local density approximation: fractional occupations of the ground-state electron_configuration, scalar
+atom is solved in the local density approximation: fractional occupations of the ground-state configuration, scalar
 relativistic one-electron Hamiltonian (sf-X2C), uncontracted Dyall double-zeta basis. Basis sets, integrals and
 functional are those of PySCF, the Coulomb potential is integrated on a radial grid. The density of the valence shells
 is then fitted by four functions B exp(-beta r^2) that hold the right number of electrons:
