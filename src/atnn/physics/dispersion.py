@@ -55,7 +55,7 @@ class D3Specification(Specification):
     """
 
     name: Literal["d3"] = "d3"
-    functional: str = Field(description="density functional whose damping parameters are used")
+    functional: str = Field(description="density functional of the labels or of the energy that dispersion is added to")
     cutoff: float = Field(10.0, gt=0, description="distance beyond which pairs do not interact [Angstrom]")
 
     @field_validator("functional")
@@ -72,7 +72,7 @@ class D4Specification(Specification):
     """DFT-D4 dispersion with rational damping. The cutoff acts as in :class:`D3Specification`."""
 
     name: Literal["d4"] = "d4"
-    functional: str = Field(description="density functional whose damping parameters are used")
+    functional: str = Field(description="density functional of the labels or of the energy that dispersion is added to")
     cutoff: float = Field(10.0, gt=0, description="distance beyond which pairs do not interact [Angstrom]")
 
     @field_validator("functional")

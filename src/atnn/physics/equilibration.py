@@ -52,7 +52,7 @@ class Equilibration(Part):
 
     A network gives the electronegativity chi of each atom. The hardness J is a learned positive number for each
     element. Both are in units of k_e / Angstrom (14.4 eV), so that networks give numbers of order one. The widths sigma
-    are proportional to covalent radii. The minimum is unique at any positions. In periodic structures A is summed over
+    are proportional to covalent radii. The solution is unique at any positions. In periodic structures A is summed over
     all images (Ewald), in slabs with the correction of Yeh and Berkowitz. One linear system per structure is solved in
     float64. Its solution is differentiable by all inputs, and the work grows as atoms cubed.
 
