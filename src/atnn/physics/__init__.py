@@ -1,4 +1,4 @@
-"""Energies that physics gives, as terms any representation can use."""
+"""Physical energy terms and sources of charges, for use with any representation."""
 
 from atnn.physics.dispersion import D3, D4, D3Specification, D4Specification
 from atnn.physics.electrostatics import Electrostatics, ElectrostaticsSpecification

@@ -1,4 +1,4 @@
-"""Boundary conditions under which charges have an energy, and what a slab adds to a sum over all space."""
+"""Boundary conditions for which an electrostatic energy is defined, and the dipole correction of slabs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from atnn.errors import DataError
 from atnn.structures import MINIMAL_VOLUME
 
 Background = Literal["none", "uniform"]
-NEUTRAL = 1e-3  # e; below this a cell counts as neutral: sums of float32 charges are not exactly zero
+NEUTRAL = 1e-3  # e; total charge below which a cell counts as neutral, as sums of float32 charges are not exactly zero
 
 
 def check_boundaries(
@@ -31,32 +31,32 @@ def check_boundaries(
         background: Whether a uniform background may neutralise charged cells.
 
     Raises:
-        DataError: Periodicity along one direction; a charged cell without a background, or that of a slab; a slab
-            whose cell has no third vector.
+        DataError: A structure is periodic along one direction, is a charged cell without a background, is a charged
+            slab, or is a slab whose cell has no third vector.
     """
     directions = pbc.sum(1)
     charged = total.detach().abs() > NEUTRAL
     flat = cell.detach().det().abs() < MINIMAL_VOLUME
     _refuse(
         directions == 1,
-        "electrostatics of a structure that is periodic along one direction",
+        "electrostatics cannot treat a structure that is periodic along one direction",
         "make it periodic in three directions with vacuum around it, or in none",
     )
     _refuse(
         (directions == 2) & flat,
-        "electrostatics of a slab whose cell has no third vector",
+        "electrostatics cannot treat a slab whose cell has no third vector",
         "give the cell a third lattice vector that leaves vacuum above the slab",
     )
     _refuse(
         (directions == 2) & charged,
-        "a charged slab, whose energy grows with the vacuum around it",
+        "the energy of a charged slab grows with the vacuum around it",
         "neutralise it, or make it periodic in three directions with `background: uniform`",
     )
     if background == "none":
         _refuse(
             (directions == 3) & charged,
-            "a charged periodic cell, whose energy is infinite without a background",
-            "give `background: uniform`, or charges that sum to zero",
+            "the energy of a charged periodic cell is infinite without a background",
+            "set `background: uniform`, or use charges that sum to zero",
         )
 
 
@@ -75,10 +75,11 @@ def slab_normal(cell: Float[Tensor, "3 3"], pbc: Bool[Tensor, "3"]) -> tuple[Flo
 
 
 def slab_dipole_factor(cell: Float[Tensor, "3 3"]) -> Float[Tensor, ""]:
-    """``4 pi / V`` [1/Angstrom^3]: half of it times the squared dipole along the normal is the correction.
+    """Factor ``4 pi / V`` of the slab correction [1/Angstrom^3].
 
-    A sum over three-dimensional images, in which a slab's dipole meets those of its images above and below, becomes
-    that of a single slab. I.-C. Yeh, M. L. Berkowitz, J. Chem. Phys. 1999, 111, 3155, doi:10.1063/1.479595.
+    The correction is half this factor times the squared dipole along the normal. It removes from a three-dimensional
+    sum the interaction of a slab's dipole with its images above and below.
+    I.-C. Yeh, M. L. Berkowitz, J. Chem. Phys. 1999, 111, 3155, doi:10.1063/1.479595.
     """
     return 4 * math.pi / torch.linalg.det(cell).abs()
 
@@ -86,12 +87,12 @@ def slab_dipole_factor(cell: Float[Tensor, "3 3"]) -> Float[Tensor, ""]:
 def check_vacuum(
     positions: Float[Tensor, "atoms 3"], cell: Float[Tensor, "3 3"], pbc: Bool[Tensor, "3"], cutoff: float
 ) -> None:
-    """Refuse a slab too near to its images: closer than the cutoff, or than the longest period of the surface.
+    """Refuse a slab whose vacuum is thinner than the cutoff or than the longest period of the surface.
 
-    What the images' charges do beyond their dipole decays as exp(-2 pi vacuum / period), to 0.2 % at one period.
+    The interaction with images beyond that of the dipoles decays as exp(-2 pi vacuum / period), to 0.2 % at one period.
 
     Raises:
-        DataError: Too little vacuum, with the length that the third lattice vector needs.
+        DataError: There is too little vacuum. The message states the height that the cell needs.
     """
     positions, cell = positions.detach(), cell.detach()
     normal, area = slab_normal(cell, pbc)
@@ -102,6 +103,6 @@ def check_vacuum(
     needed = max(cutoff, float(area / edges.min()))
     if height - spread < needed:
         raise DataError(
-            f"a slab with {height - spread:.1f} Angstrom of vacuum, of which electrostatics need {needed:.1f}",
-            remedy=f"give a third lattice vector of at least {spread + needed:.1f} Angstrom above the surface",
+            f"a slab has {height - spread:.1f} Angstrom of vacuum, but electrostatics need {needed:.1f}",
+            remedy=f"make the cell at least {spread + needed:.1f} Angstrom high along the surface normal",
         )

@@ -1,4 +1,4 @@
-"""Coulomb energies in open boundaries: every pair of a structure, damped where charge clouds overlap."""
+"""Coulomb energies of molecules, summed over all pairs of atoms and damped where charge clouds overlap."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from atnn.physics.dipoles import (
 )
 from atnn.structures import Structures
 
-SOFTENING = 1.0  # Angstrom^2, under the root of the short-range form
-# Fractions of the switching interval at which the switch is exactly one and zero in float64.
+SOFTENING = 1.0  # Angstrom^2, added to r^2 in the short-range form
+# Fractions of the switching interval beyond which the switch is exactly one or zero in float64.
 STEP_BEGIN, STEP_END = 0.01, 0.99
 
 
 def damped_coulomb(distances: Float[Tensor, " pairs"], damping: float) -> Float[Tensor, " pairs"]:
-    """Damped inverse distances, ``s(r) / sqrt(r^2 + 1) + (1 - s(r)) / r`` [1/Angstrom].
+    """Damp inverse distances to ``s(r) / sqrt(r^2 + 1) + (1 - s(r)) / r`` [1/Angstrom].
 
-    The switch s falls from one at a quarter of ``damping`` to zero at three quarters, with all its derivatives, so
-    that Coulomb's law is exact beyond. Source: SpookyNet, doi:10.1038/s41467-021-27504-0.
+    The switch s falls smoothly from one at a quarter of ``damping`` to zero at three quarters. Beyond, Coulomb's law
+    is exact. Source: SpookyNet, doi:10.1038/s41467-021-27504-0.
 
     Args:
-        distances: Of the charges [Angstrom].
-        damping: Length that sets the range of the switch [Angstrom]; 0 for the bare ``1 / r``.
+        distances: Distances of the pairs [Angstrom].
+        damping: Length that sets the range of the switch [Angstrom]; 0 gives the bare ``1 / r``.
     """
     if damping == 0:
         return 1 / distances
@@ -40,7 +40,10 @@ def damped_coulomb(distances: Float[Tensor, " pairs"], damping: float) -> Float[
 
 
 def damped_coulomb_derivatives(distances: Float[Tensor, " pairs"], damping: float) -> Radial:
-    """Value v of :func:`damped_coulomb`, and ``v_1 = v' / r``, ``v_2 = v_1' / r`` [1/Angstrom, its cube, its fifth]."""
+    """Value v of :func:`damped_coulomb`, ``v_1 = v' / r`` and ``v_2 = v_1' / r``.
+
+    The units are 1/Angstrom, 1/Angstrom^3 and 1/Angstrom^5.
+    """
     distances = distances.clamp(min=SMALLEST_DISTANCE)
     squared = distances * distances
     bare = inverse_root(squared)
@@ -68,9 +71,9 @@ def molecular_energies(
     charges: Float[Tensor, " atoms"],
     dipoles: Float[Tensor, "atoms 3"] | None = None,
 ) -> Float[Tensor, " structures"]:
-    """Sum over pairs ``q_i q_j`` times :func:`damped_coulomb` [e^2/Angstrom], float64; zero where there are none.
+    """Sum of ``q_i q_j`` times :func:`damped_coulomb` over the pairs [e^2/Angstrom], float64; zero without pairs.
 
-    With dipoles of the atoms [e Angstrom], ``q_i`` becomes ``q_i + mu_i . grad_i``.
+    With atomic dipoles [e Angstrom], ``q_i`` becomes ``q_i + mu_i . grad_i``.
     """
     (first, second), positions = pairs, structures.positions
     vectors = positions.index_select(0, second) - positions.index_select(0, first)

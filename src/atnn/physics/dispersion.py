@@ -1,8 +1,8 @@
 """London dispersion between pairs of atoms: DFT-D3 with rational damping, and DFT-D4 with charges.
 
-Both interpolate the C6 coefficients of a pair between those of reference molecules, by the coordination numbers of its
-atoms, D4 also by their charges. Of the published methods this is the two-body part; the three-body term of Axilrod,
-Teller and Muto (s9) is left out.
+Both methods interpolate the C6 coefficient of a pair between those of reference molecules. D3 uses the coordination
+numbers of the two atoms, D4 also their charges. Only the two-body part of the published methods is included, without
+the three-body term of Axilrod, Teller and Muto (s9).
 """
 
 from __future__ import annotations
@@ -31,32 +31,32 @@ from atnn.physics.dispersion_tables import (
 from atnn.specification import Specification
 from atnn.structures import Edges, Elements
 
-SWITCH = 0.8  # part of the cutoff from which the pair energies are led to zero
-D3_STEEPNESS, D3_WIDTH = 16.0, 4.0  # of the counting function; of the Gaussians that weight references
+SWITCH = 0.8  # fraction of the cutoff at which the pair energies begin to be switched off
+D3_STEEPNESS, D3_WIDTH = 16.0, 4.0  # steepness of the counting function, exponent of the Gaussian weights
 D4_STEEPNESS, D4_WIDTH = 7.5, 6.0
-UNBOUND = -6.0  # argument of erf up to which it is -1 in double precision; its derivative would underflow slowly
-D4_BOND = (4.10451, 19.08857, 2 * 11.28174**2)  # how much a bond counts, by the difference of electronegativities
-D4_CHARGE = (3.0, 2.0)  # height and steepness of the function of the charge
-SMALLEST_CHARGE = 0.01  # e, of a nucleus and what is left of its electrons; the function is constant there
+UNBOUND = -6.0  # below this, erf is -1 in double precision; the clamp avoids slow arithmetic with subnormals
+D4_BOND = (4.10451, 19.08857, 2 * 11.28174**2)  # k4, k5 and k6 of the weight d of a bond
+D4_CHARGE = (3.0, 2.0)  # height and steepness of the charge scaling z
+SMALLEST_CHARGE = 0.01  # e, lower bound of Z + q; the charge scaling is constant below
 
 
 def _canonicalise(method: Method, functional: str) -> str:
     try:
         return canonical_functional(method, functional)
     except SpecificationError as error:
-        raise ValueError(str(error)) from None  # for pydantic to name the key
+        raise ValueError(str(error)) from None  # pydantic adds the key to a ValueError only
 
 
 class D3Specification(Specification):
     """DFT-D3 dispersion with rational damping.
 
-    Pair energies are led to zero over the last fifth of the cutoff. What lies beyond is lost, per atom
-    ``2 pi rho C6 / 3 r^3``: about 1 meV in water at the default.
+    Pair energies are switched off over the last fifth of the cutoff. The neglected energy per atom is about
+    ``2 pi rho C6 / 3 r^3``, which is 1 meV in water at the default.
     """
 
     name: Literal["d3"] = "d3"
-    functional: str = Field(description="density functional of the labels or of the rest of the energy")
-    cutoff: float = Field(10.0, gt=0, description="distance beyond which pairs do not count [Angstrom]")
+    functional: str = Field(description="density functional of the labels or of the energy that dispersion is added to")
+    cutoff: float = Field(10.0, gt=0, description="distance beyond which pairs do not interact [Angstrom]")
 
     @field_validator("functional")
     @classmethod
@@ -64,16 +64,16 @@ class D3Specification(Specification):
         return _canonicalise("d3", functional)
 
     def parts(self, design: Design) -> dict[str, Part]:
-        """The term."""
+        """Build the term."""
         return {self.name: D3(self, design.species.numbers)}
 
 
 class D4Specification(Specification):
-    """DFT-D4 dispersion with rational damping; the cutoff is that of :class:`D3Specification`."""
+    """DFT-D4 dispersion with rational damping. The cutoff acts as in :class:`D3Specification`."""
 
     name: Literal["d4"] = "d4"
-    functional: str = Field(description="density functional of the labels or of the rest of the energy")
-    cutoff: float = Field(10.0, gt=0, description="distance beyond which pairs do not count [Angstrom]")
+    functional: str = Field(description="density functional of the labels or of the energy that dispersion is added to")
+    cutoff: float = Field(10.0, gt=0, description="distance beyond which pairs do not interact [Angstrom]")
 
     @field_validator("functional")
     @classmethod
@@ -81,12 +81,12 @@ class D4Specification(Specification):
         return _canonicalise("d4", functional)
 
     def parts(self, design: Design) -> dict[str, Part]:
-        """The term."""
+        """Build the term."""
         return {self.name: D4(self, design.species.numbers)}
 
 
 class DampedPairs(nn.Module):
-    """Distance dependence of the energy of a pair, damped where the atoms overlap and zero at the cutoff.
+    """Distance dependence of a pair energy, which is damped where the atoms overlap and zero at the cutoff.
 
     ``g(r) = f(r) [s6 / (r^6 + R^6) + s8 c / (r^8 + R^8)]`` with ``c = C8 / C6 = 3 q_i q_j`` and the critical radius
     ``R = a1 sqrt(c) + a2``. The switch f is one up to four fifths of the cutoff.
@@ -94,8 +94,8 @@ class DampedPairs(nn.Module):
     Source: S. Grimme, S. Ehrlich, L. Goerigk, J. Comput. Chem. 32, 1456 (2011), doi:10.1002/jcc.21759.
 
     Args:
-        damping: Parameters of the functional.
-        cutoff: [Angstrom].
+        damping: Damping parameters of the functional.
+        cutoff: Distance beyond which g is zero [Angstrom].
         ratios: q of each element [Angstrom].
     """
 
@@ -109,14 +109,14 @@ class DampedPairs(nn.Module):
         self.register_buffer("table", torch.stack([radius**6, radius**8, damping.s8 * c]), persistent=False)
 
     def switch(self, lengths: Float[Tensor, " pairs"]) -> Float[Tensor, " pairs"]:
-        """f [pairs], with two continuous derivatives."""
+        """Compute f of each pair, with two continuous derivatives."""
         start = SWITCH * self.cutoff
         return polynomial(((lengths - start) / (self.cutoff - start)).clamp(min=0.0), order=3)
 
     def forward(
         self, lengths: Float[Tensor, " pairs"], kinds: Int[Tensor, " pairs"], switch: Float[Tensor, " pairs"]
     ) -> Float[Tensor, " pairs"]:
-        """g [1/Angstrom^6] of pairs with their ``switch``."""
+        """Compute g of each pair from its ``switch`` f [1/Angstrom^6]."""
         sixth, eighth, scale = (row.index_select(0, kinds) for row in self.table.to(lengths.dtype))
         square = lengths * lengths
         power = square * square * square
@@ -124,14 +124,14 @@ class DampedPairs(nn.Module):
 
 
 class D3(Part):
-    """``E = -1/2 sum_ij C6_ij g(r_ij)`` with C6 by coordination numbers.
+    """``E = -1/2 sum_ij C6_ij g(r_ij)`` with C6 from coordination numbers.
 
         n_i    = sum_j f(r_ij) / (1 + exp(-16 ((R_i + R_j) / r_ij - 1)))
         w_ia   = exp(-4 (n_i - n_a)^2) / sum_b exp(-4 (n_i - n_b)^2)
         C6_ij  = sum_ab w_ia w_jb C6_ab
 
-    over the reference atoms a, b of the two elements; g and f as in :class:`DampedPairs`, R covalent radii. The
-    published numbers n have no switch f.
+    The sums run over the reference atoms a, b of the two elements. g and f are those of :class:`DampedPairs`, R are
+    covalent radii. The published coordination numbers n have no switch f.
 
     Source: S. Grimme, J. Antony, S. Ehrlich, H. Krieg, J. Chem. Phys. 132, 154104 (2010), doi:10.1063/1.3382344.
 
@@ -140,7 +140,7 @@ class D3(Part):
         numbers: Atomic numbers of the model's elements.
 
     Raises:
-        SpecificationError: An element without reference atoms.
+        SpecificationError: An element has no reference atoms.
     """
 
     gives = frozenset({"atomic_energies"})
@@ -172,7 +172,7 @@ class D3(Part):
 
 
 class D4(Part):
-    """``E = -1/2 sum_ij C6_ij g(r_ij)`` with C6 by coordination numbers and given partial charges.
+    """``E = -1/2 sum_ij C6_ij g(r_ij)`` with C6 from coordination numbers and partial charges.
 
         n_i    = sum_j f(r_ij) d_ij (1 + erf(7.5 (1 - r_ij / (R_i + R_j)))) / 2
         d_ij   = k4 exp(-(|x_i - x_j| + k5)^2 / k6)
@@ -180,10 +180,10 @@ class D4(Part):
         z_ia   = exp(3 (1 - exp(2 h_i (1 - (Z_i + q_a) / (Z_i + q_i)))))
         C6_ij  = sum_ab z_ia w_ia z_jb w_jb C6_ab
 
-    over the reference atoms a, b of the two elements, with s = 1, or 1, 2, 3 where references share a coordination
-    number; g and f as in :class:`DampedPairs`, R covalent radii, x electronegativities, h hardnesses, Z effective
-    nuclear charges. The published numbers n have no switch f. Charges may come from anywhere; the parameters were
-    fitted with those of the EEQ model, and along with the three-body term.
+    The sums run over the reference atoms a, b of the two elements, with s = 1, or s = 1, 2, 3 where references share a
+    coordination number. g and f are those of :class:`DampedPairs`, R covalent radii, x electronegativities, h
+    hardnesses and Z effective nuclear charges. The published coordination numbers n have no switch f. Charges may come
+    from any source, but the parameters were fitted with charges of the EEQ model and with the three-body term.
 
     Source: E. Caldeweyher et al., J. Chem. Phys. 150, 154122 (2019), doi:10.1063/1.5090222.
 
@@ -192,7 +192,7 @@ class D4(Part):
         numbers: Atomic numbers of the model's elements.
 
     Raises:
-        SpecificationError: An element without reference atoms.
+        SpecificationError: An element has no reference atoms.
     """
 
     needs = frozenset({"charges"})
@@ -220,7 +220,7 @@ class D4(Part):
             self.register_buffer(name, getattr(references, name), persistent=False)
 
     def forward(self, scene: Scene, values: Values) -> dict[str, Tensor]:
-        """``atomic_energies`` [atoms] in eV, float64, differentiable also by the ``charges`` [atoms] in e."""
+        """``atomic_energies`` [atoms] in eV, float64, differentiable by the ``charges`` [atoms] in e, too."""
         edges, elements = scene.edges, scene.elements
         kinds, switch = pair_kinds(edges, elements, len(self.absent)), self.damped.switch(edges.lengths)
         slope, half = (row.index_select(0, kinds) for row in self.bonds.to(switch.dtype))
@@ -231,14 +231,14 @@ class D4(Part):
         return {"atomic_energies": pair_energies(edges, vectors, self.signs, self.damped(edges.lengths, kinds, switch))}
 
     def weights(self, numbers: Float[Tensor, "atoms 1"], elements: Elements) -> Float[Tensor, "atoms references"]:
-        """w, normalised for each atom, from coordination numbers."""
+        """Compute the weights w from coordination numbers, normalised for each atom."""
         exponents = D4_WIDTH * (numbers - self.coordination.to(numbers.dtype)) ** 2
         more = self.shells.to(numbers.dtype) * (torch.exp(-exponents) + torch.exp(-2 * exponents))
         logarithms = self.absent.to(numbers.dtype).index_select(0, elements.row) - exponents + torch.log1p(more)
         return torch.softmax(logarithms, dim=1)
 
     def scales(self, charges: Float[Tensor, " atoms"], elements: Elements) -> Float[Tensor, "atoms references"]:
-        """z, the change of the polarizability with the charge."""
+        """Compute z, by which the charge scales the polarizability."""
         nuclear, hardness = self.atoms.to(charges.dtype).index_select(0, elements.row).split(1, dim=1)
         left = (nuclear + charges[:, None]).clamp(min=SMALLEST_CHARGE)
         height, steepness = D4_CHARGE
@@ -247,19 +247,21 @@ class D4(Part):
 
 
 def pair_kinds(edges: Edges, elements: Elements, count: int) -> Int[Tensor, " pairs"]:
-    """Row of each pair in a table of all pairs of ``count`` elements."""
+    """Find the row of each pair in a table of all pairs of ``count`` elements."""
     return elements.row.index_select(0, edges.i) * count + elements.row.index_select(0, edges.j)
 
 
 def pair_energies(
     edges: Edges, vectors: Float[Tensor, "atoms k"], signs: Float[Tensor, " k"], factors: Float[Tensor, " pairs"]
 ) -> Float[Tensor, " atoms"]:
-    """``E_i = -1/2 sum_j C6_ij g_ij`` [eV], float64, with ``C6_ij = sum_k v_ik signs_k v_jk`` never formed per pair.
+    """``E_i = -1/2 sum_j C6_ij g_ij`` [eV], float64, with ``C6_ij = sum_k v_ik signs_k v_jk``.
+
+    The sum over neighbors comes first, so that no C6 is computed for each pair.
 
     Args:
         edges: Pairs.
-        vectors: v of each atom, in parts whose products are in eV Angstrom^6.
-        signs: 1 or -1.
+        vectors: v of each atom [eV^(1/2) Angstrom^3].
+        signs: 1 or -1, 0 for empty columns.
         factors: g [1/Angstrom^6].
     """
     return -0.5 * (vectors * signs.to(vectors.dtype) * weighted_neighbor_sum(factors, vectors, edges)).sum(1).double()

@@ -1,7 +1,7 @@
-"""Published numbers behind the dispersion energies: elements, reference atoms, functionals.
+"""Published parameters of the dispersion energies: elements, reference atoms and functionals.
 
-Read from two files that scripts/tabulate_dispersion.py wrote from the packages of the methods' authors (Apache
-licence 2.0, dispersion-LICENSE.txt). Atomic units in the files, ours in what the functions return.
+scripts/tabulate_dispersion.py wrote the two files from the packages of the methods' authors (Apache licence 2.0,
+dispersion-LICENSE.txt). The files use atomic units, the functions return units of this package unless stated.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from atnn.errors import SpecificationError
 REFERENCES = Path(__file__).with_name("dispersion_references.safetensors")
 FUNCTIONALS = Path(__file__).with_name("dispersion_functionals.json")
 C6_UNIT = 1e-4  # hartree bohr^6; the published coefficients of D3 have four decimals
-PRECISION = 1e-8  # relative, to which C6 coefficients are kept
-LANES = 8  # columns of the vectors come in multiples: sums over pairs are several times faster than with odd ones
+PRECISION = 1e-8  # relative error allowed in the C6 coefficients
+LANES = 8  # the vectors are padded to a multiple of this length, which makes sums over pairs several times faster
 
 Method = Literal["d3", "d4"]
 
@@ -49,14 +49,14 @@ class Damping(NamedTuple):
 
 
 class ElementData(NamedTuple):
-    """What the methods know of each element, float64.
+    """Parameters of each element, float64.
 
     Attributes:
         radii: Covalent radii of Pyykko and Atsumi, enlarged by 4/3 [Angstrom].
-        ratios: Square root of C8 / 3 C6 of like atoms, from expectation values of r^4 and r^2 [Angstrom].
-        electronegativities: Pauling's.
-        hardnesses: Chemical hardness [hartree].
-        nuclear: Nuclear charge without the electrons of the pseudopotential [e].
+        ratios: Square root of C8 / (3 C6) of like atoms, from expectation values of r^4 and r^2 [Angstrom].
+        electronegativities: Pauling electronegativities.
+        hardnesses: Chemical hardnesses [hartree].
+        nuclear: Nuclear charges less the core electrons of the pseudopotential [e].
     """
 
     radii: Float[Tensor, " elements"]
@@ -70,7 +70,7 @@ class ReferenceAtoms(NamedTuple):
     """Atoms of reference molecules, between which the C6 coefficients are interpolated; float64.
 
     Attributes:
-        absent: 0 where the reference is of the element, minus infinity elsewhere.
+        absent: 0 where the reference belongs to the element, minus infinity elsewhere.
         coordination: Coordination number of each reference.
         vectors: ``c6[a, b] = sum_k vectors[a, k] signs[k] vectors[b, k]`` [eV Angstrom^6].
         signs: 1 or -1, 0 for empty columns.
@@ -87,15 +87,15 @@ class ReferenceAtoms(NamedTuple):
 
 
 def known_functionals(method: Method) -> tuple[str, ...]:
-    """Names of the functionals that a method has parameters for."""
+    """List the functionals that a method has parameters for."""
     return tuple(_read_functionals()[method])
 
 
 def canonical_functional(method: Method, functional: str) -> str:
-    """The table's name of a functional, for any spelling: case, hyphens and underscores do not matter.
+    """Find the table's name of a functional. Case, spaces, hyphens, slashes and underscores do not matter.
 
     Raises:
-        SpecificationError: The method has no parameters for it.
+        SpecificationError: The method has no parameters for the functional.
 
     >>> canonical_functional("d3", "r2-SCAN"), canonical_functional("d3", "BP86")
     ('r2scan', 'bp')
@@ -115,10 +115,10 @@ def canonical_functional(method: Method, functional: str) -> str:
 
 
 def damping_parameters(method: Method, functional: str) -> Damping:
-    """Parameters of a functional for rational (Becke-Johnson) damping.
+    """Look up the parameters of a functional for rational (Becke-Johnson) damping.
 
     Raises:
-        SpecificationError: The method has no parameters for it.
+        SpecificationError: The method has no parameters for the functional.
     """
     s6, s8, a1, a2 = _read_functionals()[method][canonical_functional(method, functional)]
     return Damping(s6, s8, a1, a2 * units.bohr)
@@ -135,17 +135,17 @@ def _normalise_name(name: str) -> str:
 
 
 def element_data(numbers: Sequence[int]) -> ElementData:
-    """Data of the elements with the given atomic numbers."""
+    """Look up the parameters of the elements with the given atomic numbers."""
     names = ("covalent_radii", "expectation_ratios", "electronegativities", "hardnesses", "effective_charges")
     radii, ratios, *others = (values[list(numbers)] for values in _read(*names))
     return ElementData(radii, ratios * units.bohr, *others)
 
 
 def d3_references(numbers: Sequence[int]) -> ReferenceAtoms:
-    """References of D3 for the elements with the given atomic numbers.
+    """Look up the D3 reference atoms of the elements with the given atomic numbers.
 
     Raises:
-        SpecificationError: An element that D3 has no references for.
+        SpecificationError: D3 has no references for an element.
     """
     elements, coordination, triangle = _read("d3.elements", "d3.coordination", "d3.c6")
     chosen, absent = _select_references("d3", elements, numbers)
@@ -156,12 +156,13 @@ def d3_references(numbers: Sequence[int]) -> ReferenceAtoms:
 
 
 def d4_references(numbers: Sequence[int]) -> ReferenceAtoms:
-    """References of D4 for the elements with the given atomic numbers.
+    """Look up the D4 reference atoms of the elements with the given atomic numbers.
 
-    Their coefficients are Casimir and Polder's ``C6 = 3/pi integral alpha_a(i w) alpha_b(i w) dw`` [hartree bohr^6].
+    Their coefficients follow from the Casimir-Polder formula,
+    ``C6 = 3/pi integral alpha_a(i w) alpha_b(i w) dw`` [hartree bohr^6].
 
     Raises:
-        SpecificationError: An element that D4 has no references for.
+        SpecificationError: D4 has no references for an element.
     """
     elements, coordination, charges, gaussians = _read("d4.elements", "d4.coordination", "d4.charges", "d4.gaussians")
     polarizabilities, integration = _read("d4.polarizabilities", "d4.integration")
@@ -180,13 +181,13 @@ def _read(*names: str) -> list[Tensor]:
 def _select_references(
     method: Method, elements: Int[Tensor, " all"], numbers: Sequence[int]
 ) -> tuple[Int[Tensor, " references"], Float[Tensor, "elements references"]]:
-    """Rows of the references of the elements, and 0 or minus infinity for each element and reference."""
+    """Choose the rows of the elements' references and return ``absent`` of :class:`ReferenceAtoms` with them."""
     own = elements[None, :] == torch.tensor(list(numbers))[:, None]
     missing = [chemical_symbols[z] for z, found in zip(numbers, own.any(1).tolist(), strict=True) if not found]
     if missing:
         raise SpecificationError(
             f"{method.upper()} has no reference atoms of {', '.join(missing)}",
-            remedy=f"leave the term out; it knows the elements from H to {chemical_symbols[int(elements.max())]}",
+            remedy=f"leave the term out; its elements are those from H to {chemical_symbols[int(elements.max())]}",
         )
     chosen = own.any(0).nonzero()[:, 0]
     return chosen, torch.where(own[:, chosen], 0.0, -math.inf).double()
@@ -195,10 +196,11 @@ def _select_references(
 def _factorise(
     c6: Float[Tensor, "references references"],
 ) -> tuple[Float[Tensor, "references k"], Float[Tensor, " k"]]:
-    """Vectors whose products, with signs, are the C6 coefficients [from hartree bohr^6 to eV Angstrom^6].
+    """Factorise C6 [hartree bohr^6] into ``vectors`` and ``signs`` of :class:`ReferenceAtoms` [eV Angstrom^6].
 
-    Scaled to ones on the diagonal, the matrix loses at most the largest omitted eigenvalue of any coefficient. Few are
-    large, as the coefficients of all atoms come from similar integrals; negative ones come from rounded decimals.
+    The matrix is scaled to a unit diagonal, so that no coefficient changes by more than the largest omitted eigenvalue
+    in this scale. Few eigenvalues are large, because the coefficients of all atoms come from similar integrals.
+    Negative ones come from rounded decimals.
     """
     scale = c6.diagonal().sqrt()
     eigenvalues, eigenvectors = torch.linalg.eigh(c6 / torch.outer(scale, scale))

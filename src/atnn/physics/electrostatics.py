@@ -1,4 +1,4 @@
-"""Electrostatic energy of atomic charges and dipoles, in molecules and crystals alike."""
+"""Electrostatic energy of atomic charges and dipoles in molecules, crystals and slabs."""
 
 from __future__ import annotations
 
@@ -29,50 +29,50 @@ from atnn.physics.opaque import FUNCTIONS, call_opaque
 from atnn.specification import Specification
 from atnn.structures import Edges, Structures
 
-LARGEST_EWALD = 100  # atoms up to which plain sums over waves are the faster ones
+LARGEST_EWALD = 100  # atoms; up to this size plain sums over waves are faster than a mesh
 
 
 class ElectrostaticsSpecification(Specification):
-    """Coulomb's law between atomic charges, and dipoles where asked for, damped where atoms overlap."""
+    """Coulomb's law between atomic charges and, if specified, dipoles, damped where atoms overlap."""
 
     name: Literal["electrostatics"] = "electrostatics"
     cutoff: float = Field(
-        6.0, gt=0, description="pairs of periodic structures up to here are summed one by one [Angstrom]"
+        6.0, gt=0, description="distance up to which periodic structures are summed pair by pair [Angstrom]"
     )
     damping: float = Field(
-        5.0, ge=0, description="1/r is softened from 3/4 of this length on, wholly below 1/4; 0: bare"
+        5.0, ge=0, description="1/r is damped below 3/4 of this length, fully below 1/4 [Angstrom]; 0: no damping"
     )
     accuracy: float = Field(1e-6, ge=1e-12, le=1e-2, description="relative error of sums over periodic images")
     method: Literal["auto", "ewald", "mesh"] = Field(
-        "auto", description="waves one by one, through a mesh, or whichever is faster for the number of atoms"
+        "auto", description="sum over waves, mesh, or the one that is faster for the number of atoms"
     )
-    background: Background = Field("none", description="what neutralises charged cells; none: they are refused")
-    dipoles: bool = Field(False, description="atomic dipoles interact, too; they come with the output `dipole`")
+    background: Background = Field("none", description="what neutralises charged cells; none: they are an error")
+    dipoles: bool = Field(False, description="whether atomic dipoles interact, too; the output `dipole` provides them")
 
     def parts(self, design: Design) -> dict[str, Part]:
-        """The term."""
+        """Build the term."""
         return {self.name: Electrostatics(self)}
 
     @model_validator(mode="after")
     def _damping_within_cutoff(self) -> ElectrostaticsSpecification:
         if 0.75 * self.damping > self.cutoff:
-            raise ValueError("damping reaches to 3/4 of its length, which must lie within the cutoff")
+            raise ValueError("damping reaches up to 3/4 of its length, which must lie within the cutoff")
         return self
 
 
 class Electrostatics(Part):
     """``E = k_e / 2 sum_ij q_i q_j v(r_ij)`` over all pairs and periodic images, v = :func:`damped_coulomb`.
 
-    Molecules: all pairs, without a cutoff. Periodic structures: v is 1/r beyond the cutoff, so
+    In molecules the sum runs over all pairs, without a cutoff. In periodic structures v is 1/r beyond the cutoff, so
 
         E = k_e / 2 sum_{r_ij < r_c} q_i q_j (v(r) - erf(r / (sqrt(2) sigma)) / r) + E_waves
 
-    with the energy of Gaussian charges of width sigma as a sum over waves, without the Gaussians' energy with
-    themselves; sigma follows from cutoff and accuracy. A conductor surrounds the crystal. Slabs (periodic in two
-    directions) get the correction of Yeh and Berkowitz.
+    where E_waves is the energy of Gaussian charges of width sigma, summed over waves, without their self-energy. The
+    width follows from cutoff and accuracy. A conductor surrounds the crystal. Slabs (periodic in two directions) get
+    the correction of Yeh and Berkowitz.
 
-    With atomic dipoles mu_i, ``q_i + mu_i . grad_i`` stands for q_i everywhere: charges and dipoles, and dipoles among
-    themselves, interact by derivatives of the same damped v. What making a dipole costs is left to the network.
+    With atomic dipoles mu_i, ``q_i + mu_i . grad_i`` replaces q_i everywhere, so that dipoles interact with charges and
+    with each other through derivatives of the same damped v. The network learns the energy of inducing them.
 
     Args:
         specification: Cutoff, damping and accuracy, and whether there are dipoles.
@@ -96,11 +96,11 @@ class Electrostatics(Part):
         """``energy`` [structures] in eV, float64.
 
         Args:
-            scene: Pairs within the cutoff, of which those of periodic structures are used, and all of molecules.
+            scene: Pairs within the cutoff, used for periodic structures, and all pairs within each molecule.
             values: ``charges`` of the atoms [e] and, where specified, ``atomic_dipoles`` [e Angstrom].
 
         Raises:
-            DataError: Charges and boundary conditions without a defined energy, see :func:`check_boundaries`.
+            DataError: The energy is not defined for the charges and boundary conditions, see :func:`check_boundaries`.
         """
         structures, edges = scene.structures, scene.edges
         assert scene.molecular is not None
@@ -108,11 +108,11 @@ class Electrostatics(Part):
         molecules = molecular_energies(scene.molecular, structures, self.specification.damping, *sources)
         variables = (structures.positions, structures.cell, *sources)
         waves = call_opaque("electrostatics", variables, (structures.batch, structures.pbc), self.settings)
-        near = self._near_dipoles if self.specification.dipoles else self._near_charges
+        near = self._sum_near_dipoles if self.specification.dipoles else self._sum_near_charges
         return {"energy": units.coulomb * (molecules + near(structures, edges, *sources) + waves)}
 
-    def _near_charges(self, structures: Structures, edges: Edges, charges: Tensor) -> Tensor:
-        """Pairs within the cutoff of periodic structures, less what the waves say about them [e^2/Angstrom]."""
+    def _sum_near_charges(self, structures: Structures, edges: Edges, charges: Tensor) -> Tensor:
+        """Sum pairs of periodic structures within the cutoff, less their share in the waves [e^2/Angstrom]."""
         pair = damped_coulomb(edges.lengths, self.specification.damping) - screened_coulomb(edges.lengths, self.width)
         neighbors = gather_neighbors(charges[:, None], edges.j, edges.reverse, edges.offsets)
         pairs = neighbors * torch.where(self._select_periodic(structures, edges), pair, 0.0)[:, None]
@@ -120,8 +120,8 @@ class Electrostatics(Part):
         total = potential.new_zeros(structures.cell.shape[0], dtype=torch.float64)
         return total.index_add(0, structures.batch, 0.5 * (charges * potential).double())
 
-    def _near_dipoles(self, structures: Structures, edges: Edges, charges: Tensor, dipoles: Tensor) -> Tensor:
-        """The same of charges and dipoles."""
+    def _sum_near_dipoles(self, structures: Structures, edges: Edges, charges: Tensor, dipoles: Tensor) -> Tensor:
+        """Sum the same pairs with charges and dipoles [e^2/Angstrom]."""
         exact = damped_coulomb_derivatives(edges.lengths, self.specification.damping)
         waves = screened_coulomb_derivatives(edges.lengths, self.width)
         value, first, second = (whole - smooth for whole, smooth in zip(exact, waves, strict=True))
@@ -138,7 +138,7 @@ class Electrostatics(Part):
 
 
 class WaveSettings(NamedTuple):
-    """The numbers that :func:`far_energies` takes."""
+    """Settings of :func:`far_energies`, all numbers."""
 
     cutoff: float
     width: float
@@ -150,7 +150,7 @@ class WaveSettings(NamedTuple):
 def far_energies(
     variables: Sequence[Tensor], constants: Sequence[Tensor], settings: Sequence[float]
 ) -> Float[Tensor, " structures"]:
-    """The waves of periodic structures and what belongs to them [e^2/Angstrom], float64; zero for molecules.
+    """Energies of periodic structures from sums over waves [e^2/Angstrom], float64; zero for molecules.
 
     Args:
         variables: Positions [atoms, 3], cells [structures, 3, 3], charges [atoms]; dipoles [atoms, 3], if any.
@@ -158,7 +158,7 @@ def far_energies(
         settings: :class:`WaveSettings`.
 
     Raises:
-        DataError: Charges and boundary conditions without a defined energy, see :func:`check_boundaries`.
+        DataError: The energy is not defined for the charges and boundary conditions, see :func:`check_boundaries`.
     """
     (positions, cell, charges, *dipoles), (batch, pbc), chosen = variables, constants, WaveSettings(*settings)
     if not bool(pbc.any()):

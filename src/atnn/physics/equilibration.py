@@ -1,7 +1,7 @@
-"""Charge equilibration: charges that follow from electronegativities and reach across the whole structure.
+"""Charge equilibration: electronegativities determine charges that depend on the whole structure.
 
-A. K. Rappe, W. A. Goddard, J. Phys. Chem. 1991, 95, 3358, doi:10.1021/j100161a070; with Gaussian charges, as in
-fourth-generation networks, T. W. Ko et al., Nat. Commun. 2021, 12, 398, doi:10.1038/s41467-020-20427-2.
+A. K. Rappe, W. A. Goddard, J. Phys. Chem. 1991, 95, 3358, doi:10.1021/j100161a070. Charges are Gaussian, as in
+fourth-generation networks: T. W. Ko et al., Nat. Commun. 2021, 12, 398, doi:10.1038/s41467-020-20427-2.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from atnn.physics.ewald import gaussian_reach, screened_coulomb, wave_matrix
 from atnn.physics.opaque import FUNCTIONS, call_opaque
 from atnn.structures import Structures
 
-# Angstrom, of the Gaussians summed over waves: narrower ones cost more waves, wider ones more pairs.
+# Least width of the Gaussians summed over waves [Angstrom]: narrower ones cost more waves, wider ones more pairs.
 NARROWEST = 1.5
-HARDNESS = 0.5  # at the start, in units of k_e / Angstrom: 7 eV/e^2
+HARDNESS = 0.5  # initial value in units of k_e / Angstrom, 7 eV/e^2
 
 
 class EquilibrationSpecification(ChargesSpecification):
-    """Gaussian charges that minimise the energy of electronegativity, hardness and Coulomb's law."""
+    """Gaussian charges that minimise an energy of electronegativities, hardnesses and Coulomb interactions."""
 
     name: Literal["equilibration"] = "equilibration"
-    width: float = Field(1.0, gt=0, le=3, description="widths of the charges in units of the covalent radii")
+    width: float = Field(1.0, gt=0, le=3, description="widths of the Gaussian charges in units of the covalent radii")
     accuracy: float = Field(1e-6, ge=1e-12, le=1e-2, description="relative error of sums over periodic images")
-    background: Background = Field("none", description="what neutralises charged cells; none: they are refused")
+    background: Background = Field("none", description="what neutralises charged cells; none: they are an error")
 
     def parts(self, design: Design) -> dict[str, Part]:
-        """The source."""
+        """Build the source."""
         return {self.name: Equilibration(self, design.species)}
 
 
@@ -50,11 +50,11 @@ class Equilibration(Part):
         A_ij = erf(r_ij / (sqrt(2) gamma_ij)) / r_ij,  gamma_ij^2 = sigma_i^2 + sigma_j^2
         A_ii = 1 / (sqrt(pi) sigma_i)
 
-    The electronegativities chi come from a network of the atoms, the hardnesses J are one positive number for each
-    element, learned too; both are counted in k_e / Angstrom (14.4 eV), so that networks give numbers of order one. The
-    widths sigma are covalent radii. The matrix of A, J and the constraint has one solution at any positions. In
-    periodic structures A is summed over all images (Ewald), in slabs with the correction of Yeh and Berkowitz. One
-    linear system per structure, solved in float64 and differentiable by all that enters; the work grows as atoms cubed.
+    A network gives the electronegativity chi of each atom. The hardness J is a learned positive number for each
+    element. Both are in units of k_e / Angstrom (14.4 eV), so that networks give numbers of order one. The widths sigma
+    are proportional to covalent radii. The solution is unique at any positions. In periodic structures A is summed over
+    all images (Ewald), in slabs with the correction of Yeh and Berkowitz. One linear system per structure is solved in
+    float64. Its solution is differentiable by all inputs, and the work grows as atoms cubed.
 
     Args:
         specification: Widths and accuracy.
@@ -73,20 +73,20 @@ class Equilibration(Part):
         self.register_buffer("widths", torch.tensor(widths, dtype=torch.float64), persistent=False)
         start = math.log(math.expm1(HARDNESS))
         self.hardness = PerElement(species, torch.full((len(widths), 1), start))
-        # Waves stand for Gaussians no narrower than any pair of charges, so that what they miss ends at their reach.
+        # The waves sum Gaussians at least as wide as those of any pair, so that the remaining pairs have a short range.
         smearing = max(NARROWEST, math.sqrt(2) * max(widths))
         background = float(specification.background == "uniform")
         self.settings = EquilibrationSettings(smearing, specification.accuracy, background)
 
     def forward(self, scene: Scene, values: Values) -> dict[str, Tensor]:
-        """``charges`` of lowest energy [atoms] in e.
+        """``charges`` [atoms] of lowest energy in e.
 
         Args:
             scene: Positions, cells, total charges and elements.
             values: ``raw_charges``, which are the electronegativities [k_e / (e Angstrom)].
 
         Raises:
-            DataError: A total charge that the boundary conditions do not allow, see :func:`check_boundaries`.
+            DataError: The boundary conditions do not allow the total charge, see :func:`check_boundaries`.
         """
         structures, row, raw = scene.structures, scene.elements.row, values["raw_charges"]
         hardness = softplus(self.hardness()).squeeze(1).index_select(0, row)
@@ -97,7 +97,7 @@ class Equilibration(Part):
 
 
 class EquilibrationSettings(NamedTuple):
-    """The numbers that :func:`equilibrium_charges` takes."""
+    """Settings of :func:`equilibrium_charges`, all numbers."""
 
     smearing: float
     accuracy: float
@@ -107,7 +107,7 @@ class EquilibrationSettings(NamedTuple):
 def equilibrium_charges(
     variables: Sequence[Tensor], constants: Sequence[Tensor], settings: Sequence[float]
 ) -> Float[Tensor, " atoms"]:
-    """Charges of lowest energy [e], float64.
+    """Solve for the charges of lowest energy [e], float64.
 
     Args:
         variables: Positions [atoms, 3], cells [structures, 3, 3], electronegativities and hardnesses [atoms].
@@ -115,7 +115,7 @@ def equilibrium_charges(
         settings: :class:`EquilibrationSettings`.
 
     Raises:
-        DataError: A total charge that the boundary conditions do not allow, see :func:`check_boundaries`.
+        DataError: The boundary conditions do not allow the total charge, see :func:`check_boundaries`.
     """
     positions, cell, electronegativity, hardness = (variable.double() for variable in variables)
     (total, pbc, widths, batch), chosen = constants, EquilibrationSettings(*settings)
@@ -137,7 +137,7 @@ def equilibrium_charges(
 
 
 def _group_alike(batch: Tensor, pbc: Tensor) -> list[tuple[int, bool, Tensor]]:
-    """Structures that are treated at once: number of atoms, whether there are images, and which structures."""
+    """Group structures to solve at once: their number of atoms, whether they are periodic, and their indices."""
     groups = defaultdict(list)
     counts = torch.bincount(batch, minlength=len(pbc)).tolist()
     for index, key in enumerate(zip(counts, pbc.any(1).tolist(), strict=True)):
@@ -148,7 +148,7 @@ def _group_alike(batch: Tensor, pbc: Tensor) -> list[tuple[int, bool, Tensor]]:
 def molecular_interactions(
     positions: Float[Tensor, "structures atoms 3"], widths: Float[Tensor, "structures atoms"]
 ) -> Float[Tensor, "structures atoms atoms"]:
-    """Coulomb matrices of unit Gaussian charges in molecules of one size [1/Angstrom]."""
+    """Coulomb matrices of Gaussian unit charges in molecules of equal size [1/Angstrom]."""
     count, size = widths.shape
     first, second = torch.triu_indices(size, size, 1, device=widths.device)
     distances = vector_lengths((positions[:, first] - positions[:, second]).flatten(0, 1))
@@ -167,9 +167,10 @@ def periodic_interactions(
     pbc: Tensor,
     settings: EquilibrationSettings,
 ) -> Float[Tensor, "atoms atoms"]:
-    """Coulomb matrix of unit Gaussian charges and all their images [1/Angstrom].
+    """Coulomb matrix of Gaussian unit charges and all their images in a uniform background [1/Angstrom].
 
-    Gaussians of one smearing by waves, what the true widths change by pairs, a background where charged.
+    Waves sum Gaussians of one width, the smearing. Pairs, the diagonal and the mean potential correct for the true
+    widths.
     """
     smearing, accuracy, _ = settings
     reach = smearing * gaussian_reach(accuracy)
@@ -189,7 +190,7 @@ def periodic_interactions(
 
 
 def _find_pairs(positions: Tensor, cell: Tensor, pbc: Tensor, reach: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Both atoms of the pairs within the reach, each pair once, and their distances."""
+    """Find the pairs within the reach, each once, and measure their distances [Angstrom]."""
     i, j, shifts = _find_neighbors(reach, positions.detach(), cell.detach(), pbc)
     return i, j, vector_lengths(positions[j] - positions[i] + shifts @ cell)
 
@@ -207,7 +208,7 @@ def _joint_width(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _minimise_energy(matrix: Tensor, electronegativity: Tensor, charge: Tensor) -> Tensor:
-    """Charges q of least ``chi q + q A q / 2`` that sum to the charge; the Lagrange multiplier is the last unknown."""
+    """Minimise ``chi q + q A q / 2`` over charges q of the given sum; the Lagrange multiplier is the last unknown."""
     ones = torch.ones_like(electronegativity)[:, :, None]
     corner = torch.zeros_like(ones[:, :1])
     bordered = torch.cat([torch.cat([matrix, ones], 2), torch.cat([ones.mT, corner], 2)], 1)

@@ -1,7 +1,7 @@
 """Ewald sums: the part of periodic Coulomb energies that is summed over waves.
 
-Charges and dipoles are split into Gaussians of width sigma, whose field is a short sum of waves, and the rest, which is
-a short sum over neighbors. P. P. Ewald, Ann. Phys. 1921, 369, 253, doi:10.1002/andp.19213690304.
+Charges and dipoles are split into Gaussians of width sigma, whose interaction is a sum over few waves, and a remainder,
+whose interaction is a sum over near neighbors. P. P. Ewald, Ann. Phys. 1921, 369, 253, doi:10.1002/andp.19213690304.
 """
 
 from __future__ import annotations
@@ -16,19 +16,25 @@ from atnn.physics.dipoles import SMALLEST_DISTANCE, Radial
 
 
 def gaussian_reach(accuracy: float) -> float:
-    """Standard deviations of a Gaussian after which a sum may end; what is left out is below ``accuracy`` then."""
+    """Number of standard deviations at which a sum over a Gaussian may end with an error below ``accuracy``."""
     return math.sqrt(-2 * math.log(accuracy / 4))
 
 
 def screened_coulomb(
     distances: Float[Tensor, " pairs"], width: float | Float[Tensor, " pairs"]
 ) -> Float[Tensor, " pairs"]:
-    """Gaussian unit charges, ``erf(r / (sqrt(2) width)) / r`` [1/Angstrom]; width^2 is the sum of both variances."""
+    """Interaction of Gaussian unit charges, ``erf(r / (sqrt(2) width)) / r`` [1/Angstrom].
+
+    The square of ``width`` [Angstrom] is the sum of both variances.
+    """
     return torch.erf(distances / (math.sqrt(2) * width)) / distances
 
 
 def screened_coulomb_derivatives(distances: Float[Tensor, " pairs"], width: float) -> Radial:
-    """Value v of :func:`screened_coulomb`, ``v_1 = v' / r``, ``v_2 = v_1' / r`` [1/Angstrom, its cube, its fifth]."""
+    """Value v of :func:`screened_coulomb`, ``v_1 = v' / r`` and ``v_2 = v_1' / r``.
+
+    The units are 1/Angstrom, 1/Angstrom^3 and 1/Angstrom^5.
+    """
     distances = distances.clamp(min=SMALLEST_DISTANCE)
     inverse = 1 / (distances * distances)
     value = screened_coulomb(distances, width)
@@ -43,7 +49,7 @@ def wave_vectors(cell: Float[Tensor, "3 3"], reach: float) -> Float[Tensor, "wav
         longest = (reach / (2 * math.pi) * torch.linalg.vector_norm(cell, dim=1)).tolist()
         ranges = [torch.arange(-int(n), int(n) + 1, device=cell.device, dtype=cell.dtype) for n in longest]
         indices = torch.cartesian_prod(*ranges)
-        indices = indices[len(indices) // 2 + 1 :]  # the list is symmetric around zero, its middle
+        indices = indices[len(indices) // 2 + 1 :]  # the list is symmetric around zero, which is in its middle
         inside = torch.linalg.vector_norm(indices @ _reciprocal(cell), dim=1) < reach
     return indices[inside] @ _reciprocal(cell)
 
@@ -53,7 +59,7 @@ def _reciprocal(cell: Tensor) -> Tensor:
 
 
 def wave_weights(waves: Float[Tensor, "waves 3"], cell: Float[Tensor, "3 3"], width: float) -> Float[Tensor, " waves"]:
-    """``8 pi exp(-width^2 k^2 / 2) / (k^2 V)`` [1/Angstrom], the weight of k and -k together."""
+    """Joint weight of the waves k and -k, ``8 pi exp(-width^2 k^2 / 2) / (k^2 V)`` [1/Angstrom]."""
     squared = (waves * waves).sum(1)
     return 8 * math.pi * torch.exp(-0.5 * width**2 * squared) / (squared * torch.linalg.det(cell).abs())
 
@@ -66,11 +72,11 @@ def wave_energy(
     accuracy: float,
     dipoles: Float[Tensor, "atoms 3"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Energy of Gaussian charges of joint width ``width`` and their images, by one sum over waves.
+    """Energy of Gaussian charges of joint width ``width`` and all their images, by a sum over waves.
 
         (1 / 2V) sum_k 4 pi / k^2 exp(-width^2 k^2 / 2) |sum_i q_i exp(i k r_i)|^2
 
-    It contains the energy of each Gaussian with itself. The work grows as atoms times volume. With dipoles
+    It contains the self-energy of each Gaussian. The work grows as atoms times volume. With dipoles
     [e Angstrom], ``q_i`` becomes ``q_i + i k mu_i``.
 
     Returns:
@@ -90,7 +96,7 @@ def wave_energy(
 def wave_matrix(
     positions: Float[Tensor, "atoms 3"], cell: Float[Tensor, "3 3"], width: float, accuracy: float
 ) -> Float[Tensor, "atoms atoms"]:
-    """Interactions of unit charges of which :func:`wave_energy` is half the quadratic form [1/Angstrom]."""
+    """Matrix A of unit charges with ``q A q / 2`` equal to :func:`wave_energy` [1/Angstrom]."""
     waves = wave_vectors(cell, gaussian_reach(accuracy) / width)
     phases = waves @ positions.T
     weights = wave_weights(waves, cell, width)[:, None]
@@ -104,11 +110,13 @@ def point_corrections(
     width: float,
     dipoles: Float[Tensor, "atoms 3"] | None = None,
 ) -> Float[Tensor, ""]:
-    """What point charges add to a sum over waves of Gaussians [e^2/Angstrom].
+    """Corrections of a sum over waves of Gaussians for point charges [e^2/Angstrom].
 
-    Minus each Gaussian's energy with itself, and minus the mean potential of Gaussians less points, with which a
-    uniform background neutralises a charged cell: ``-sum_i q_i^2 / (sqrt(2 pi) width) - pi width^2 Q^2 / V``. Dipoles
-    [e Angstrom] subtract ``sum_i mu_i^2 / (3 sqrt(2 pi) width^3)``.
+        -sum_i q_i^2 / (sqrt(2 pi) width) - pi width^2 Q^2 / V
+
+    The first term removes the self-energies of the Gaussians. The second subtracts the mean of the
+    short-range remainder, as a uniform background demands. Dipoles [e Angstrom] subtract
+    ``sum_i mu_i^2 / (3 sqrt(2 pi) width^3)``.
     """
     own = charges.double().square().sum() / (math.sqrt(2 * math.pi) * width)
     if dipoles is not None:

@@ -1,4 +1,4 @@
-"""Long-range energy of hidden charges that are learned from energies and forces alone.
+"""Long-range energy of latent charges, which are learned from energies and forces alone.
 
 B. Cheng, Latent Ewald summation, npj Comput. Mater. 2025, 11, 80, doi:10.1038/s41524-025-01577-7.
 """
@@ -26,32 +26,34 @@ from atnn.physics.mesh import mesh_energy
 from atnn.physics.opaque import FUNCTIONS, call_opaque
 from atnn.specification import Specification
 
-ACCURACY = 1e-6  # relative, of sums over waves
+ACCURACY = 1e-6  # relative error of sums over waves
 
 
 class LatentElectrostaticsSpecification(Specification):
-    """Coulomb's law between Gaussian charges that are neither labelled nor known."""
+    """Coulomb's law between Gaussian charges that are learned without labels."""
 
     name: Literal["latent_electrostatics"] = "latent_electrostatics"
-    channels: int = Field(1, ge=1, le=16, description="kinds of charges, each of which interacts with its own kind")
+    channels: int = Field(
+        1, ge=1, le=16, description="number of charges of each atom; each interacts only with its own kind"
+    )
     width: float = Field(1.0, ge=0.2, le=4, description="width of the Gaussian charges [Angstrom]")
 
     def parts(self, design: Design) -> dict[str, Part]:
-        """The readout of the charges, and their energy."""
+        """Build the readout of the charges and the term of their energy."""
         return {"latent_charges": LatentCharges(design, self.channels), self.name: LatentElectrostatics(self)}
 
 
 class LatentElectrostatics(Part):
     """``E = k_e / 2 sum_c sum_{i != j} q_ic q_jc erf(r_ij / (sqrt(2) sigma)) / r_ij`` over all pairs and images.
 
-    In periodic structures this is a sum over waves, without the Gaussians' energy with themselves:
+    In periodic structures this is a sum over waves, without the self-energies of the Gaussians:
 
         E = sum_c [2 pi k_e / V sum_{k != 0} exp(-sigma^2 k^2 / 2) / k^2 |sum_i q_ic exp(i k r_i)|^2
                    - k_e / (sqrt(2 pi) sigma) sum_i q_ic^2]
 
-    The charges need not sum to anything. The wave k = 0 is left out, as if a uniform background neutralised the cell.
-    Slabs (periodic in two directions) have no background: their sum is that of a single slab with its charge, whose
-    field is that of a charged plate (V. Ballenegger, A. Arnold, J. J. Cerda, J. Chem. Phys. 2009, 131, 094107,
+    The total charge is not constrained. The wave k = 0 is left out, as if a uniform background neutralised the cell.
+    Slabs (periodic in two directions) have no background: their energy is that of a single slab, whose net charge has
+    the field of a charged plate (V. Ballenegger, A. Arnold, J. J. Cerda, J. Chem. Phys. 2009, 131, 094107,
     doi:10.1063/1.3216473).
 
     Args:
@@ -69,11 +71,11 @@ class LatentElectrostatics(Part):
         """``energy`` [structures] in eV, float64.
 
         Args:
-            scene: Positions and cells, strained where a stress is asked for; pairs are not used.
+            scene: Positions and cells, both strained if a stress is computed. Its pairs are not used.
             values: ``latent_charges`` of the atoms [atoms, channels] in e.
 
         Raises:
-            DataError: Periodicity along one direction; a slab with too little vacuum or without a third vector.
+            DataError: A structure is periodic along one direction, or a slab has too little vacuum or no third vector.
         """
         structures = scene.structures
         variables = (structures.positions, structures.cell, values["latent_charges"])
@@ -82,7 +84,7 @@ class LatentElectrostatics(Part):
 
 
 class LatentSettings(NamedTuple):
-    """The numbers that :func:`latent_energies` takes."""
+    """Settings of :func:`latent_energies`, all numbers."""
 
     width: float
     accuracy: float
@@ -97,6 +99,9 @@ def latent_energies(
         variables: Positions [atoms, 3], cells [structures, 3, 3] and charges [atoms, channels].
         constants: Structure of each atom, and periodicity [structures, 3].
         settings: :class:`LatentSettings`.
+
+    Raises:
+        DataError: A structure is periodic along one direction, or a slab has too little vacuum or no third vector.
     """
     (positions, cell, charges), (batch, pbc), chosen = variables, constants, LatentSettings(*settings)
     none = cell.new_zeros(len(pbc), dtype=torch.float64)
@@ -124,7 +129,7 @@ def _compute_waves(positions: Tensor, charges: Tensor, cell: Tensor, pbc: Tensor
     heights, charges = (positions @ normal).double()[:, None], charges.double()
     total, dipole, second = ((charges * heights**power).sum(0) for power in (0, 1, 2))
     height = (torch.linalg.det(cell).abs() / area).double()
-    # The waves k = 0 of the plane: of a stack of slabs in a background, which they contain, of one slab, which is due.
+    # In-plane wave k = 0: replace the stack of slabs in a background, which the sum contains, by a single slab.
     plane = dipole**2 - total * second - total**2 * (width**2 / 2 + height**2 / 12)
     return energy + 0.5 * slab_dipole_factor(cell).double() * plane.sum()
 

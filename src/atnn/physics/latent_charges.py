@@ -1,4 +1,4 @@
-"""Hidden charges, of which only the energy between them is known."""
+"""Latent charges, which are trained only through the energy of their interaction."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from torch import Tensor
 
 from atnn.parts import Design, Part, Scene, Values
 
-START = 0.3  # e, the largest of the charges at the start
+START = 0.3  # e, largest initial charge
 
 
 class LatentCharges(Part):
-    """Several charges of each atom by a network of its invariants, whatever they sum to.
+    """Several charges of each atom from a network of its invariants, without a constraint on their sums.
 
     Args:
         design: Elements and sizes.
-        kinds: Charges of each atom.
+        kinds: Number of charges of each atom.
     """
 
     gives = frozenset({"latent_charges"})
@@ -24,7 +24,7 @@ class LatentCharges(Part):
     def __init__(self, design: Design, kinds: int):
         super().__init__()
         self.network = design.network(kinds, scale=0.1)
-        # Their energy is quadratic in the charges: near zero, or near one charge for all, it would hardly change.
+        # The energy is quadratic in the charges, so that its gradient nearly vanishes where all are zero or all equal.
         count = len(design.species.numbers)
         even = torch.linspace(-START, START, count)
         self.network.start_from(torch.stack([even[torch.randperm(count)] for _ in range(kinds)], dim=1))

@@ -1,13 +1,13 @@
-"""Particle-mesh Ewald sums: the waves of an Ewald sum by one fast Fourier transform, N log N.
+"""Particle-mesh Ewald sums: the waves of an Ewald sum by one fast Fourier transform, with work of order N log N.
 
-Charges are spread over a mesh by B-splines, whose own Fourier transform is divided out again: smooth particle-mesh
-Ewald (U. Essmann et al., J. Chem. Phys. 1995, 103, 8577, doi:10.1063/1.470117), with the splines' continuous transform
-as in M. Deserno, C. Holm, J. Chem. Phys. 1998, 109, 7678, doi:10.1063/1.477414. Only the energy is formed, from the
-transform itself, and its derivatives are exact, so that forces conserve it.
+Charges are spread over a mesh by B-splines, and the Fourier transform of the splines is divided out: smooth
+particle-mesh Ewald (U. Essmann et al., J. Chem. Phys. 1995, 103, 8577, doi:10.1063/1.470117), with the continuous
+transform of the splines as in M. Deserno, C. Holm, J. Chem. Phys. 1998, 109, 7678, doi:10.1063/1.477414. Forces are
+exact derivatives of this energy and therefore conserve it.
 
-torch-pme (doi:10.1063/5.0251713), the oracle of the tests, offers the same. It is not used here because the filter of
-its B-splines (0.5.0) holds for right-angled cells only, its Lagrange interpolation needs a mesh many times as fine, and
-its meshes are powers of two.
+torch-pme (doi:10.1063/5.0251713), the reference of the tests, offers the same method. It is not used here because the
+filter of its B-splines (0.5.0) holds for right-angled cells only, its Lagrange interpolation needs a much finer mesh,
+and its meshes are powers of two.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-ORDER = 7  # of the splines: energies have five continuous derivatives
-# Measured on water and rocksalt: the relative error of forces is below MESH_ERROR (spacing / width)^ORDER, and with
+ORDER = 7  # of the splines; energies have five continuous derivatives
+# Measured for water and rocksalt: the relative error of forces is below MESH_ERROR (spacing / width)^ORDER, and with
 # dipoles, which need one more derivative of the splines, below DIPOLE_ERROR (spacing / width)^(ORDER - 1).
 MESH_ERROR, DIPOLE_ERROR = 1e-3, 2e-3
-COARSEST = 0.8  # mesh spacing in units of the width, beyond which that law fails
+COARSEST = 0.8  # largest mesh spacing in units of the width for which that law holds
 
 
 def mesh_energy(
@@ -34,7 +34,7 @@ def mesh_energy(
     accuracy: float,
     dipoles: Float[Tensor, "atoms 3"] | None = None,
 ) -> Float[Tensor, ""]:
-    """:func:`atnn.physics.ewald.wave_energy` through a mesh [e^2/Angstrom], float64."""
+    """Approximate :func:`atnn.physics.ewald.wave_energy` by a mesh [e^2/Angstrom], float64."""
     error, order = (MESH_ERROR, ORDER) if dipoles is None else (DIPOLE_ERROR, ORDER - 1)
     spacing = width * min(COARSEST, (accuracy / error) ** (1 / order))
     lengths = torch.linalg.vector_norm(cell.detach(), dim=1).tolist()
@@ -45,7 +45,7 @@ def mesh_energy(
 
 
 def mesh_points(least: float) -> int:
-    """Smallest number of mesh points, not below ``least`` or the splines' order, without prime factors above 5.
+    """Smallest number of mesh points that is at least ``least`` and ``ORDER`` and has no prime factor above 5.
 
     >>> [mesh_points(n) for n in (3.2, 31.0, 49.1)]
     [8, 32, 50]
@@ -64,7 +64,7 @@ def _largest_factor(number: int) -> int:
 
 
 def splines(fractions: Float[Tensor, "atoms 3"], last: int = ORDER) -> Float[Tensor, "atoms 3 order"]:
-    """Cardinal B-splines ``M(x), M(x + 1), ...`` that reach over a point at ``0 <= x < 1``; they sum to one."""
+    """Values of the cardinal B-splines ``M(x), M(x + 1), ...`` at ``0 <= x < 1``, which sum to one."""
     values = [fractions, 1 - fractions]
     none = torch.zeros_like(fractions)
     for order in range(3, last + 1):
@@ -76,7 +76,7 @@ def splines(fractions: Float[Tensor, "atoms 3"], last: int = ORDER) -> Float[Ten
 
 
 def spline_slopes(fractions: Float[Tensor, "atoms 3"]) -> Float[Tensor, "atoms 3 order"]:
-    """Derivatives of the :func:`splines`: differences of those one order lower."""
+    """Derivatives of :func:`splines`, which are differences of splines one order lower."""
     return torch.diff(torch.nn.functional.pad(splines(fractions, ORDER - 1), (1, 1)))
 
 
@@ -87,9 +87,9 @@ def spread_charges(
     shape: Sequence[int],
     dipoles: Float[Tensor, "atoms 3"] | None = None,
 ) -> Float[Tensor, "nx ny nz"]:
-    """Charges on the points of a periodic mesh, each spread over ``ORDER`` points along each lattice vector.
+    """Spread each charge over ``ORDER`` points of a periodic mesh along each lattice vector.
 
-    Dipoles [e Angstrom] add the derivative of what unit charges spread, ``mu_i . grad_i``.
+    Dipoles [e Angstrom] add the derivative ``mu_i . grad_i`` of a unit charge spread in this way.
     """
     points = torch.tensor(shape, device=cell.device)
     inverse = torch.linalg.inv(cell) * points
@@ -112,9 +112,10 @@ def spread_charges(
 
 
 def mesh_weights(cell: Float[Tensor, "3 3"], shape: Sequence[int], width: float) -> Float[Tensor, "nx ny half_nz"]:
-    """Weight of each wave of a half-complex transform: ``4 pi exp(-width^2 k^2 / 2) / (k^2 V)`` without the splines.
+    """Weight of each wave of a half-complex transform: ``4 pi exp(-width^2 k^2 / 2) / (k^2 V)``, corrected for splines.
 
-    Waves along z stand for their opposites too, except those that are their own.
+    The transform contains one of each pair k and -k, whose weights are doubled. Waves that are their own opposites
+    along z are not.
     """
     x, y, z = (
         torch.fft.fftfreq(shape[0], 1 / shape[0], dtype=cell.dtype, device=cell.device)[:, None, None],
@@ -128,6 +129,6 @@ def mesh_weights(cell: Float[Tensor, "3 3"], shape: Sequence[int], width: float)
     shapes = [torch.sinc(n / points) ** (-2 * ORDER) for n, points in zip((x, y, z), shape, strict=True)]
     both = torch.where((z == 0) | (2 * z == shape[2]), 1.0, 2.0)
     zero = (x == 0) & (y == 0) & (z == 0)
-    squared = torch.where(zero, torch.inf, squared)  # no mean field: waves of infinite length do not count
+    squared = torch.where(zero, torch.inf, squared)  # the wave k = 0 has no weight
     gaussian = 4 * math.pi * torch.exp(-0.5 * width**2 * squared) / squared
     return gaussian * (shapes[0] * shapes[1] * (shapes[2] * both)) / torch.linalg.det(cell).abs()

@@ -1,6 +1,7 @@
-"""Functions whose course depends on values, as single operations of a traced graph; differentiable twice.
+"""Functions with data-dependent control flow as single operations of a compiled graph, differentiable twice.
 
-Sums over all pairs or over waves choose their number of terms by the positions, which a graph for all sizes cannot.
+Sums over all pairs or over waves have a number of terms that depends on positions and cells. A compiled graph cannot
+contain such sums.
 """
 
 from __future__ import annotations
@@ -22,13 +23,16 @@ torch.library.define("atnn::opaque_second", f"(Tensor[] cotangents, Tensor upstr
 def call_opaque(
     name: str, variables: Sequence[Tensor], constants: Sequence[Tensor], settings: Sequence[float]
 ) -> Float[Tensor, " rows"]:
-    """Value of a function of :data:`FUNCTIONS`, ``function(variables, constants, settings)``.
+    """Call ``function(variables, constants, settings)`` of :data:`FUNCTIONS`.
 
     Args:
-        name: Of the function. It gives one float64 number for each row of the last constant.
-        variables: What it may be differentiated by.
-        constants: Tensors without derivatives.
+        name: Key of the function, which returns one float64 number for each row of the last constant.
+        variables: Tensors by which the value can be differentiated.
+        constants: Tensors by which it is not differentiated.
         settings: Numbers.
+
+    Returns:
+        Value of the function.
     """
     return _Value.apply(name, tuple(settings), tuple(constants), *variables)
 
@@ -60,8 +64,8 @@ class _Gradient(torch.autograd.Function):
         return by_upstream, None, None, None, *by_variables
 
 
-# Where a compiled graph calls an operation, PyTorch has switched differentiation off for this thread; the functions
-# need it as it was when this module was read.
+# PyTorch switches differentiation off in the thread that calls an operation of a compiled graph. The functions need the
+# dispatch state from the import of this module.
 _CLEAN = torch._C._dispatch_tls_local_include_set(), torch._C._dispatch_tls_local_exclude_set()
 
 
@@ -97,9 +101,9 @@ def _make_leaves(tensors):
 
 
 def _pull_back(values, leaves, cotangents, create_graph=False):
-    """Cotangents of the leaves, also where no value depends on them.
+    """Pull cotangents of the values back to the leaves; zero where no value depends on a leaf.
 
-    By the plain engine: for a small molecule torch.func takes twice as long.
+    This calls the autograd engine directly, because torch.func takes twice as long for a small molecule.
     """
     pairs = [(value, c) for value, c in zip(values, cotangents, strict=True) if value.requires_grad]
     if not pairs:

@@ -26,14 +26,14 @@ SCREENING_EXPONENT, SCREENING_LENGTH = 0.23, 0.46850  # Angstrom
 
 
 class ZBLSpecification(Specification):
-    """Universal screened repulsion, switched off where bonds begin."""
+    """Universal screened repulsion, which vanishes at bond lengths."""
 
     name: Literal["zbl"] = "zbl"
     reach: float = Field(1.0, gt=0, le=2, description="range in units of the sum of the two covalent radii")
-    learnable: bool = Field(False, description="learn the screening, from the universal one on")
+    learnable: bool = Field(False, description="whether to learn the screening, starting from the universal one")
 
     def parts(self, design: Design) -> dict[str, Part]:
-        """The term."""
+        """Build the term."""
         return {self.name: ZBL(self, design.species.numbers)}
 
 
@@ -42,13 +42,13 @@ class ZBL(Part):
 
         phi(x) = sum_k c_k exp(-b_k x) / sum_k c_k,  a_ij = d / (Z_i^p + Z_j^p)
 
-    The universal screening has d = 0.4685 Angstrom, p = 0.23 and four exponentials; R are covalent radii and f a
-    polynomial envelope with two continuous derivatives. It keeps dynamics from collapsing where no data are; inside the
-    range of the data the network learns the difference. Learnable c, b, p and d stay positive (softplus), as in
+    The universal screening has d = 0.4685 Angstrom, p = 0.23 and four exponentials. R are covalent radii and f is a
+    polynomial envelope with two continuous derivatives. The repulsion keeps atoms apart at distances without data.
+    Where there are data, the network learns the difference. Softplus keeps learned c, b, p and d positive, as in
     SpookyNet (O. T. Unke et al., Nat. Commun. 2021, 12, 7273, doi:10.1038/s41467-021-27504-0).
 
     Args:
-        specification: Range of the term, and whether it learns.
+        specification: Range of the term, and whether the screening is learned.
         numbers: Atomic numbers of the model's elements.
     """
 
@@ -72,13 +72,13 @@ class ZBL(Part):
 
     @property
     def screening(self) -> Screening:
-        """The constants of the screening function."""
+        """Constants of the screening function."""
         values = softplus(self.raw) if self.specification.learnable else self.universal
         weights, decays, last = values.split([len(SCREENING), len(SCREENING), 2])
         return Screening(weights / weights.sum(), decays, last[0], last[1])
 
     def forward(self, scene: Scene, values: Values) -> dict[str, Tensor]:
-        """``atomic_energies`` [atoms] in eV, float64: half the energies of the pairs of each atom."""
+        """``atomic_energies`` [atoms] in eV, float64: half the energy of each pair goes to either atom."""
         edges, (charges, radii) = scene.edges, self.nuclei
         screening = self.screening
         table = torch.stack([charges, charges**screening.exponent / screening.length, radii], dim=1)
@@ -99,7 +99,7 @@ class Screening(NamedTuple):
     length: Float[Tensor, ""]
 
     def __call__(self, x: Float[Tensor, " pairs"]) -> Float[Tensor, " pairs"]:
-        """The part of the nuclei's charge that is not screened, 1 at x = 0."""
+        """Compute the unscreened fraction of the repulsion, which is 1 at x = 0."""
         phi = torch.zeros_like(x)
         for weight, decay in zip(self.weights, self.decays, strict=True):
             phi = phi + weight * torch.exp(-decay * x)
