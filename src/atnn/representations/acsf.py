@@ -89,7 +89,7 @@ class ACSFSpecification(RepresentationSpecification):
         return self
 
     def radial_functions(self) -> tuple[RadialFunction, ...]:
-        """Returns the radial functions in the order of the features."""
+        """Return the radial functions in the order of the features."""
         if not isinstance(self.radial, int):
             return self.radial
         return (
@@ -99,19 +99,19 @@ class ACSFSpecification(RepresentationSpecification):
         )
 
     def angular_functions(self) -> tuple[AngularFunction, ...]:
-        """Returns the angular functions of each reach; features are sorted by ascending eta."""
+        """Return the angular functions of each reach; features are sorted by ascending eta."""
         if not isinstance(self.angular, int):
             return self.angular
         etas = [function.eta for function in choose_centered_gaussians(self.angular, self.cutoff)]
         return tuple(AngularFunction(eta, z, sign) for eta in etas for z in self.zetas for sign in self.lambdas)
 
     def build(self, species: Species, conditions: Collection[str] = ()) -> ACSF:
-        """Builds the representation."""
+        """Build the representation."""
         return ACSF(self, species)
 
 
 def _check_functions(values: Sequence) -> None:
-    """Raises ValueError for invalid parameters and for values given twice."""
+    """Raise ValueError for invalid parameters and for values given twice."""
     twice = [value for place, value in enumerate(values) if value in values[:place]]
     if twice:
         raise ValueError(f"{twice[0]} is given twice")
@@ -131,7 +131,7 @@ def _check_zeta(zeta: int) -> None:
 
 
 def _refuse_vanishing(field: str, functions: Sequence, squares: Tensor, spec: ACSFSpecification) -> None:
-    """Refuses functions that are zero at every possible distance, since they cannot be normalised."""
+    """Refuse functions that are zero at every possible distance, since they cannot be normalised."""
     for function, square in zip(functions, squares.tolist(), strict=True):
         if square < SMALLEST**2:
             raise SpecificationError(
@@ -203,7 +203,7 @@ class ACSF(nn.Module):
         self.register_buffer(name, value.to(torch.get_default_dtype()), persistent=False)
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
-        """Returns the functions, divided by their expected standard deviations, as invariants."""
+        """Return the functions, divided by their expected standard deviations, as invariants."""
         radial, angular = self.sums(edges, elements)
         n, (pairs, mutual) = self.neighbor_count, self.angular_squares
         radial = radial * torch.rsqrt(n * self.radial_squares)
@@ -213,7 +213,7 @@ class ACSF(nn.Module):
     def sums(
         self, edges: Edges, elements: Elements
     ) -> tuple[Float[Tensor, "atoms kinds radial"], Float[Tensor, "atoms kind_pairs angular"]]:
-        """Sums the functions as published, without normalisation.
+        """Sum the functions as published, without normalisation.
 
         Returns:
             G2 of every element in the order of the model's table; G4, followed by G5, of every pair of elements in the

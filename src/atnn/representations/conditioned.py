@@ -47,7 +47,7 @@ class Conditioned(nn.Module):
         self.register_buffer("unit", torch.ones(len(conditions)))
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
-        """Returns the features of the representation with the embeddings appended to the invariants."""
+        """Return the features of the representation with the embeddings appended to the invariants."""
         features = self.representation(structures, edges, elements, degree)
         embeddings = self.electrons(self.queries(features.nodes[0].squeeze(1), elements), structures)
         if self.queries.calibrating:

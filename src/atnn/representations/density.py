@@ -10,7 +10,7 @@ from atnn.representations.orbitals import degree_slices
 
 
 def sum_squares(sums: Float[Tensor, "atoms m channels"], degree: int) -> Float[Tensor, "atoms degrees channels"]:
-    """Sums squares over the components of each degree, ``sum_{m in l} (W^{m,k})^2``."""
+    """Sum squares over the components of each degree, ``sum_{m in l} (W^{m,k})^2``."""
     squared = sums * sums
     return torch.stack([squared[:, part].sum(1) for part in degree_slices(degree)], dim=1)
 
@@ -35,18 +35,18 @@ class Density(nn.Module):
         self.mixing = nn.Parameter(torch.randn(degree + 1, channels, contracted) / channels**0.5)
 
     def quadratic_forms(self) -> Float[Tensor, "degrees channels channels contracted"]:
-        """Returns ``Q_{l,kk',p} = H_{l,k,p} H_{l,k',p}``."""
+        """Return ``Q_{l,kk',p} = H_{l,k,p} H_{l,k',p}``."""
         return self.mixing[:, :, None] * self.mixing[:, None]
 
     def gram(self, sums: Float[Tensor, "atoms m channels"]) -> Float[Tensor, "atoms degrees channels channels"]:
-        """Computes the Gram matrix of each degree."""
+        """Compute the Gram matrix of each degree."""
         products = sums[:, :, :, None] * sums[:, :, None, :]
         return torch.stack([products[:, part].sum(1) for part in degree_slices(self.degree)], dim=1)
 
     def forward(self, sums: Float[Tensor, "atoms m channels"]) -> Float[Tensor, "atoms degrees contracted"]:
-        """Computes the densities of each degree (EANN)."""
+        """Compute the densities of each degree (EANN)."""
         return torch.einsum("alkj,lkjp->alp", self.gram(sums), self.quadratic_forms())
 
     def sum_degrees(self, sums: Float[Tensor, "atoms m channels"]) -> Float[Tensor, "atoms contracted"]:
-        """Sums the densities over the degrees (REANN) by one matrix product."""
+        """Sum the densities over the degrees (REANN) by one matrix product."""
         return self.gram(sums).flatten(1) @ self.quadratic_forms().flatten(0, 2)

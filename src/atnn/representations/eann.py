@@ -26,7 +26,7 @@ class EANNSpecification(OrbitalSpecification):
     contraction: int | None = Field(None, ge=1, le=4096, description="contracted densities per degree; none: one per k")
 
     def build(self, species: Species, conditions: Collection[str] = ()) -> EANN:
-        """Builds the representation."""
+        """Build the representation."""
         return EANN(self, species)
 
 
@@ -54,7 +54,7 @@ class EANN(OrbitalSums):
         self.channels = ((spec.degree + 1) * width, *[spec.channels] * spec.degree)
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
-        """Returns the densities as invariants and the orbital sums as tensors."""
+        """Return the densities as invariants and the orbital sums as tensors."""
         orbitals = (self.coefficients() * torch.rsqrt(self.neighbor_count)).index_select(0, elements.row)
         sums = self.sum_orbitals(self.angular(edges), self.radial(edges, elements.row), orbitals, edges)
         densities = sum_squares(sums, self.degree) if self.density is None else self.density(sums)

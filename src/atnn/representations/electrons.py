@@ -47,7 +47,7 @@ class ElectronicEmbedding(nn.Module):
     def forward(
         self, x: Float[Tensor, "atoms channels"], psi: Float[Tensor, " structures"], batch: Int[Tensor, " atoms"]
     ) -> Float[Tensor, "atoms channels"]:
-        """Returns the embedding e of every atom, which is added to its features."""
+        """Return the embedding e of every atom, which is added to its features."""
         amounts = torch.relu(torch.stack([psi, -psi][: self.signs], dim=1))
         keys = (amounts.clamp(max=1.0) @ self.keys.reshape(self.signs, -1)).index_select(0, batch)
         values = (amounts @ self.values.reshape(self.signs, -1)).index_select(0, batch)
@@ -77,7 +77,7 @@ class Electrons(nn.Module):
     def forward(
         self, x: Float[Tensor, "atoms channels"], structures: Structures
     ) -> Float[Tensor, "conditions atoms channels"]:
-        """Returns one embedding of every atom per condition; embeddings are zero in neutral singlets."""
+        """Return one embedding of every atom per condition; embeddings are zero in neutral singlets."""
         results = []
         for name, embedding in self.embeddings.items():
             amount = getattr(structures, name)

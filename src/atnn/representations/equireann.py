@@ -25,7 +25,7 @@ class EquiREANNSpecification(RecursiveSpecification):
     name: Literal["equireann"] = "equireann"
 
     def build(self, species: Species, conditions: Collection[str] = ()) -> EquiREANN:
-        """Builds the representation."""
+        """Build the representation."""
         return EquiREANN(self, species)
 
 
@@ -59,7 +59,7 @@ class EquiREANN(OrbitalSums):
         self.channels = (spec.density_count, *[spec.channels] * spec.degree)
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
-        """Returns the last densities as invariants and the last orbital sums as tensors."""
+        """Return the last densities as invariants and the last orbital sums as tensors."""
         angular = self.angular(edges)
         scale = torch.rsqrt(self.neighbor_count)
         radial = self.radial(edges, elements.row) * scale

@@ -56,7 +56,7 @@ class GMPSpecification(RepresentationSpecification):
         return tuple(float(sigma) for sigma in np.linspace(0.0, WIDEST, self.sigmas + 1)[1:])
 
     def build(self, species: Species, conditions: Collection[str] = ()) -> GMP:
-        """Builds the representation."""
+        """Build the representation."""
         return GMP(self, species)
 
 
@@ -110,7 +110,7 @@ class GMP(nn.Module):
         self.channels = ((degree + 1) * len(widths), *[len(widths)] * degree)
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
-        """Returns the norms of the multipoles as invariants, and the multipoles as tensors."""
+        """Return the norms of the multipoles as invariants, and the multipoles as tensors."""
         envelope = polynomial(edges.lengths / self.cutoff)
         square = edges.lengths * edges.lengths
         kind = elements.row.index_select(0, edges.j)
@@ -128,13 +128,13 @@ class GMP(nn.Module):
 
 @functools.cache
 def read_densities() -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
-    """Reads the valence densities by chemical symbol: electrons and exponent [1/Angstrom^2] of each Gaussian."""
+    """Read the valence densities by chemical symbol: electrons and exponent [1/Angstrom^2] of each Gaussian."""
     elements = json.loads(DENSITIES.read_text())["elements"]
     return {symbol: (tuple(e["populations"]), tuple(e["exponents"])) for symbol, e in elements.items()}
 
 
 def convolve_probes(numbers: tuple[int, ...], widths: tuple[float, ...], degree: int) -> tuple[np.ndarray, np.ndarray]:
-    """Convolves the densities of the elements with the probes; gives radial functions R_n as sums of Gaussians.
+    """Convolve the densities of the elements with the probes; return radial functions R_n as sums of Gaussians.
 
     Args:
         numbers: Atomic numbers.
@@ -169,7 +169,7 @@ def convolve_probes(numbers: tuple[int, ...], widths: tuple[float, ...], degree:
 def estimate_multipoles(
     kappa: np.ndarray, amplitudes: np.ndarray, numbers: tuple[int, ...], cutoff: float
 ) -> Float[np.ndarray, "orders probes"]:
-    """Estimates the root mean square of each multipole in a random arrangement of atoms, the unit of the features.
+    """Estimate the root mean square of each multipole in a random arrangement of atoms, the unit of the features.
 
     Neighbors are distributed uniformly beyond the sum of the covalent radii, 0.1 per Angstrom^3. The elements of
     neighbors and center are random. For n = 0 the variance of the center's own contribution over the elements is added

@@ -45,7 +45,7 @@ class NEATSpecification(RepresentationSpecification):
     radial: int = Field(8, ge=2, le=64, description="radial functions of each pair of elements")
 
     def build(self, species: Species, conditions: Collection[str] = ()) -> NEAT:
-        """Builds the representation."""
+        """Build the representation."""
         return NEAT(self, species)
 
 
@@ -82,7 +82,7 @@ class NEAT(nn.Module):
         self.channels = (spec.channels * (spec.rounds + spec.degree + 1), *[spec.channels] * spec.degree)
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
-        """Returns the invariants of all rounds and the tensors of the last one."""
+        """Return the invariants of all rounds and the tensors of the last one."""
         degree = self.specification.degree
         angular = torch.cat(spherical_harmonics(edges.vectors / edges.lengths[:, None], degree), dim=1)
         radial = self.radial(edges, elements)
@@ -126,12 +126,12 @@ class Round(nn.Module):
         edges: Edges,
         elements: Elements,
     ) -> Nodes:
-        """Computes the tensors of the atoms from the scalars of their neighbors."""
+        """Compute the tensors of the atoms from the scalars of their neighbors."""
         weights = self.units(radial) * envelope * gather_neighbors(sources, edges.j, edges.reverse, edges.offsets)
         return self.sum_powers(self.embedding(moments(angular, weights, edges.i, edges.offsets)), elements)
 
     def sum_powers(self, sums: Nodes, elements: Elements) -> Nodes:
-        """Sums the powers of a tensor, each with its channels mixed."""
+        """Sum the powers of a tensor, each with its channels mixed."""
         sums = bound_norms(sums)
         total, *factors = self.sums.split(sums)
         left = factors[-1:]
@@ -167,7 +167,7 @@ class LaterRound(nn.Module):
         edges: Edges,
         elements: Elements,
     ) -> Nodes:
-        """Computes the new tensors of the atoms from those of their neighbors."""
+        """Compute the new tensors of the atoms from those of their neighbors."""
         units = self.sum.units(radial) * envelope
         scalars = gather_neighbors(nodes[:, 0] @ self.scalars, edges.j, edges.reverse, edges.offsets)
         embedded = self.sum.embedding(moments(angular, units * scalars, edges.i, edges.offsets))

@@ -44,7 +44,7 @@ class NEMPSpecification(RepresentationSpecification):
     hidden: tuple[int, ...] = Field((64,), description="hidden layers of the networks on pairs")
 
     def build(self, species: Species, conditions: Collection[str] = ()) -> NEMP:
-        """Builds the representation."""
+        """Build the representation."""
         return NEMP(self, species)
 
 
@@ -84,7 +84,7 @@ class NEMP(nn.Module):
         self.channels = ((spec.rounds + 1) * (spec.channels + new), *[spec.channels] * spec.degree)
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
-        """Returns the invariants of all rounds and the tensors of the last one."""
+        """Return the invariants of all rounds and the tensors of the last one."""
         spec = self.specification
         angular = spherical_harmonics(edges.vectors / edges.lengths[:, None], spec.degree)
         scalars = radial = self.radial(edges, elements)
@@ -130,7 +130,7 @@ class Round(nn.Module):
         edges: Edges,
         elements: Elements,
     ) -> tuple[Nodes, Float[Tensor, "pairs more"], Float[Tensor, "atoms invariants"]]:
-        """Returns the new tensors, the scalars of the pairs, and the invariants of the round."""
+        """Return the new tensors, the scalars of the pairs, and the invariants of the round."""
         scalars = torch.cat([scalars, self._project_nodes(angular, radial, nodes, edges)], dim=1)
         first, second = (self.network(scalars) * envelope).chunk(2, dim=1)
         weights = first.reshape(-1, self.degree + 1, self.channels)
@@ -153,7 +153,7 @@ class Round(nn.Module):
         return u * here + v * there
 
     def _project_neighbors(self, angular, nodes, edges: Edges):
-        """Projects the neighbors' tensors where neighbors have no pairs of their own."""
+        """Project the neighbors' tensors where neighbors have no pairs of their own."""
         passed = gather_neighbors(nodes.flatten(1), edges.j, None, edges.offsets).reshape(-1, *nodes.shape[1:])
         parts = zip(angular, split_degrees(passed, self.degree), strict=True)
         return torch.cat([(-1) ** d * (y[:, :, None] * part).sum(1) for d, (y, part) in enumerate(parts)], dim=1)

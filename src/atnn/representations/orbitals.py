@@ -42,7 +42,7 @@ class GaussianOrbitals(nn.Module):
         self.gaussians = PerElement(species, start.repeat(len(species.numbers), 1))
 
     def forward(self, edges: Edges, element: Int[Tensor, " atoms"]) -> Float[Tensor, "pairs channels"]:
-        """Evaluates the radial functions of every pair, including the cutoff function."""
+        """Evaluate the radial functions of every pair, including the cutoff function."""
         centers, widths = self.gaussians().chunk(2, dim=1)
         parameters = torch.cat([centers, softplus(widths)], dim=1).index_select(0, element)
         centers, widths = gather_neighbors(parameters, edges.j, edges.reverse, edges.offsets).chunk(2, dim=1)
@@ -125,7 +125,7 @@ class OrbitalSums(nn.Module):
         self.harmonics = [harmonic_matrix(degree) for degree in range(2, self.degree + 1)]
 
     def angular(self, edges: Edges) -> Float[Tensor, "pairs m"]:
-        """Evaluates the angular part of the orbitals."""
+        """Evaluate the angular part of the orbitals."""
         return monomials(edges.vectors / edges.lengths[:, None], self.degree)
 
     def sum_orbitals(
@@ -135,14 +135,14 @@ class OrbitalSums(nn.Module):
         coefficients: Float[Tensor, "atoms channels"],
         edges: Edges,
     ) -> Float[Tensor, "atoms m channels"]:
-        """Computes ``W_i^{m,k} = sum_j c_{j,k} phi_m(r_ij) g_k(r_ij)``."""
+        """Compute ``W_i^{m,k} = sum_j c_{j,k} phi_m(r_ij) g_k(r_ij)``."""
         weights = gather_neighbors(coefficients, edges.j, edges.reverse, edges.offsets)
         return moments(angular, radial * weights, edges.i, edges.offsets)
 
     def as_features(
         self, invariants: Float[Tensor, "atoms scalars"], sums: Float[Tensor, "atoms m channels"], degree: int
     ) -> Features:
-        """Returns the invariants, and the orbital sums up to the requested degree as spherical tensors."""
+        """Return the invariants, and the orbital sums up to the requested degree as spherical tensors."""
         vectors = [sums[:, 1:4]] if self.degree else []
         higher = [
             torch.einsum("axk,xm->amk", sums[:, part], sums.new_tensor(matrix))

@@ -47,7 +47,7 @@ class PairFunctions(nn.Module):
             self.factors.bias.fill_(AMPLITUDE)
 
     def forward(self, edges: Edges, elements: Elements) -> Float[Tensor, "pairs functions"]:
-        """Evaluates the functions for every pair."""
+        """Evaluate the functions for every pair."""
         codes = self.codes()
         known = codes.shape[0]
         both = torch.cat([codes.repeat_interleave(known, 0), codes.repeat(known, 1)], dim=1)
@@ -59,7 +59,7 @@ class PairFunctions(nn.Module):
         return factors * (math.sqrt(2.0) / math.pi) * torch.sin(widths * x) / x * self.envelope(edges)
 
     def envelope(self, edges: Edges) -> Float[Tensor, "pairs 1"]:
-        """Evaluates the squared polynomial envelope."""
+        """Evaluate the squared polynomial envelope."""
         value = polynomial(edges.lengths / self.cutoff)[:, None]
         return value * value
 
@@ -80,7 +80,7 @@ class PairNetwork(nn.Module):
         self.biases = nn.ParameterList(torch.zeros(width) for width in hidden)
 
     def forward(self, x: Float[Tensor, "pairs inputs"]) -> Float[Tensor, "pairs outputs"]:
-        """Evaluates the network for every pair."""
+        """Evaluate the network for every pair."""
         for weight, bias in zip(self.weights, self.biases, strict=False):
             x = GAIN * silu(torch.addmm(bias, x, weight))
         return x @ self.weights[-1]
@@ -100,5 +100,5 @@ class PairUnits(nn.Module):
         self.bias = nn.Parameter(torch.zeros(units))
 
     def forward(self, x: Float[Tensor, "pairs inputs"]) -> Float[Tensor, "pairs units"]:
-        """Evaluates the units for every pair."""
+        """Evaluate the units for every pair."""
         return GAIN * silu(torch.addmm(self.bias, x, self.weight))

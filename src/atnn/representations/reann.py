@@ -33,7 +33,7 @@ class RecursiveSpecification(OrbitalSpecification):
         return self.densities or (self.degree + 1) * self.channels * (self.channels + 1) // 2
 
     def build_updates(self, species: Species) -> nn.ModuleList:
-        """Builds the networks of all rounds, which map densities to changes of the coefficients."""
+        """Build the networks of all rounds, which map densities to changes of the coefficients."""
         sizes = self.density_count, self.hidden, self.channels, self.blocks
         return nn.ModuleList(ElementNetwork(species, *sizes, output_scale=0.1) for _ in range(self.rounds))
 
@@ -44,7 +44,7 @@ class REANNSpecification(RecursiveSpecification):
     name: Literal["reann"] = "reann"
 
     def build(self, species: Species, conditions: Collection[str] = ()) -> REANN:
-        """Builds the representation."""
+        """Build the representation."""
         return REANN(self, species)
 
 
@@ -71,7 +71,7 @@ class REANN(OrbitalSums):
         self.channels = (spec.density_count, *[spec.channels] * spec.degree)
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
-        """Returns the last densities as invariants and the last orbital sums as tensors."""
+        """Return the last densities as invariants and the last orbital sums as tensors."""
         angular = self.angular(edges)
         radial = self.radial(edges, elements.row) * torch.rsqrt(self.neighbor_count)
         coefficients = self.coefficients().index_select(0, elements.row)

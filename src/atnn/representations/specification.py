@@ -22,7 +22,7 @@ class RepresentationSpecification(Specification):
     conditions: ClassVar[tuple[str, ...]] = ()
 
     def build(self, species: Species, conditions: Collection[str] = ()) -> nn.Module:
-        """Builds the representation, a module that maps structures, edges, elements and a degree to features.
+        """Build the representation, a module that maps structures, edges, elements and a degree to features.
 
         The module has the attributes ``cutoff`` [Angstrom] and ``channels``, the number of channels of each degree.
         Features above the degree it is called with are not read and may be omitted.

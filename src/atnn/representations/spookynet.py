@@ -46,7 +46,7 @@ class SpookyNetSpecification(RepresentationSpecification):
     )
 
     def build(self, species: Species, conditions: Collection[str] = ()) -> SpookyNet:
-        """Builds the representation."""
+        """Build the representation."""
         return SpookyNet(self, species, conditions)
 
 
@@ -101,7 +101,7 @@ class SpookyNet(nn.Module):
         self.rounds = nn.ModuleList(Interaction(spec) for _ in range(spec.rounds))
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
-        """Returns the summed features of all modules, and the p and d functions of the last one as tensors."""
+        """Return the summed features of all modules, and the p and d functions of the last one as tensors."""
         angular = solid_harmonics(edges.vectors / edges.lengths[:, None], torch.ones_like(edges.lengths), 2)
         envelope = bump(edges.lengths, self.cutoff) * torch.rsqrt(self.neighbor_count)
         radial = exponential_bernstein(edges.lengths, softplus(self.decay), self.specification.radial)
@@ -115,7 +115,7 @@ class SpookyNet(nn.Module):
         return Features((torch.stack(parts).sum(0)[:, None], *tensors))
 
     def _embed_atoms(self, structures: Structures, elements: Elements) -> Float[Tensor, "atoms channels"]:
-        """Embeds the element, the charge and the spin of every atom in its first features."""
+        """Embed the element, the charge and the spin of every atom in its first features."""
         table = self.shells() if self.rows is None else self.shells() + self.rows()
         x = table.index_select(0, elements.row)
         return x if self.electrons is None else x + self.electrons(x, structures).sum(0)
@@ -155,7 +155,7 @@ class Interaction(nn.Module):
         offsets: Int[Tensor, " structures_plus_1"],
         edges: Edges,
     ) -> tuple[Float[Tensor, "atoms channels"], Float[Tensor, "atoms channels"], tuple[Tensor, ...]]:
-        """Returns the new x, the module's contribution to the features, and its p and d functions."""
+        """Return the new x, the module's contribution to the features, and its p and d functions."""
         y = self.before(x[None])
         local, tensors = self._interact_locally(angular, radial, y, edges)
         total = y[0] + local

@@ -33,7 +33,7 @@ class AngularFunction(NamedTuple):
 
 
 def choose_shifted_gaussians(number: int, closest: float, cutoff: float) -> tuple[RadialFunction, ...]:
-    """Places Gaussians at equal spacing d from ``closest`` to d below the cutoff, all with eta = 1 / (2 d^2).
+    """Place Gaussians at equal spacing d from ``closest`` to d below the cutoff, all with eta = 1 / (2 d^2).
 
     M. Gastegger et al., J. Chem. Phys. 2018, 148, 241709, doi:10.1063/1.5019667.
     """
@@ -42,7 +42,7 @@ def choose_shifted_gaussians(number: int, closest: float, cutoff: float) -> tupl
 
 
 def choose_centered_gaussians(number: int, cutoff: float) -> tuple[RadialFunction, ...]:
-    """Places Gaussians at r = 0 with ``eta_m = (n^(m / n) / r_c)^2``, m = 0 to n - 1; widths form a geometric series.
+    """Place Gaussians at r = 0 with ``eta_m = (n^(m / n) / r_c)^2``, m = 0 to n - 1; widths form a geometric series.
 
     G. Imbalzano et al., J. Chem. Phys. 2018, 148, 241730, doi:10.1063/1.5024611.
     """
@@ -64,7 +64,7 @@ def gaussians(exponents: Tensor) -> Tensor:
 def collect_triples(
     functions: Sequence[AngularFunction], narrow: Sequence[bool], kinds: int, cutoff: float, kind: str
 ) -> TripleFunctions:
-    """Collects the functions that the kernel sums, sorted by eta, once for each entry of ``narrow``."""
+    """Collect the functions that the kernel sums, sorted by eta, once for each entry of ``narrow``."""
     etas = sorted({function.eta for function in functions})
     columns = [(eta, reach) for reach in narrow for eta in etas]
     order = [(column, f) for column, (eta, _) in enumerate(columns) for f in functions if f.eta == eta]
@@ -113,7 +113,7 @@ def angular_squares(functions: TripleFunctions, closest: float, kind: str) -> Te
 
 
 def _place_nodes(number: int, closest: float, cutoff: float) -> tuple[Tensor, Tensor]:
-    """Places quadrature nodes; returns their lengths and the share of uniformly distributed neighbors at each."""
+    """Place quadrature nodes; return their lengths and the share of uniformly distributed neighbors at each."""
     nodes, weights = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(number))
     lengths = closest + 0.5 * (nodes + 1) * (cutoff - closest)
     share = weights * lengths**2

@@ -33,12 +33,12 @@ class Mixing(nn.Module):
         self.weight = nn.Parameter(torch.randn(degree + 1, inputs, results * channels) / math.sqrt(inputs))
 
     def forward(self, nodes: Float[Tensor, "atoms m inputs"]) -> Nodes:
-        """Mixes the channels; the results lie side by side in the last dimension."""
+        """Mix the channels; the results lie side by side in the last dimension."""
         parts = split_degrees(nodes, len(self.weight) - 1)
         return torch.cat([_mix_channels(part, weight) for part, weight in zip(parts, self.weight, strict=True)], dim=1)
 
     def split(self, nodes: Float[Tensor, "atoms m inputs"]) -> tuple[Tensor, ...]:
-        """Mixes the channels and returns each result as its own tensor."""
+        """Mix the channels and return each result as its own tensor."""
         return self.forward(nodes).chunk(self.results, dim=2)
 
 
@@ -57,7 +57,7 @@ class ElementScale(nn.Module):
         self.factors = PerElement(species, 1.0 + 0.1 * torch.randn(len(species.numbers), (degree + 1) * channels))
 
     def forward(self, nodes: Nodes, elements: Elements) -> Nodes:
-        """Scales the tensors of every atom."""
+        """Scale the tensors of every atom."""
         rows = self.factors().index_select(0, elements.row).split(nodes.shape[2], dim=1)
         factors = torch.cat([row[:, None].expand(-1, 2 * d + 1, -1) for d, row in enumerate(rows)], dim=1)
         return nodes * factors
@@ -81,7 +81,7 @@ class Product(nn.Module):
         self.weights = PerElement(species, (start / torch.tensor(into).sqrt()[:, None]).flatten(1))
 
     def forward(self, a: Nodes, b: Nodes, elements: Elements) -> Nodes:
-        """Computes ``out^{l} = sum over paths w (a^{l1} x b^{l2})^{l}``."""
+        """Compute ``out^{l} = sum over paths w (a^{l1} x b^{l2})^{l}``."""
         weights = self.weights().index_select(0, elements.row).reshape(-1, len(self.paths), a.shape[2])
         return couple(a, b, weights, self.terms, a.shape[1])
 
@@ -92,24 +92,24 @@ def _mix_channels(part: Float[Tensor, "atoms m inputs"], weight: Float[Tensor, "
 
 
 def split_degrees(nodes: Nodes, degree: int) -> tuple[Tensor, ...]:
-    """Splits tensors into the components of each degree."""
+    """Split tensors into the components of each degree."""
     return nodes.split([2 * d + 1 for d in range(degree + 1)], dim=1)
 
 
 def sum_harmonics(
     angular: Sequence[Float[Tensor, "pairs _"]], weights: Sequence[Float[Tensor, "pairs channels"]], edges: Edges
 ) -> Nodes:
-    """Sums weighted harmonics over the neighbors, ``out_i^{lm,k} = sum_j weights_l^k(ij) Y_lm(ij)``."""
+    """Sum weighted harmonics over the neighbors, ``out_i^{lm,k} = sum_j weights_l^k(ij) Y_lm(ij)``."""
     parts = [moments(y, w, edges.i, edges.offsets) for y, w in zip(angular, weights, strict=True)]
     return torch.cat(parts, dim=1)
 
 
 def bound_norms(nodes: Nodes) -> Nodes:
-    """Divides the tensors of each atom by ``sqrt(1 + mean square)``, so that their root mean square is below one."""
+    """Divide the tensors of each atom by ``sqrt(1 + mean square)``, so that their root mean square is below one."""
     return nodes * torch.rsqrt(1.0 + (nodes * nodes).mean((1, 2), keepdim=True))
 
 
 def contract_tensors(a: Nodes, b: Nodes, degree: int) -> Float[Tensor, "atoms invariants"]:
-    """Contracts two tensors to ``sum_m a^{lm,k} b^{lm,k} / sqrt(2 l + 1)`` for every degree and channel."""
+    """Contract two tensors to ``sum_m a^{lm,k} b^{lm,k} / sqrt(2 l + 1)`` for every degree and channel."""
     parts = split_degrees(a * b, degree)
     return torch.cat([part.sum(1) / math.sqrt(2 * d + 1) for d, part in enumerate(parts)], dim=1)
