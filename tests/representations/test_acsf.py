@@ -156,7 +156,7 @@ def test_a_dipole_is_refused():
         ("radial", [], "1 to 256"),
         ("radial", [[-1.0, 0.0]], "eta must be positive"),
         ("radial", [[0.0, 1.0]], "eta must be positive"),
-        ("radial", [[1.0, -0.5]], "shift not negative"),
+        ("radial", [[1.0, -0.5]], "shift must not be negative"),
         ("radial", [[1.0, 5.0]], "smaller than `cutoff`"),
         ("radial", [[1.0, 2.0], [1.0, 2.0]], "given twice"),
         ("angular", -1, "0 to 256"),

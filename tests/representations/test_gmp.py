@@ -22,7 +22,7 @@ from atnn.kernels import gaussian_sums
 from atnn.kernels.gaussians import weighted_sums
 from atnn.model import ModelSpecification
 from atnn.representations import GMP, GMPSpecification
-from atnn.representations.gmp import DENSITIES, ROUNDING, densities, probed, typical
+from atnn.representations.gmp import DENSITIES, ROUNDING, convolve_probes, estimate_multipoles, read_densities
 from atnn.so3 import solid_harmonics
 from atnn.specification import parse
 from contracts.models import features, small_model
@@ -34,7 +34,7 @@ RADII = np.linspace(0.0, 15.0, 6001)  # Angstrom
 
 def density(symbol, r):
     """Valence density of an atom [1/Angstrom^3] as the table has it."""
-    electrons, exponents = densities()[symbol]
+    electrons, exponents = read_densities()[symbol]
     return sum(p * (b / np.pi) ** 1.5 * np.exp(-b * r**2) for p, b in zip(electrons, exponents, strict=True))
 
 
@@ -79,7 +79,7 @@ def probe_integrals(atoms, center, sigma, degree, cutoff, spacing=0.14):
 def published(model, atoms):
     """Features [atoms, orders, probes] without our unit and rounding."""
     spec = model.representation.specification
-    unit = typical(*probed(model.elements, spec.widths, spec.degree), model.elements, spec.cutoff)
+    unit = estimate_multipoles(*convolve_probes(model.elements, spec.widths, spec.degree), model.elements, spec.cutoff)
     found = features(model, atoms).nodes[0].numpy().reshape(len(atoms), *unit.shape)
     found[:, 1:] = np.sqrt((found[:, 1:] + ROUNDING) ** 2 - ROUNDING**2)
     return found * unit

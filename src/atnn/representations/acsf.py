@@ -1,7 +1,7 @@
 """Atom-centered symmetry functions: fixed radial and angular functions of the neighbors.
 
-J. Behler, J. Chem. Phys. 2011, 134, 074106, doi:10.1063/1.3553717; weighted by the atomic numbers: M. Gastegger et al.,
-J. Chem. Phys. 2018, 148, 241709, doi:10.1063/1.5019667.
+J. Behler, J. Chem. Phys. 2011, 134, 074106, doi:10.1063/1.3553717; functions weighted by the atomic numbers:
+M. Gastegger et al., J. Chem. Phys. 2018, 148, 241709, doi:10.1063/1.5019667.
 """
 
 from __future__ import annotations
@@ -24,63 +24,63 @@ from atnn.representations.symmetry_functions import (
     AngularFunction,
     RadialFunction,
     angular_squares,
-    centered,
+    choose_centered_gaussians,
+    choose_shifted_gaussians,
+    collect_triples,
     envelope,
     gaussians,
     radial_squares,
-    shifted,
-    triple_functions,
 )
 from atnn.structures import HIGHEST, Edges, Elements, Features, Structures
 
-MOST = 256  # functions chosen by a number
+MOST = 256  # largest number of functions
 LARGEST_ZETA = 128
-SMALLEST = 1e-8  # root mean square of a function that is told from zero
+SMALLEST = 1e-8  # a function with a smaller root mean square counts as zero
 
 
 class ACSFSpecification(RepresentationSpecification):
-    """What defines a set of symmetry functions: two numbers, or lists of all functions."""
+    """Settings of a set of symmetry functions, given by two numbers or by lists of all functions."""
 
     name: Literal["acsf"] = "acsf"
     cutoff: float = Field(5.0, gt=0, description="cutoff radius [Angstrom]")
     envelope: Literal["cosine_squared", "cosine"] = Field("cosine_squared", description="cutoff function")
     radial: int | tuple[RadialFunction, ...] = Field(
-        16, description="radial functions: how many, or (eta, shift) of each"
+        16, description="radial functions: their number, or (eta, shift) of each"
     )
-    grid: Literal["shifted", "centered"] = Field("shifted", description="how that many are chosen")
-    closest: float = Field(
-        0.8, ge=0, description="distance that no neighbor comes below; shifts begin there [Angstrom]"
-    )
+    grid: Literal["shifted", "centered"] = Field("shifted", description="how that number of functions is chosen")
+    closest: float = Field(0.8, ge=0, description="smallest distance of a neighbor; shifts begin there [Angstrom]")
     angular: int | tuple[AngularFunction, ...] = Field(
-        3, description="angular functions: how many eta, or (eta, zeta, lambda) of each"
+        3, description="angular functions: number of etas, or (eta, zeta, lambda) of each"
     )
-    zetas: tuple[int, ...] = Field((1, 2, 4), description="zeta that each of that many eta is combined with")
-    lambdas: tuple[Literal[-1, 1], ...] = Field((-1, 1), description="lambda that it is combined with")
-    reach: Literal["narrow", "wide", "both"] = Field("narrow", description="with the third distance, without, or both")
-    weighted: bool = Field(False, description="weigh neighbors by atomic number instead of telling elements apart")
+    zetas: tuple[int, ...] = Field((1, 2, 4), description="zetas that each of these etas is combined with")
+    lambdas: tuple[Literal[-1, 1], ...] = Field((-1, 1), description="lambdas that each is combined with")
+    reach: Literal["narrow", "wide", "both"] = Field(
+        "narrow", description="angular functions with the distance r_jk (narrow), without it (wide), or both"
+    )
+    weighted: bool = Field(False, description="weight neighbors by atomic number instead of separating elements")
 
     @field_validator("radial", "angular")
     @classmethod
-    def _number_or_functions(cls, value: int | tuple, info) -> int | tuple:
+    def _check_number_of_functions(cls, value: int | tuple, info) -> int | tuple:
         least = 1 if info.field_name == "radial" else 0
         if not least <= (value if isinstance(value, int) else len(value)) <= MOST:
             raise ValueError(f"give {least} to {MOST} functions")
         if not isinstance(value, int):
-            _check(value)
+            _check_functions(value)
         return value
 
     @field_validator("zetas", "lambdas")
     @classmethod
-    def _combinations(cls, value: tuple[int, ...], info) -> tuple[int, ...]:
+    def _check_combinations(cls, value: tuple[int, ...], info) -> tuple[int, ...]:
         if not value:
-            raise ValueError("give at least one; `angular: 0` leaves angular functions out")
-        _check(value)
+            raise ValueError("give at least one value; to leave angular functions out, set `angular: 0`")
+        _check_functions(value)
         for zeta in value if info.field_name == "zetas" else ():
             _check_zeta(zeta)
         return value
 
     @model_validator(mode="after")
-    def _distances_fit(self) -> ACSFSpecification:
+    def _check_distances(self) -> ACSFSpecification:
         if self.closest >= self.cutoff:
             raise ValueError(f"`closest` = {self.closest} must be smaller than `cutoff` = {self.cutoff}")
         far = [function.shift for function in self.radial_functions() if not function.shift < self.cutoff]
@@ -89,49 +89,49 @@ class ACSFSpecification(RepresentationSpecification):
         return self
 
     def radial_functions(self) -> tuple[RadialFunction, ...]:
-        """The radial functions in the order of the features."""
+        """Return the radial functions in the order of the features."""
         if not isinstance(self.radial, int):
             return self.radial
         return (
-            shifted(self.radial, self.closest, self.cutoff)
+            choose_shifted_gaussians(self.radial, self.closest, self.cutoff)
             if self.grid == "shifted"
-            else centered(self.radial, self.cutoff)
+            else choose_centered_gaussians(self.radial, self.cutoff)
         )
 
     def angular_functions(self) -> tuple[AngularFunction, ...]:
-        """The angular functions of each reach; the features have them by ascending eta."""
+        """Return the angular functions of each reach; features are sorted by ascending eta."""
         if not isinstance(self.angular, int):
             return self.angular
-        etas = [function.eta for function in centered(self.angular, self.cutoff)]
+        etas = [function.eta for function in choose_centered_gaussians(self.angular, self.cutoff)]
         return tuple(AngularFunction(eta, z, sign) for eta in etas for z in self.zetas for sign in self.lambdas)
 
     def build(self, species: Species, conditions: Collection[str] = ()) -> ACSF:
-        """The representation."""
+        """Build the representation."""
         return ACSF(self, species)
 
 
-def _check(values: Sequence) -> None:
-    """Refuses numbers that define no function, and what is given twice."""
+def _check_functions(values: Sequence) -> None:
+    """Raise ValueError for invalid parameters and for values given twice."""
     twice = [value for place, value in enumerate(values) if value in values[:place]]
     if twice:
         raise ValueError(f"{twice[0]} is given twice")
     for value in values:
         if isinstance(value, RadialFunction) and not (0 < value.eta < math.inf and value.shift >= 0):
-            raise ValueError(f"eta must be positive and the shift not negative, unlike {value}")
+            raise ValueError(f"eta must be positive and finite, and the shift must not be negative, in {value}")
         if isinstance(value, AngularFunction):
             if not 0 <= value.eta < math.inf:
-                raise ValueError(f"eta must not be negative, unlike {value}")
+                raise ValueError(f"eta must not be negative or infinite in {value}")
             _check_zeta(value.zeta)
 
 
 def _check_zeta(zeta: int) -> None:
-    # Powers that are not whole numbers have no second derivative at straight angles.
+    # A power that is not a whole number has no second derivative at a straight angle.
     if not 1 <= zeta <= LARGEST_ZETA:
         raise ValueError(f"zeta must be a whole number from 1 to {LARGEST_ZETA}, not {zeta}")
 
 
-def _refuse_zero(field: str, functions: Sequence, squares: Tensor, spec: ACSFSpecification) -> None:
-    """Refuses functions that are zero wherever a neighbor may be, and could not be given a size."""
+def _refuse_vanishing(field: str, functions: Sequence, squares: Tensor, spec: ACSFSpecification) -> None:
+    """Refuse functions that are zero at every possible distance, since they cannot be normalised."""
     for function, square in zip(functions, squares.tolist(), strict=True):
         if square < SMALLEST**2:
             raise SpecificationError(
@@ -141,27 +141,27 @@ def _refuse_zero(field: str, functions: Sequence, squares: Tensor, spec: ACSFSpe
 
 
 class ACSF(nn.Module):
-    """Symmetry functions of every atom, each in units of its expected spread.
+    """Symmetry functions of every atom, each divided by its expected standard deviation.
 
         G2_i^a  = sum_{j in a} exp(-eta (r_ij - r_s)^2) f_c(r_ij)
         G4_i^ab = 2^(1 - zeta) sum_{j < k in a, b} (1 + lambda cos theta_jik)^zeta
                   exp(-eta (r_ij^2 + r_ik^2 + r_jk^2)) f_c(r_ij) f_c(r_ik) f_c(r_jk)
 
-    for every element a and unordered pair a, b of elements. Wide functions (G5) leave out the factors of r_jk. Weighted
-    ones sum over neighbors of all elements, with the weights Z_j and Z_j Z_k.
+    for every element a and unordered pair a, b of elements. Wide functions (G5) omit the factors that contain r_jk.
+    Weighted functions sum over neighbors of all elements, with the weights Z_j and Z_j Z_k.
 
-    Behler's ``f_c = (cos(pi r / r_c) + 1) / 2`` has a jump of curvature at the cutoff, an error of vibrations and of
-    the conserved energy in dynamics. By default its square is taken, of which three derivatives vanish there.
+    The curvature of Behler's ``f_c = (cos(pi r / r_c) + 1) / 2`` jumps at the cutoff, which causes errors in vibrations
+    and in the conserved energy of dynamics. The default is its square, whose first three derivatives vanish there.
 
-    The sums differ by orders of magnitude, and a network would not see the small ones. Therefore each is divided by its
-    standard deviation for ``neighbor_count`` neighbors that are spread evenly and independently.
+    The sums differ by orders of magnitude, and a network would not see the small ones. Therefore each sum is divided by
+    its standard deviation for ``neighbor_count`` neighbors that are distributed uniformly and independently.
 
     Args:
         specification: Cutoff and functions.
         species: The elements.
 
     Raises:
-        SpecificationError: A function that vanishes at all distances.
+        SpecificationError: A function vanishes at all distances.
     """
 
     neighbor_count: Tensor
@@ -178,31 +178,32 @@ class ACSF(nn.Module):
         self.kinds = 1 if spec.weighted else count
         narrow = {"narrow": (True,), "wide": (False,), "both": (True, False)}[spec.reach]
         radial = spec.radial_functions()
-        self.functions = triple_functions(spec.angular_functions(), narrow, self.kinds, spec.cutoff, spec.envelope)
+        self.functions = collect_triples(spec.angular_functions(), narrow, self.kinds, spec.cutoff, spec.envelope)
         charges = torch.tensor(species.numbers, dtype=torch.float64)
         width = min([w for w in WIDTHS if w >= self.kinds], default=self.kinds)
-        # What a neighbor of each element counts in the sum of each kind; the kernel wants more kinds, which stay empty.
-        self._constant("marks", charges[:, None] if spec.weighted else torch.eye(count, width, dtype=torch.float64))
-        self._constant("radial", torch.tensor(radial, dtype=torch.float64).T)
-        self._constant("etas", torch.tensor(self.functions.etas, dtype=torch.float64))
+        # Weight of each element in the sum of each kind; kinds that only fill up the width of the kernel stay empty.
+        marks = charges[:, None] if spec.weighted else torch.eye(count, width, dtype=torch.float64)
+        self._set_constant("marks", marks)
+        self._set_constant("radial", torch.tensor(radial, dtype=torch.float64).T)
+        self._set_constant("etas", torch.tensor(self.functions.etas, dtype=torch.float64))
         weight = float((charges**2).mean()) if spec.weighted else 1.0
         one = radial_squares(radial, spec.closest, spec.cutoff, spec.envelope)
         two = angular_squares(self.functions, spec.closest, spec.envelope)
-        _refuse_zero("radial", radial, one, spec)
+        _refuse_vanishing("radial", radial, one, spec)
         angular = [(self.functions.etas[w], zeta, sign) for w, zeta, sign in self.functions.functions]
-        _refuse_zero("angular", angular, two[0], spec)
-        self._constant("radial_squares", weight * one)
-        self._constant("angular_squares", weight**2 * two)
+        _refuse_vanishing("angular", angular, two[0], spec)
+        self._set_constant("radial_squares", weight * one)
+        self._set_constant("angular_squares", weight**2 * two)
         self.register_buffer("neighbor_count", torch.tensor(10.0))
         rows = self.kinds * (self.kinds + 1) // 2
         self.channels = (self.kinds * len(radial) + rows * len(self.functions.functions),)
 
-    def _constant(self, name: str, value: Tensor) -> None:
-        # It follows from the specification, so that files need not hold it.
+    def _set_constant(self, name: str, value: Tensor) -> None:
+        # The value follows from the specification, so model files do not need it.
         self.register_buffer(name, value.to(torch.get_default_dtype()), persistent=False)
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
-        """The functions, in units of their expected spread, as invariants."""
+        """Return the functions, divided by their expected standard deviations, as invariants."""
         radial, angular = self.sums(edges, elements)
         n, (pairs, mutual) = self.neighbor_count, self.angular_squares
         radial = radial * torch.rsqrt(n * self.radial_squares)
@@ -212,10 +213,10 @@ class ACSF(nn.Module):
     def sums(
         self, edges: Edges, elements: Elements
     ) -> tuple[Float[Tensor, "atoms kinds radial"], Float[Tensor, "atoms kind_pairs angular"]]:
-        """The functions as published, without units.
+        """Sum the functions as published, without normalisation.
 
         Returns:
-            G2 of every element in the order of the model's table; G4 and after it G5 of every pair of elements, in the
+            G2 of every element in the order of the model's table; G4, followed by G5, of every pair of elements in the
             order (1, 1), (1, 2), (2, 2), (1, 3), ...
         """
         cut = envelope(edges.lengths, self.cutoff, self.specification.envelope)[:, None]

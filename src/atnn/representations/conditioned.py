@@ -1,4 +1,4 @@
-"""Any representation made to depend on the total charge and on the number of unpaired electrons."""
+"""A wrapper that makes any representation depend on the total charge and the number of unpaired electrons."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from atnn.functions import ElementNetwork, Species
 from atnn.representations.electrons import Electrons
 from atnn.structures import HIGHEST, Edges, Elements, Features, Structures
 
-WIDTH = 16  # features of the embedding of each number
+WIDTH = 16  # features in the embedding of the charge and in that of the spin
 
 
 class Conditioned(nn.Module):
-    """Appends to the invariants of every atom its share of the charge, of the unpaired electrons, or of both.
+    """Appends an embedding of each atom's share of the charge, the unpaired electrons, or both to its invariants.
 
         x_i = NN_{z_i}(invariants_i),   e_i(psi) = shares of psi = Q or S, :class:`ElectronicEmbedding` of x
         invariants_i <- [ invariants_i, u e_i ]
 
-    Whatever is read from the invariants then depends on Q or S. Shares are normalised over the structure, so the
-    energy of charged or open-shell structures is not a sum over distant fragments. In neutral singlets e is zero, and
-    the representation is what it is without. u is a constant that brings e to the size of the largest invariants in
-    the training data; small beside them it would be learned late. A sum of the neighbors' e appended as well lowered
-    no error (acetamide and C10 chains in several charge states), as their surroundings are in the invariants already.
+    All quantities computed from the invariants then depend on Q or S. Shares are normalised over the structure, so the
+    energies of distant fragments do not add for charged or open-shell structures. In neutral singlets e is zero and
+    has no effect. The constant u scales e to the size of the largest invariants in the training data; a much smaller e
+    would be learned late. Appending the sum of the neighbors' e as well did not lower errors (acetamide and C10 chains
+    in several charge states), because the invariants already describe the neighbors.
 
     Args:
         representation: The representation.
@@ -47,7 +47,7 @@ class Conditioned(nn.Module):
         self.register_buffer("unit", torch.ones(len(conditions)))
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
-        """Features of the representation, with the embeddings among the invariants."""
+        """Return the features of the representation with the embeddings appended to the invariants."""
         features = self.representation(structures, edges, elements, degree)
         embeddings = self.electrons(self.queries(features.nodes[0].squeeze(1), elements), structures)
         if self.queries.calibrating:
@@ -56,6 +56,6 @@ class Conditioned(nn.Module):
 
     def _calibrate(self, embeddings: Float[Tensor, "conditions atoms channels"]) -> None:
         squares = embeddings.square().mean(2)
-        reached = (squares > 0).sum(1)  # atoms of charged or open-shell structures
+        reached = (squares > 0).sum(1)  # number of atoms in charged or open-shell structures
         size = torch.sqrt(squares.sum(1) / reached)
         self.unit.copy_(torch.where(reached > 0, self.queries.spread.max() / size, self.unit))

@@ -12,13 +12,13 @@ import torch
 from pydantic import Field
 
 from atnn.functions import Species
-from atnn.representations.density import Density, squares
+from atnn.representations.density import Density, sum_squares
 from atnn.representations.orbitals import OrbitalSpecification, OrbitalSums
 from atnn.structures import HIGHEST, Edges, Elements, Features, Structures
 
 
 class EANNSpecification(OrbitalSpecification):
-    """What defines an EANN representation; defaults are those of the published code, at 16 channels."""
+    """Settings of an EANN representation; the defaults are those of the published code, with 16 channels."""
 
     name: Literal["eann"] = "eann"
     cutoff: float = Field(6.0, gt=0, description="cutoff radius [Angstrom]")
@@ -26,7 +26,7 @@ class EANNSpecification(OrbitalSpecification):
     contraction: int | None = Field(None, ge=1, le=4096, description="contracted densities per degree; none: one per k")
 
     def build(self, species: Species, conditions: Collection[str] = ()) -> EANN:
-        """The representation."""
+        """Build the representation."""
         return EANN(self, species)
 
 
@@ -36,10 +36,10 @@ class EANN(OrbitalSums):
         W_i^{m,k} = n^{-1/2} sum_j c_{z_j,k} phi_m(r_ij) g_k(r_ij)
         rho_i^{l,k} = sum_{m in l} (W_i^{m,k})^2,   or   sum_{m in l} (sum_k H_{l,k,p} W_i^{m,k})^2
 
-    with ``phi_m`` the Cartesian monomials of the unit vector to the neighbor and ``n`` the mean number of neighbors.
-    The paper takes monomials of the vector itself, as if g_k carried another r^l; with unit vectors (as in FIREANN,
-    doi:10.1038/s41467-023-42148-y) near and far neighbors weigh alike and training reaches half the error in the
-    same time.
+    where ``phi_m`` are the Cartesian monomials of the unit vector to the neighbor and ``n`` is the mean number of
+    neighbors. The paper uses monomials of the vector itself, which multiplies g_k by r^l. With unit vectors (as in
+    FIREANN, doi:10.1038/s41467-023-42148-y) near and far neighbors have equal weight, and training reaches half the
+    error in the same time.
 
     Args:
         specification: Sizes and cutoff.
@@ -54,8 +54,8 @@ class EANN(OrbitalSums):
         self.channels = ((spec.degree + 1) * width, *[spec.channels] * spec.degree)
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
-        """Densities as invariants, the orbital sums as tensors."""
+        """Return the densities as invariants and the orbital sums as tensors."""
         orbitals = (self.coefficients() * torch.rsqrt(self.neighbor_count)).index_select(0, elements.row)
         sums = self.sum_orbitals(self.angular(edges), self.radial(edges, elements.row), orbitals, edges)
-        densities = squares(sums, self.degree) if self.density is None else self.density(sums)
+        densities = sum_squares(sums, self.degree) if self.density is None else self.density(sums)
         return self.as_features(densities.reshape(densities.shape[0], self.channels[0]), sums, degree)

@@ -1,4 +1,4 @@
-"""How a structure's total charge and unpaired electrons reach its atoms.
+"""Embeddings of a structure's total charge and unpaired electrons in the features of its atoms.
 
 O. T. Unke et al., Nat. Commun. 2021, 12, 7273, doi:10.1038/s41467-021-27504-0.
 """
@@ -16,21 +16,22 @@ from torch.nn.functional import softplus
 from atnn.functions.residual import ResidualNetwork
 from atnn.structures import Structures
 
-CONDITIONS = ("charge", "spin")  # numbers of a structure; of them the charge has a sign
-TINY = 1e-8  # added to a sum of positive weights
+CONDITIONS = ("charge", "spin")  # numbers of a structure; only the charge may be negative
+TINY = 1e-8  # added to a sum of positive weights to avoid division by zero
 
 
 class ElectronicEmbedding(nn.Module):
-    """Shares of one number of a structure, such as its charge, by attention to its atoms.
+    """Distributes one number of a structure, such as its charge, over its atoms by attention.
 
         a_i = softplus(q_i . k / sqrt(F)) / sum_j softplus(q_j . k / sqrt(F)),   q_i = W x_i + b,   j of the structure
         e_i = resmlp(a_i v psi),   resmlp without biases
 
-    The shares of a structure sum to its number psi, and e is zero for psi = 0. Positive and negative numbers have
-    their own k and v. For ``|psi| < 1`` k is multiplied by it, so that fractional charges, too, connect smoothly.
+    The shares ``a_i psi`` of a structure sum to its number psi, and e is zero for psi = 0. Positive and negative
+    numbers have separate k and v. For ``|psi| < 1`` k is multiplied by ``|psi|``, so that fractional charges also
+    connect smoothly.
 
     Args:
-        channels: Features F.
+        channels: Number of features F.
         signed: Whether psi may be negative.
     """
 
@@ -46,7 +47,7 @@ class ElectronicEmbedding(nn.Module):
     def forward(
         self, x: Float[Tensor, "atoms channels"], psi: Float[Tensor, " structures"], batch: Int[Tensor, " atoms"]
     ) -> Float[Tensor, "atoms channels"]:
-        """What is added to the features of every atom."""
+        """Return the embedding e of every atom, which is added to its features."""
         amounts = torch.relu(torch.stack([psi, -psi][: self.signs], dim=1))
         keys = (amounts.clamp(max=1.0) @ self.keys.reshape(self.signs, -1)).index_select(0, batch)
         values = (amounts @ self.values.reshape(self.signs, -1)).index_select(0, batch)
@@ -58,13 +59,13 @@ class ElectronicEmbedding(nn.Module):
 
 
 class Electrons(nn.Module):
-    """Embeddings of the total charge, of the number of unpaired electrons, or of both.
+    """Embeddings of the total charge, the number of unpaired electrons, or both.
 
-    Structures for which a number is not stated count as neutral, and as singlets.
+    Structures that do not state the charge count as neutral, and those that do not state the spin as singlets.
 
     Args:
-        conditions: Names of the numbers, out of ``charge`` and ``spin``.
-        channels: Features of each.
+        conditions: Names of the numbers: ``charge``, ``spin`` or both.
+        channels: Number of features of each embedding.
     """
 
     def __init__(self, conditions: Collection[str], channels: int):
@@ -76,7 +77,7 @@ class Electrons(nn.Module):
     def forward(
         self, x: Float[Tensor, "atoms channels"], structures: Structures
     ) -> Float[Tensor, "conditions atoms channels"]:
-        """One embedding of every atom per condition, zero for neutral singlets."""
+        """Return one embedding of every atom per condition; embeddings are zero in neutral singlets."""
         results = []
         for name, embedding in self.embeddings.items():
             amount = getattr(structures, name)

@@ -1,4 +1,4 @@
-"""EquiREANN: REANN whose orbitals, too, are passed on and updated, so that messages carry directions.
+"""EquiREANN: REANN in which orbitals are also passed on and updated, so that messages carry directions.
 
 Z. Wu, J. Xia, Y. Zhang, B. Jiang, J. Phys. Chem. A 2024, 128, 11061, doi:10.1021/acs.jpca.4c06669.
 """
@@ -20,29 +20,29 @@ from atnn.structures import HIGHEST, Edges, Elements, Features, Structures
 
 
 class EquiREANNSpecification(RecursiveSpecification):
-    """What defines an EquiREANN representation; defaults are those of REANN, for equal size."""
+    """Settings of an EquiREANN representation; the defaults are those of REANN, so that both have equal size."""
 
     name: Literal["equireann"] = "equireann"
 
     def build(self, species: Species, conditions: Collection[str] = ()) -> EquiREANN:
-        """The representation."""
+        """Build the representation."""
         return EquiREANN(self, species)
 
 
 class EquiREANN(OrbitalSums):
-    """REANN in which an atom also passes on the sum of its orbitals, a tensor that knows directions.
+    """REANN in which an atom also passes on its orbital sums, which are tensors and carry directions.
 
         W_i^{(t)} = n^{-1/2} sum_j c_j^{(t)} O_ij^{(t)},          O_ij^{(0)} = phi_m(r_ij) g_k(r_ij)
         rho_i^{(t),p} = sum_l sum_{m in l} (sum_k H^{(t)}_{l,k,p} W_i^{(t) m,k})^2
         c_j^{(t+1)} = c_j^{(t)} + NN^{(t)}_{z_j}(rho_j^{(t)}),    O_ij^{(t+1)} = O_ij^{(t)} + f_c(r_ij) W_j^{(t)}
 
-    Every degree l passes on its own components, so the density stays invariant. The published code updates the pair
-    tensors O_ij. They need not exist: with ``V_j`` the sum of all W_j of earlier rounds,
+    Every degree l passes on its own components, so the density stays invariant. The published code stores and updates
+    the pair tensors O_ij. This is unnecessary: with ``V_j``, the sum of all W_j of earlier rounds,
 
         W_i^{(t)} = n^{-1/2} sum_j c_j^{(t)} O_ij^{(0)} + n^{-1/2} sum_j f_c(r_ij) (c_j^{(t)} V_j),
 
-    of which the second part is a sparse matrix product with one number per pair. Unlike in REANN, H differs from
-    round to round, as published.
+    where the second part is a sparse matrix product with one number per pair. Unlike in REANN, each round has its own
+    H, as published.
 
     Args:
         specification: Sizes and cutoff.
@@ -55,11 +55,11 @@ class EquiREANN(OrbitalSums):
         self.densities = nn.ModuleList(
             Density(spec.channels, spec.degree, spec.density_count) for _ in range(spec.rounds + 1)
         )
-        self.updates = spec.updates(species)
+        self.updates = spec.build_updates(species)
         self.channels = (spec.density_count, *[spec.channels] * spec.degree)
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
-        """Last densities as invariants, last orbital sums as tensors."""
+        """Return the last densities as invariants and the last orbital sums as tensors."""
         angular = self.angular(edges)
         scale = torch.rsqrt(self.neighbor_count)
         radial = self.radial(edges, elements.row) * scale
@@ -67,15 +67,14 @@ class EquiREANN(OrbitalSums):
         coefficients = self.coefficients().index_select(0, elements.row)
         sums = passed = self.sum_orbitals(angular, radial, coefficients, edges)
         for t, update in enumerate(self.updates):
-            coefficients = coefficients + update(self._density(t, sums), elements)
-            message = weighted_neighbor_sum(envelope, (coefficients[:, None] * passed).flatten(1), edges).reshape(
-                passed.shape
-            )
+            coefficients = coefficients + update(self._sum_densities(t, sums), elements)
+            weighted = (coefficients[:, None] * passed).flatten(1)
+            message = weighted_neighbor_sum(envelope, weighted, edges).reshape(passed.shape)
             sums = self.sum_orbitals(angular, radial, coefficients, edges) + message
             passed = passed + sums
-        return self.as_features(self._density(-1, sums), sums, degree)
+        return self.as_features(self._sum_densities(-1, sums), sums, degree)
 
-    def _density(self, t: int, sums):
+    def _sum_densities(self, t: int, sums):
         density = self.densities[t]
         assert isinstance(density, Density)
-        return density.summed(sums)
+        return density.sum_degrees(sums)

@@ -1,4 +1,4 @@
-"""GMP, Gaussian multipoles: the electron density of free atoms around an atom, seen by probes of several widths.
+"""GMP, Gaussian multipoles of the superposed densities of free atoms, measured around each atom by Gaussian probes.
 
 X. Lei, A. J. Medford, J. Phys. Chem. Lett. 2022, 13, 7911, doi:10.1021/acs.jpclett.2c02100, arXiv:2102.02390.
 """
@@ -27,24 +27,24 @@ from atnn.so3 import solid_harmonics
 from atnn.structures import HIGHEST, Edges, Elements, Features, Structures
 
 DENSITIES = Path(__file__).with_name("gmp_densities.json")
-WIDEST = 2.0  # Angstrom, the widest probe where only their number is given
-ROUNDING = 0.1  # of the root of a sum of squares near zero, in units of a typical feature
-ATOMS = 0.1  # per Angstrom^3, in the surroundings that define a typical feature
+WIDEST = 2.0  # Angstrom, the widest probe if only the number of probes is given
+ROUNDING = 0.1  # e of sqrt(x^2 + e^2) - e, in units of a typical feature
+ATOMS = 0.1  # per Angstrom^3, density of the random arrangement that defines a typical feature
 
 Positive = Annotated[float, Field(gt=0)]
 
 
 class GMPSpecification(RepresentationSpecification):
-    """What defines a GMP representation.
+    """Settings of a GMP representation.
 
-    The published models have up to 30 probes, evenly up to 2 Angstrom as here, degree 2 and a sharp cutoff of 10
-    Angstrom or more.
+    The published models have up to 30 probes, spaced evenly up to 2 Angstrom as here, degree 2, and a sharp cutoff of
+    10 Angstrom or more.
     """
 
     name: Literal["gmp"] = "gmp"
     cutoff: float = Field(6.0, gt=0, description="cutoff radius [Angstrom]")
     sigmas: Annotated[int, Field(ge=1, le=256)] | Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
-        16, description="widths of the probes [Angstrom], or how many, evenly up to 2 Angstrom"
+        16, description="widths of the probes [Angstrom], or their number, spaced evenly up to 2 Angstrom"
     )
     degree: int = Field(3, ge=0, le=4, description="largest multipole order n")
 
@@ -56,40 +56,40 @@ class GMPSpecification(RepresentationSpecification):
         return tuple(float(sigma) for sigma in np.linspace(0.0, WIDEST, self.sigmas + 1)[1:])
 
     def build(self, species: Species, conditions: Collection[str] = ()) -> GMP:
-        """The representation."""
+        """Build the representation."""
         return GMP(self, species)
 
 
 class GMP(nn.Module):
     """Multipoles of the density around an atom, measured by Gaussian probes.
 
-    The density of free atoms, the center i included, is ``rho(r) = sum_j sum_g B_g exp(-beta_g |r - r_j|^2)``. Lei and
-    Medford take as feature the norm of the tensor of its integrals over all ``a + b + c = n``,
+    The density of free atoms, including the center i, is ``rho(r) = sum_j sum_g B_g exp(-beta_g |r - r_j|^2)``. Each
+    feature of Lei and Medford is the norm of the tensor of its integrals for all ``a + b + c = n``,
 
         mu_i^abc = integral S_abc(r - r_i) G_sigma(r - r_i) rho(r) dr
         x_i^{n,sigma} = sqrt( sum_abc n! / (a! b! c!) (mu_i^abc)^2 )
 
     with the Maxwell-Cartesian harmonics S_abc of order n and normalised Gaussians ``G_sigma``, proportional to
-    ``exp(-r^2 / 2 sigma^2)``. A solid harmonic convolved with a Gaussian keeps its shape. With the real ones S_nm of
-    :func:`solid_harmonics`, the electrons p_g of each Gaussian, ``alpha = 1 / 2 sigma^2`` and
-    ``kappa = alpha beta_g / (alpha + beta_g)``
+    ``exp(-r^2 / 2 sigma^2)``. A solid harmonic convolved with a Gaussian keeps its shape. With the real harmonics S_nm
+    of :func:`solid_harmonics`, p_g electrons in each Gaussian, ``alpha = 1 / 2 sigma^2`` and
+    ``kappa = alpha beta_g / (alpha + beta_g)``, the features are
 
         R_n(r) = sum_g p_g (kappa / pi)^(3/2) (beta_g / (alpha + beta_g))^n exp(-kappa r^2)
         T_i^{nm,sigma} = sum_j f_c(r_ij) S_nm(r_ij) R_n(r_ij)
         x_i^{n,sigma} = sqrt( n! (2 n - 1)!! sum_m (T_i^{nm,sigma})^2 )
 
-    Nothing is learned. The element of a neighbor enters by its density only, so that the number of features does not
-    depend on the elements. Unlike the published code: the densities are our own (scripts/fit_gmp_densities.py), the
-    envelope f_c of :func:`polynomial` makes the cutoff smooth, every feature is divided by a typical value
-    (:func:`typical`), the root is rounded, ``sqrt(x^2 + e^2) - e``, instead of cut off near zero, and for n = 0 the
-    feature is T itself, a sum of positive numbers.
+    Nothing is learned. The element of a neighbor enters only through its density, so the number of features does not
+    depend on the number of elements. There are five differences from the published code. The densities are our own
+    (scripts/fit_gmp_densities.py). The envelope f_c of :func:`polynomial` makes the cutoff smooth. Every feature is
+    divided by a typical value (:func:`estimate_multipoles`). The square root is smoothed near zero,
+    ``sqrt(x^2 + e^2) - e``, instead of cut off there. For n = 0 the feature is T itself, a sum of positive numbers.
 
     Args:
         specification: Probes and cutoff.
         species: The elements.
 
     Raises:
-        SpecificationError: An element heavier than radon, for which there is no density.
+        SpecificationError: An element is heavier than radon, so there is no density for it.
     """
 
     exponents: Tensor
@@ -100,9 +100,9 @@ class GMP(nn.Module):
         super().__init__()
         self.specification, self.cutoff = specification, specification.cutoff
         widths, degree = specification.widths, specification.degree
-        exponents, amplitudes = probed(species.numbers, widths, degree)
-        amplitudes = amplitudes / typical(exponents, amplitudes, species.numbers, self.cutoff)[:, None]
-        # In the file of a model, so that better densities do not change models that were trained with these.
+        exponents, amplitudes = convolve_probes(species.numbers, widths, degree)
+        amplitudes = amplitudes / estimate_multipoles(exponents, amplitudes, species.numbers, self.cutoff)[:, None]
+        # Model files hold these, so that better densities do not change models trained with the present ones.
         dtype = torch.get_default_dtype()
         self.register_buffer("exponents", torch.tensor(exponents, dtype=dtype))
         self.register_buffer("amplitudes", torch.tensor(amplitudes, dtype=dtype))
@@ -110,7 +110,7 @@ class GMP(nn.Module):
         self.channels = ((degree + 1) * len(widths), *[len(widths)] * degree)
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
-        """Norms of the multipoles as invariants, and the multipoles."""
+        """Return the norms of the multipoles as invariants, and the multipoles as tensors."""
         envelope = polynomial(edges.lengths / self.cutoff)
         square = edges.lengths * edges.lengths
         kind = elements.row.index_select(0, edges.j)
@@ -127,33 +127,34 @@ class GMP(nn.Module):
 
 
 @functools.cache
-def densities() -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
-    """Valence densities by chemical symbol: electrons in each Gaussian, and its exponent [1/Angstrom^2]."""
+def read_densities() -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
+    """Read the valence densities by chemical symbol: electrons and exponent [1/Angstrom^2] of each Gaussian."""
     elements = json.loads(DENSITIES.read_text())["elements"]
     return {symbol: (tuple(e["populations"]), tuple(e["exponents"])) for symbol, e in elements.items()}
 
 
-def probed(numbers: tuple[int, ...], widths: tuple[float, ...], degree: int) -> tuple[np.ndarray, np.ndarray]:
-    """Radial functions of each element, as sums of Gaussians.
+def convolve_probes(numbers: tuple[int, ...], widths: tuple[float, ...], degree: int) -> tuple[np.ndarray, np.ndarray]:
+    """Convolve the densities of the elements with the probes; return radial functions R_n as sums of Gaussians.
 
     Args:
         numbers: Atomic numbers.
-        widths: Of the probes [Angstrom].
+        widths: Widths of the probes [Angstrom].
         degree: Largest order n.
 
     Returns:
-        kappa [1/Angstrom^2], [elements, gaussians, probes], and the factors of exp(-kappa r^2), the norm's
-        ``sqrt(n! (2n-1)!!)`` included [Angstrom^(-n-3)], [elements, degree + 1, gaussians, probes].
+        kappa [1/Angstrom^2], of shape [elements, gaussians, probes], and the factors of exp(-kappa r^2)
+        [Angstrom^(-n-3)], of shape [elements, degree + 1, gaussians, probes]. The factors include the
+        ``sqrt(n! (2n-1)!!)`` of the norm.
 
     Raises:
-        SpecificationError: An element heavier than radon.
+        SpecificationError: An element is heavier than radon.
     """
-    unknown = [chemical_symbols[z] for z in numbers if chemical_symbols[z] not in densities()]
+    unknown = [chemical_symbols[z] for z in numbers if chemical_symbols[z] not in read_densities()]
     if unknown:
         raise SpecificationError(
             f"there is no density of {', '.join(unknown)}", where="gmp", remedy="use elements up to Rn (86)"
         )
-    table = np.array([densities()[chemical_symbols[z]] for z in numbers])
+    table = np.array([read_densities()[chemical_symbols[z]] for z in numbers])
     electrons, beta = table[:, 0, :, None], table[:, 1, :, None]
     alpha = 0.5 / np.array(widths) ** 2
     kappa = alpha * beta / (alpha + beta)
@@ -165,22 +166,23 @@ def probed(numbers: tuple[int, ...], widths: tuple[float, ...], degree: int) -> 
     return kappa, np.stack([monopole * order for order in orders], axis=1)
 
 
-def typical(
+def estimate_multipoles(
     kappa: np.ndarray, amplitudes: np.ndarray, numbers: tuple[int, ...], cutoff: float
 ) -> Float[np.ndarray, "orders probes"]:
-    """Root mean square of each multipole in a random arrangement of the elements, the unit of the features.
+    """Estimate the root mean square of each multipole in a random arrangement of atoms, the unit of the features.
 
-    Neighbors stand anywhere beyond the sum of the covalent radii, 0.1 per Angstrom^3, their elements and the center's
-    drawn at random. For n = 0 the spread of the centers' own contribution over the elements is added.
+    Neighbors are distributed uniformly beyond the sum of the covalent radii, 0.1 per Angstrom^3. The elements of
+    neighbors and center are random. For n = 0 the variance of the center's own contribution over the elements is added
+    to the mean square.
     """
     r = np.linspace(0.0, cutoff, 401)[1:]
     envelope = polynomial(torch.tensor(r / cutoff)).numpy()
     n = np.arange(amplitudes.shape[1])[:, None, None]
     radii = covalent_radii[list(numbers)]
     contact = np.minimum(radii[:, None] + radii, 0.5 * cutoff)
-    outside = (r > contact[..., None]).mean(0)  # over the elements of the center
+    outside = (r > contact[..., None]).mean(0)  # share of the elements of the center
     radial = np.einsum("zngs,zgsr->znsr", amplitudes, np.exp(-kappa[..., None] * r**2)) * r**n * envelope
-    # A neighbor adds r^(2n) R^2 to the sum of the squares over m.
+    # A neighbor contributes r^(2n) R^2 to the sum of squares over m.
     squares = np.einsum("znsr,zr->ns", radial**2 * r**2, outside) * 4 * np.pi * (r[1] - r[0]) * ATOMS / len(numbers)
     squares[0] += amplitudes[:, 0].sum(1).var(0)
     return np.sqrt(squares)

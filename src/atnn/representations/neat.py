@@ -1,7 +1,7 @@
-"""NEAT, node-equivariant atomic tensors: many-body products at the atoms, nothing but radial functions on the pairs.
+"""NEAT, node-equivariant atomic tensors: many-body products at the atoms, only radial functions on the pairs.
 
-Built of ideas of others: products at the atom instead of on the pair (NEMP, doi:10.1039/d5sc07248d), their powers up
-to a body order (ACE, doi:10.1103/PhysRevB.99.014104; MACE, arXiv:2206.07697), tensors passed on with a weight per
+It combines published ideas: products at the atom instead of on the pair (NEMP, doi:10.1039/d5sc07248d), powers up to
+a body order (ACE, doi:10.1103/PhysRevB.99.014104; MACE, arXiv:2206.07697), and tensors passed on with a weight per
 pair (EquiREANN, doi:10.1021/acs.jpca.4c06669).
 """
 
@@ -20,41 +20,48 @@ from atnn.functions import PerElement, Species
 from atnn.kernels import gather_neighbors, messages, moments
 from atnn.representations.pair_functions import PairFunctions, PairUnits
 from atnn.representations.specification import RepresentationSpecification
-from atnn.representations.tensors import ElementScale, Mixing, Nodes, Product, bounded, by_degree, overlap
+from atnn.representations.tensors import (
+    ElementScale,
+    Mixing,
+    Nodes,
+    Product,
+    bound_norms,
+    contract_tensors,
+    split_degrees,
+)
 from atnn.so3 import spherical_harmonics
 from atnn.structures import HIGHEST, Edges, Elements, Features, Structures
 
 
 class NEATSpecification(RepresentationSpecification):
-    """What defines a NEAT representation."""
+    """Settings of a NEAT representation."""
 
     name: Literal["neat"] = "neat"
     cutoff: float = Field(5.0, gt=0, description="cutoff radius [Angstrom]")
     channels: int = Field(32, ge=1, le=256, description="channels k of every degree")
     degree: int = Field(2, ge=1, le=3, description="largest angular degree L")
-    rounds: int = Field(2, ge=1, le=8, description="rounds of message passing; the first sees bare elements")
-    order: int = Field(3, ge=1, le=5, description="factors of the largest product at the atom")
+    rounds: int = Field(2, ge=1, le=8, description="rounds of message passing; the first sees only elements")
+    order: int = Field(3, ge=1, le=5, description="number of factors of the largest product at the atom")
     radial: int = Field(8, ge=2, le=64, description="radial functions of each pair of elements")
 
     def build(self, species: Species, conditions: Collection[str] = ()) -> NEAT:
-        """The representation."""
+        """Build the representation."""
         return NEAT(self, species)
 
 
 class NEAT(nn.Module):
-    """Sums over neighbors, powers of the sums, and again with the tensors of the neighbors.
+    """Powers of sums over neighbors; later rounds also sum the tensors of the neighbors.
 
         A_i^{lm,k} = n^{-1/2} sum_q D_l^{qk} sum_j R_q(x_ij) s_j^q Y_lm(r_ij)
                      + n^{-1/2} sum_j R'_k(x_ij) (C h_j)^{lm,k}
         P^{(1)} = A,    P^{(q+1)} = sum over l1, l2 of w_{l1 l2 l,k,z_i} ( C_q P^{(q)} x C'_q A )^{l},    q < order
         h_i <- sum_q C''_q P^{(q)} + c_{z_i} h_i,    s_i <- D h_i^{00}
 
-    R are hidden units and R' outputs of a small network of the radial functions x_ij of the pair, times their
-    envelope. A neighbor's tensor arrives as it is; what a product with Y on every pair would add comes from the
-    products of both parts of A. In the first round h is absent and s_j a free row of the element of j. Invariants are
-    the l = 0 parts of all rounds and the squares of the last h. Radial channels get their dependence on l from the
-    matrices D_l, which like all products and matrices act at the atoms: a pair carries as many numbers as there are
-    units and channels.
+    R are the hidden units and R' the outputs of a small network of the radial functions x_ij of the pair, times their
+    envelope. A neighbor's tensor enters without a product with Y on every pair; the products of the two parts of A
+    replace it. In the first round h is absent, and s_j depends only on the element of j. The invariants are the l = 0
+    parts of all rounds and the squares of the last h. The matrices D_l make radial channels depend on l. Like all
+    products and matrices they act at the atoms, so a pair carries only its units and channels.
 
     Args:
         specification: Sizes and cutoff.
@@ -75,7 +82,7 @@ class NEAT(nn.Module):
         self.channels = (spec.channels * (spec.rounds + spec.degree + 1), *[spec.channels] * spec.degree)
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
-        """Invariants of all rounds; tensors of the last."""
+        """Return the invariants of all rounds and the tensors of the last one."""
         degree = self.specification.degree
         angular = torch.cat(spherical_harmonics(edges.vectors / edges.lengths[:, None], degree), dim=1)
         radial = self.radial(edges, elements)
@@ -86,12 +93,12 @@ class NEAT(nn.Module):
         for update in self.later:
             nodes = update(angular, radial, envelope, nodes, edges, elements)
             invariants.append(nodes[:, 0])
-        invariants.append(overlap(nodes, nodes, degree))
-        return Features((torch.cat(invariants, dim=1)[:, None], *by_degree(nodes, degree)[1:]))
+        invariants.append(contract_tensors(nodes, nodes, degree))
+        return Features((torch.cat(invariants, dim=1)[:, None], *split_degrees(nodes, degree)[1:]))
 
 
 class Round(nn.Module):
-    """A sum over the neighbors and its powers.
+    """The first round: a sum over the neighbors and its powers.
 
     Args:
         spec: Sizes.
@@ -103,7 +110,7 @@ class Round(nn.Module):
         sizes = spec.channels, spec.degree
         self.units = PairUnits(spec.radial, spec.channels)
         self.embedding = Mixing(*sizes)
-        # Of the sum itself: what is added, one right factor for each product, and the left one of the first.
+        # The results are the linear term, the right factor of each product, and the left factor of the first product.
         self.sums = Mixing(*sizes, results=spec.order + (spec.order > 1))
         self.powers = nn.ModuleList(
             Mixing(*sizes, results=1 if q == spec.order else 2) for q in range(2, spec.order + 1)
@@ -119,13 +126,13 @@ class Round(nn.Module):
         edges: Edges,
         elements: Elements,
     ) -> Nodes:
-        """Tensors of the atoms from their neighbors' scalars."""
+        """Compute the tensors of the atoms from the scalars of their neighbors."""
         weights = self.units(radial) * envelope * gather_neighbors(sources, edges.j, edges.reverse, edges.offsets)
         return self.sum_powers(self.embedding(moments(angular, weights, edges.i, edges.offsets)), elements)
 
     def sum_powers(self, sums: Nodes, elements: Elements) -> Nodes:
-        """Sum of the mixed powers of a tensor."""
-        sums = bounded(sums)
+        """Sum the powers of a tensor, each with its channels mixed."""
+        sums = bound_norms(sums)
         total, *factors = self.sums.split(sums)
         left = factors[-1:]
         for product, power, right in zip(self.products, self.powers, factors, strict=False):
@@ -136,7 +143,7 @@ class Round(nn.Module):
 
 
 class LaterRound(nn.Module):
-    """A round in which neighbors have tensors, which they pass on.
+    """A later round, in which neighbors pass on their tensors.
 
     Args:
         spec: Sizes.
@@ -160,7 +167,7 @@ class LaterRound(nn.Module):
         edges: Edges,
         elements: Elements,
     ) -> Nodes:
-        """New tensors of the atoms from those of their neighbors."""
+        """Compute the new tensors of the atoms from those of their neighbors."""
         units = self.sum.units(radial) * envelope
         scalars = gather_neighbors(nodes[:, 0] @ self.scalars, edges.j, edges.reverse, edges.offsets)
         embedded = self.sum.embedding(moments(angular, units * scalars, edges.i, edges.offsets))

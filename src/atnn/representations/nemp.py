@@ -1,4 +1,4 @@
-"""NEMP, node-equivariant message passing: products of spherical tensors at the atoms, scalars only on the pairs.
+"""NEMP, node-equivariant message passing: atoms carry spherical tensors and their products, pairs only scalars.
 
 Y. Zhang, H. Guo, Chem. Sci. 2026, doi:10.1039/d5sc07248d.
 """
@@ -18,13 +18,22 @@ from atnn.functions import Species
 from atnn.kernels import contract_angular, gather_neighbors, gather_reverse, messages, sum_centers
 from atnn.representations.pair_functions import PairFunctions, PairNetwork
 from atnn.representations.specification import RepresentationSpecification
-from atnn.representations.tensors import ElementScale, Mixing, Nodes, Product, bounded, by_degree, overlap, summed
+from atnn.representations.tensors import (
+    ElementScale,
+    Mixing,
+    Nodes,
+    Product,
+    bound_norms,
+    contract_tensors,
+    split_degrees,
+    sum_harmonics,
+)
 from atnn.so3 import spherical_harmonics
 from atnn.structures import HIGHEST, Edges, Elements, Features, Structures
 
 
 class NEMPSpecification(RepresentationSpecification):
-    """What defines a NEMP representation; defaults are those of the published example input."""
+    """Settings of a NEMP representation; the defaults are those of the published example input."""
 
     name: Literal["nemp"] = "nemp"
     cutoff: float = Field(6.0, gt=0, description="cutoff radius [Angstrom]")
@@ -35,24 +44,24 @@ class NEMPSpecification(RepresentationSpecification):
     hidden: tuple[int, ...] = Field((64,), description="hidden layers of the networks on pairs")
 
     def build(self, species: Species, conditions: Collection[str] = ()) -> NEMP:
-        """The representation."""
+        """Build the representation."""
         return NEMP(self, species)
 
 
 class NEMP(nn.Module):
-    """Messages whose pairs carry scalars only; tensors meet at the atoms, once.
+    """Message passing in which pairs carry only scalars, and one tensor product per round is taken at the atoms.
 
-        A_i^{lm,k} = n_i sum_j w_lk(x_ij) Y_lm(r_ij), its channels mixed and scaled by element;
+        A_i^{lm,k} = n_i sum_j w_lk(x_ij) Y_lm(r_ij), then scaled by element and mixed over channels;
         n_i = n^{1/2} / (1 + sum_j f_ij)
         s_ij <- [ s_ij, sum_m Y_lm(r_ij) (u_lk(x_ij) A_i^{lm,k} + v_lk(x_ij) A_j^{lm,k}) ],   s_ij = x_ij at first
         M_i^{lm,k} = n_i sum_j f_ij W1_lk(s_ij) (C A_j)^{lm,k},   G_i^{lm,k} = n_i sum_j f_ij W2_lk(s_ij) Y_lm(r_ij)
         P_i^l = sum over l1, l2 of g_{l1 l2 l,k,z_i} (G_i^{l1} x M_i^{l2})^l
         A_i <- (C' A_i + C'' P_i) / sqrt(2)
 
-    x_ij are radial functions of the pair of elements, f their envelope, W1 and W2 a network, w, u and v linear.
-    Tensors A are divided by ``sqrt(1 + mean A^2)``, which bounds them; the publication divides by the root mean
-    square itself, which an atom without neighbors does not have. For the same reason the smooth count of neighbors
-    has a 1 added. Invariants per round are the l = 0 part of A and ``sum_m G^{lm,k} A^{lm,k}``.
+    x_ij are radial functions of the pair of elements, and f is their envelope. W1 and W2 are outputs of one network;
+    w, u and v are linear. Tensors A are divided by ``sqrt(1 + mean A^2)``, which bounds them. The publication divides
+    by the root mean square itself, which is zero for an atom without neighbors. For the same reason 1 is added to the
+    smooth count of neighbors. The invariants of each round are the l = 0 part of A and ``sum_m G^{lm,k} A^{lm,k}``.
 
     Args:
         specification: Sizes and cutoff.
@@ -75,29 +84,29 @@ class NEMP(nn.Module):
         self.channels = ((spec.rounds + 1) * (spec.channels + new), *[spec.channels] * spec.degree)
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
-        """Invariants of all rounds; tensors of the last."""
+        """Return the invariants of all rounds and the tensors of the last one."""
         spec = self.specification
         angular = spherical_harmonics(edges.vectors / edges.lengths[:, None], spec.degree)
         scalars = radial = self.radial(edges, elements)
         envelope = self.radial.envelope(edges)
         count = sum_centers(envelope, edges.i, edges.offsets)
         norm = (torch.sqrt(self.neighbor_count) / (1.0 + count))[:, :, None]
-        nodes = summed(angular, self.start(radial).split(spec.channels, dim=1), edges) * norm
-        nodes = bounded(self.mixing(self.scale(nodes, elements)))
-        invariants = [nodes[:, 0], overlap(nodes, nodes, spec.degree)]
+        nodes = sum_harmonics(angular, self.start(radial).split(spec.channels, dim=1), edges) * norm
+        nodes = bound_norms(self.mixing(self.scale(nodes, elements)))
+        invariants = [nodes[:, 0], contract_tensors(nodes, nodes, spec.degree)]
         for update in self.rounds:
             nodes, scalars, found = update(angular, radial, scalars, envelope, norm, nodes, edges, elements)
             invariants += [nodes[:, 0], found]
-        return Features((torch.cat(invariants, dim=1)[:, None], *by_degree(nodes, spec.degree)[1:]))
+        return Features((torch.cat(invariants, dim=1)[:, None], *split_degrees(nodes, spec.degree)[1:]))
 
 
 class Round(nn.Module):
-    """New scalars of the pairs, messages, and their product at the atoms.
+    """One round: it extends the scalars of the pairs, forms messages and multiplies tensors at the atoms.
 
     Args:
         spec: Sizes.
         species: The elements.
-        scalars: Scalars that the pairs carry before the round.
+        scalars: Number of scalars of a pair before the round.
     """
 
     def __init__(self, spec: NEMPSpecification, species: Species, scalars: int):
@@ -121,30 +130,30 @@ class Round(nn.Module):
         edges: Edges,
         elements: Elements,
     ) -> tuple[Nodes, Float[Tensor, "pairs more"], Float[Tensor, "atoms invariants"]]:
-        """New tensors, scalars of the pairs, and invariants."""
-        scalars = torch.cat([scalars, self._projected(angular, radial, nodes, edges)], dim=1)
+        """Return the new tensors, the scalars of the pairs, and the invariants of the round."""
+        scalars = torch.cat([scalars, self._project_nodes(angular, radial, nodes, edges)], dim=1)
         first, second = (self.network(scalars) * envelope).chunk(2, dim=1)
         weights = first.reshape(-1, self.degree + 1, self.channels)
         message = messages(weights, self.passed(nodes), edges) * norm
-        embedded = summed(angular, second.split(self.channels, dim=1), edges) * norm
+        embedded = sum_harmonics(angular, second.split(self.channels, dim=1), edges) * norm
         product = self.product(embedded, message, elements)
-        nodes = bounded(math.sqrt(0.5) * (self.kept(nodes) + self.gained(product)))
-        return nodes, scalars, overlap(embedded, nodes, self.degree)
+        nodes = bound_norms(math.sqrt(0.5) * (self.kept(nodes) + self.gained(product)))
+        return nodes, scalars, contract_tensors(embedded, nodes, self.degree)
 
-    def _projected(self, angular, radial, nodes, edges: Edges):
-        parts = zip(angular, by_degree(nodes, self.degree), strict=True)
+    def _project_nodes(self, angular, radial, nodes, edges: Edges):
+        parts = zip(angular, split_degrees(nodes, self.degree), strict=True)
         here = torch.cat([contract_angular(y, part, edges.i, edges.offsets) for y, part in parts], dim=1)
-        # Projections of the neighbor on the opposite direction; the sign (-1)^l is for the network to learn.
+        # The neighbor's tensors are projected on the opposite direction; the network can learn the sign (-1)^l.
         there = (
-            self._from_neighbors(angular, nodes, edges)
+            self._project_neighbors(angular, nodes, edges)
             if edges.reverse is None
             else gather_reverse(here, edges.reverse)
         )
         u, v = self.projections(radial).chunk(2, dim=1)
         return u * here + v * there
 
-    def _from_neighbors(self, angular, nodes, edges: Edges):
-        """The projections of the neighbors where these have no pairs of their own."""
+    def _project_neighbors(self, angular, nodes, edges: Edges):
+        """Project the neighbors' tensors where neighbors have no pairs of their own."""
         passed = gather_neighbors(nodes.flatten(1), edges.j, None, edges.offsets).reshape(-1, *nodes.shape[1:])
-        parts = zip(angular, by_degree(passed, self.degree), strict=True)
+        parts = zip(angular, split_degrees(passed, self.degree), strict=True)
         return torch.cat([(-1) ** d * (y[:, :, None] * part).sum(1) for d, (y, part) in enumerate(parts)], dim=1)

@@ -19,17 +19,17 @@ from atnn.structures import Edges, Features
 
 
 class GaussianOrbitals(nn.Module):
-    """Radial part of the orbitals: Gaussians whose widths and centers depend on the neighbor's element.
+    """Radial part of the orbitals: Gaussians with widths and centers that depend on the neighbor's element.
 
         g_k(r) = f_c(r) exp(-a_{z,k} (r - r_{z,k})^2),   a > 0 through softplus
 
-    The published codes leave the sign of ``a`` free, and a training step can turn a Gaussian into a growing
-    function; softplus excludes that.
+    In the published codes ``a`` may become negative during training, which turns a Gaussian into a growing function.
+    The softplus prevents this.
 
     Args:
         species: The elements.
-        channels: Radial channels k.
-        cutoff: Cutoff of f_c [Angstrom].
+        channels: Number of radial channels k.
+        cutoff: Cutoff radius of f_c [Angstrom].
     """
 
     def __init__(self, species: Species, channels: int, cutoff: float):
@@ -42,21 +42,21 @@ class GaussianOrbitals(nn.Module):
         self.gaussians = PerElement(species, start.repeat(len(species.numbers), 1))
 
     def forward(self, edges: Edges, element: Int[Tensor, " atoms"]) -> Float[Tensor, "pairs channels"]:
-        """Radial values of every pair, the cutoff function included."""
+        """Evaluate the radial functions of every pair, including the cutoff function."""
         centers, widths = self.gaussians().chunk(2, dim=1)
         parameters = torch.cat([centers, softplus(widths)], dim=1).index_select(0, element)
         centers, widths = gather_neighbors(parameters, edges.j, edges.reverse, edges.offsets).chunk(2, dim=1)
         distance = edges.lengths[:, None] - centers
-        # exp(-64) vanishes beside 1 even in float64; smaller values become denormal and a hundred times slower.
+        # exp(-64) is negligible beside 1 even in float64; denormal values would be a hundred times slower.
         gaussians = torch.exp(-torch.clamp(widths * distance * distance, max=64.0))
         return cosine_squared(edges.lengths, self.cutoff)[:, None] * gaussians
 
 
 def monomials(vectors: Float[Tensor, "pairs 3"], degree: int) -> Float[Tensor, "pairs m"]:
-    """Cartesian monomials of degree 0 to ``degree`` (at most 3), times the root of their multinomial factor.
+    """Cartesian monomials of degree 0 to ``degree`` (at most 3), times the square root of their multinomial factor.
 
-    With that factor the sum of squares over the components of one degree is the full tensor contraction
-    ``sum l!/(lx! ly! lz!) (x^lx y^ly z^lz)^2``, and two vectors give ``(r . r')^l``.
+    With this factor the sum of squares over the components of one degree is the full tensor contraction
+    ``sum l!/(lx! ly! lz!) (x^lx y^ly z^lz)^2``, and the contraction for two vectors is ``(r . r')^l``.
     """
     x, y, z = vectors.unbind(1)
     columns = [torch.ones_like(x)]
@@ -83,10 +83,10 @@ def degree_slices(degree: int) -> list[slice]:
 
 @functools.cache
 def harmonic_matrix(degree: int) -> list[list[float]]:
-    """Harmonics of one degree, :func:`atnn.so3.solid_harmonics` of unit vectors, as sums of its monomials.
+    """Coefficients of the :func:`atnn.so3.solid_harmonics` of one degree in its monomials.
 
     Returns:
-        Coefficients, a row for each monomial and a column for each harmonic.
+        A row for each monomial and a column for each harmonic.
     """
     directions = torch.cat([torch.eye(3), torch.cartesian_prod(*[torch.tensor([-1.0, 0.3, 2.0])] * 3)]).double()
     values = monomials(directions, degree)[:, degree_slices(degree)[degree]]
@@ -95,7 +95,7 @@ def harmonic_matrix(degree: int) -> list[list[float]]:
 
 
 class OrbitalSpecification(RepresentationSpecification):
-    """What the orbitals of a representation are defined by."""
+    """Settings of the orbitals of a representation."""
 
     cutoff: float = Field(5.0, gt=0, description="cutoff radius [Angstrom]")
     channels: int = Field(8, ge=2, le=256, description="radial channels k")
@@ -103,10 +103,10 @@ class OrbitalSpecification(RepresentationSpecification):
 
 
 class OrbitalSums(nn.Module):
-    """Sums of orbitals over the neighbors, weighted by coefficients of the neighbors.
+    """Sums of orbitals over the neighbors, weighted by the coefficients of each neighbor.
 
-    Coefficients start random, so that elements differ from the first step on. Sums are divided by the root of the mean
-    number of neighbors n.
+    The coefficients start from random values, so that elements differ from the first step on. The sums are divided by
+    the square root of the mean number of neighbors n.
 
     Args:
         specification: Sizes and cutoff.
@@ -121,11 +121,11 @@ class OrbitalSums(nn.Module):
         self.radial = GaussianOrbitals(species, specification.channels, specification.cutoff)
         self.coefficients = PerElement(species, torch.randn(len(species.numbers), specification.channels))
         self.register_buffer("neighbor_count", torch.tensor(10.0))
-        # As numbers, which no change of the floating-point type rounds.
+        # Stored as Python numbers, because a change of the module's floating-point type would round tensors.
         self.harmonics = [harmonic_matrix(degree) for degree in range(2, self.degree + 1)]
 
     def angular(self, edges: Edges) -> Float[Tensor, "pairs m"]:
-        """Angular part of the orbitals."""
+        """Evaluate the angular part of the orbitals."""
         return monomials(edges.vectors / edges.lengths[:, None], self.degree)
 
     def sum_orbitals(
@@ -135,14 +135,14 @@ class OrbitalSums(nn.Module):
         coefficients: Float[Tensor, "atoms channels"],
         edges: Edges,
     ) -> Float[Tensor, "atoms m channels"]:
-        """``W_i^{m,k} = sum_j c_{j,k} phi_m(r_ij) g_k(r_ij)``."""
+        """Compute ``W_i^{m,k} = sum_j c_{j,k} phi_m(r_ij) g_k(r_ij)``."""
         weights = gather_neighbors(coefficients, edges.j, edges.reverse, edges.offsets)
         return moments(angular, radial * weights, edges.i, edges.offsets)
 
     def as_features(
         self, invariants: Float[Tensor, "atoms scalars"], sums: Float[Tensor, "atoms m channels"], degree: int
     ) -> Features:
-        """Invariants, and the orbital sums of each degree up to the one asked for as spherical tensors."""
+        """Return the invariants, and the orbital sums up to the requested degree as spherical tensors."""
         vectors = [sums[:, 1:4]] if self.degree else []
         higher = [
             torch.einsum("axk,xm->amk", sums[:, part], sums.new_tensor(matrix))

@@ -1,4 +1,4 @@
-"""Learned functions of the distance of two atoms and of their elements."""
+"""Learned functions of the distance between two atoms and of their elements."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from torch.nn.functional import silu
 from atnn.functions import PerElement, Species, polynomial
 from atnn.structures import Edges, Elements
 
-CODE, HIDDEN = 8, 32  # numbers that tell an element, and units that combine two of them
-GAIN = 1.6  # keeps the variance of a normal variable through silu
-# Of the radial functions at the start: some 0.6 at a bond's length. Larger ones make units that bend within 0.1
-# Angstrom, which fit faster, and go wrong where bonds are longer or shorter than in the training data.
+CODE, HIDDEN = 8, 32  # numbers that represent an element, and hidden units for a pair of elements
+GAIN = 1.6  # preserves the variance of a normal variable through silu
+# Initial amplitude; the radial functions are then about 0.6 at bond length. With a larger one, units vary within 0.1
+# Angstrom: they fit faster, but fail for bonds that are longer or shorter than in the training data.
 AMPLITUDE = 0.3
 
 
@@ -25,8 +25,8 @@ class PairFunctions(nn.Module):
 
         x_k(r) = e_{zz',k} sqrt(2) / pi  sin(a_{zz',k} r / r_c) / (r / r_c)  f(r / r_c)^2
 
-    with widths a, which start at k pi, and factors e, which start small, from a network of the codes of both elements,
-    and f the polynomial envelope. The square of it is zero at the cutoff with five derivatives.
+    A network of the codes of both elements gives the widths a, which start at k pi, and the factors e, which start
+    small. f is the polynomial envelope; its square vanishes at the cutoff together with five derivatives.
 
     Args:
         species: The elements.
@@ -47,7 +47,7 @@ class PairFunctions(nn.Module):
             self.factors.bias.fill_(AMPLITUDE)
 
     def forward(self, edges: Edges, elements: Elements) -> Float[Tensor, "pairs functions"]:
-        """Values for every pair."""
+        """Evaluate the functions for every pair."""
         codes = self.codes()
         known = codes.shape[0]
         both = torch.cat([codes.repeat_interleave(known, 0), codes.repeat(known, 1)], dim=1)
@@ -59,13 +59,13 @@ class PairFunctions(nn.Module):
         return factors * (math.sqrt(2.0) / math.pi) * torch.sin(widths * x) / x * self.envelope(edges)
 
     def envelope(self, edges: Edges) -> Float[Tensor, "pairs 1"]:
-        """Squared polynomial envelope."""
+        """Evaluate the squared polynomial envelope."""
         value = polynomial(edges.lengths / self.cutoff)[:, None]
         return value * value
 
 
 class PairNetwork(nn.Module):
-    """Network of the scalars of a pair, without a bias in the last layer.
+    """Network applied to the scalars of a pair, without a bias in the last layer.
 
     Args:
         inputs: Number of scalars.
@@ -80,18 +80,18 @@ class PairNetwork(nn.Module):
         self.biases = nn.ParameterList(torch.zeros(width) for width in hidden)
 
     def forward(self, x: Float[Tensor, "pairs inputs"]) -> Float[Tensor, "pairs outputs"]:
-        """Results for every pair."""
+        """Evaluate the network for every pair."""
         for weight, bias in zip(self.weights, self.biases, strict=False):
             x = GAIN * silu(torch.addmm(bias, x, weight))
         return x @ self.weights[-1]
 
 
 class PairUnits(nn.Module):
-    """One hidden layer of functions of a pair, ``silu(x W + b)``.
+    """One hidden layer applied to the scalars of a pair, ``silu(x W + b)``.
 
     Args:
         inputs: Number of scalars.
-        units: Number of results.
+        units: Number of units.
     """
 
     def __init__(self, inputs: int, units: int):
@@ -100,5 +100,5 @@ class PairUnits(nn.Module):
         self.bias = nn.Parameter(torch.zeros(units))
 
     def forward(self, x: Float[Tensor, "pairs inputs"]) -> Float[Tensor, "pairs units"]:
-        """Values for every pair."""
+        """Evaluate the units for every pair."""
         return GAIN * silu(torch.addmm(self.bias, x, self.weight))

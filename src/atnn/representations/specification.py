@@ -1,4 +1,4 @@
-"""What the specifications of all representations have in common."""
+"""The part common to the specifications of all representations."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from atnn.specification import Specification
 
 
 class RepresentationSpecification(Specification):
-    """What defines a representation.
+    """Settings of a representation.
 
     Attributes:
-        conditions: Names of :data:`atnn.structures.STATED` that the representation has a place of its own for. Other
-            representations get those of the model appended to their invariants.
+        conditions: Names of :data:`atnn.structures.STATED` that the representation itself uses as input. For the other
+            representations the model appends embeddings of its conditions to the invariants.
     """
 
     conditions: ClassVar[tuple[str, ...]] = ()
 
     def build(self, species: Species, conditions: Collection[str] = ()) -> nn.Module:
-        """The representation: a module of structures, edges, elements and a degree that gives features.
+        """Build the representation, a module that maps structures, edges, elements and a degree to features.
 
-        It has the attributes ``cutoff`` [Angstrom] and ``channels``, those of the features of each degree. Features
-        beyond the degree that it is called with are not read, and may be left out.
+        The module has the attributes ``cutoff`` [Angstrom] and ``channels``, the number of channels of each degree.
+        Features above the degree it is called with are not read and may be omitted.
 
         Args:
             species: The elements, and whether they share networks and parameters.
-            conditions: What the model depends on, for a representation with ``conditions``.
+            conditions: Conditions that the model depends on, for a representation that uses ``conditions`` itself.
         """
         raise NotImplementedError

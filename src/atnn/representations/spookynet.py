@@ -1,4 +1,4 @@
-"""SpookyNet: charge and spin spread over the atoms, local interactions of s, p and d functions, nonlocal attention.
+"""SpookyNet: embedded charge and spin, local interactions through s, p and d functions, and nonlocal attention.
 
 O. T. Unke et al., Nat. Commun. 2021, 12, 7273, doi:10.1038/s41467-021-27504-0.
 """
@@ -27,29 +27,31 @@ from atnn.representations.specification import RepresentationSpecification
 from atnn.so3 import solid_harmonics
 from atnn.structures import HIGHEST, Edges, Elements, Features, Structures
 
-DECAY = 0.9448630629  # gamma at the start, 1 / (2 a0) [1/Angstrom]
+DECAY = 0.9448630629  # initial gamma, 1 / (2 a0) [1/Angstrom]
 
 
 class SpookyNetSpecification(RepresentationSpecification):
-    """What defines a SpookyNet representation; defaults are those of the publication."""
+    """Settings of a SpookyNet representation; the defaults are those of the publication."""
 
-    conditions: ClassVar[tuple[str, ...]] = CONDITIONS  # enter the first features, unless a model does without
+    conditions: ClassVar[tuple[str, ...]] = CONDITIONS  # those that the model uses enter the first features
 
     name: Literal["spookynet"] = "spookynet"
     cutoff: float = Field(5.2917721, gt=0, description="cutoff radius [Angstrom]")
-    channels: int = Field(128, ge=2, le=512, description="features F of every atom")
-    rounds: int = Field(6, ge=1, le=16, description="interaction modules T")
-    radial: int = Field(16, ge=2, le=64, description="Bernstein polynomials K")
+    channels: int = Field(128, ge=2, le=512, description="number of features F of every atom")
+    rounds: int = Field(6, ge=1, le=16, description="number of interaction modules T")
+    radial: int = Field(16, ge=2, le=64, description="number of Bernstein polynomials K")
     attention: bool = Field(True, description="nonlocal interaction of all atoms of a structure")
-    random_features: int = Field(64, ge=16, le=1024, multiple_of=16, description="random features of the attention")
+    random_features: int = Field(
+        64, ge=16, le=1024, multiple_of=16, description="number of random features of the attention"
+    )
 
     def build(self, species: Species, conditions: Collection[str] = ()) -> SpookyNet:
-        """The representation."""
+        """Build the representation."""
         return SpookyNet(self, species, conditions)
 
 
 class SpookyNet(nn.Module):
-    """Features of atoms, refined by modules of local and nonlocal interactions.
+    """Features of the atoms, refined by modules of local and nonlocal interactions.
 
         x_i <- e_{z_i} + e_i(Q) + e_i(S),   f_i = sum over modules of resmlp_out(x_i)
         y = residual(x),   x <- residual(y + l(y) + n(y))
@@ -57,22 +59,22 @@ class SpookyNet(nn.Module):
         c_i = resmlp_c(y_i) + n^{-1/2} sum_j G_s g(r_ij) resmlp_s(y_j)
         p_i = n^{-1/2} sum_j G_p g(r_ij) Y_1(r_ij) resmlp_p(y_j),   d_i likewise with Y_2
 
-    e_z is a linear function of the occupation of the electron shells and, except where elements share their
-    parameters, a free row of each element; e(Q) and e(S) are those of :class:`ElectronicEmbedding`, g the exponential
-    Bernstein polynomials of one learned decay, times the cutoff function.
+    e_z is a linear function of the occupation of the electron shells, plus free parameters of each element unless
+    elements share parameters. e(Q) and e(S) are those of :class:`ElectronicEmbedding`. g are the exponential Bernstein
+    polynomials with one learned decay, times the cutoff function.
 
-    The attention has no distance dependence: energies of distant fragments do not add, and ``local`` says so. Unlike
-    in the published code it is that of the text, linear in the atoms, and taken within each structure. Sums over
-    neighbors are divided by the root of their mean number, and layers that are published to start from zero start
-    small and random.
+    The attention does not depend on distance. Energies of distant fragments therefore do not add, and ``local`` is
+    False. Unlike the published code, the attention follows the text of the publication: its cost is linear in the
+    number of atoms, and it acts within each structure. Sums over neighbors are divided by the square root of their mean
+    number. Layers that start from zero in the publication start small and random here.
 
     Args:
         specification: Sizes and cutoff.
         species: The elements, and whether they share parameters.
-        conditions: Which of charge and spin enter.
+        conditions: The conditions that enter: ``charge``, ``spin`` or both.
 
     Raises:
-        SpecificationError: An element heavier than radon, whose electron shells are not known.
+        SpecificationError: An element is heavier than radon, so its electron shells are not known.
     """
 
     neighbor_count: Tensor
@@ -86,7 +88,7 @@ class SpookyNet(nn.Module):
             raise SpecificationError(
                 f"electron shells are known up to Z = {HEAVIEST}, not for {max(species.numbers)}",
                 where="spookynet",
-                remedy="leave heavier elements out",
+                remedy="leave out heavier elements",
             )
         self.cutoff, self.channels = spec.cutoff, (spec.channels,) * 3
         self.local = not spec.attention
@@ -99,28 +101,28 @@ class SpookyNet(nn.Module):
         self.rounds = nn.ModuleList(Interaction(spec) for _ in range(spec.rounds))
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
-        """Sum of all modules' features; p and d functions of the last as tensors."""
+        """Return the summed features of all modules, and the p and d functions of the last one as tensors."""
         angular = solid_harmonics(edges.vectors / edges.lengths[:, None], torch.ones_like(edges.lengths), 2)
         envelope = bump(edges.lengths, self.cutoff) * torch.rsqrt(self.neighbor_count)
         radial = exponential_bernstein(edges.lengths, softplus(self.decay), self.specification.radial)
         radial = radial * envelope[:, None]
         first = torch.arange(structures.cell.shape[0] + 1, device=structures.batch.device)
         offsets = torch.searchsorted(structures.batch, first)
-        x, parts = self._embedded(structures, elements), []
+        x, parts = self._embed_atoms(structures, elements), []
         for update in self.rounds:
             x, part, tensors = update(angular, radial, x, structures.batch, offsets, edges)
             parts.append(part)
         return Features((torch.stack(parts).sum(0)[:, None], *tensors))
 
-    def _embedded(self, structures: Structures, elements: Elements) -> Float[Tensor, "atoms channels"]:
-        """Start of the features: the element, the charge and the spin."""
+    def _embed_atoms(self, structures: Structures, elements: Elements) -> Float[Tensor, "atoms channels"]:
+        """Embed the element, the charge and the spin of every atom in its first features."""
         table = self.shells() if self.rows is None else self.shells() + self.rows()
         x = table.index_select(0, elements.row)
         return x if self.electrons is None else x + self.electrons(x, structures).sum(0)
 
 
 class Interaction(nn.Module):
-    """One module: residual blocks around a local and a nonlocal interaction.
+    """One module: residual blocks before and after a local and a nonlocal interaction.
 
     Args:
         spec: Sizes.
@@ -133,14 +135,14 @@ class Interaction(nn.Module):
         width = spec.channels
         self.attention = spec.attention
         self.before, self.after = Residual(width), Residual(width)
-        self.sources = ResidualNetwork(width, 4)  # of the atom itself, and of the neighbor's s, p and d functions
-        # Few of the polynomials, which sum to one, are large at a distance: sums of order one need large factors.
+        self.sources = ResidualNetwork(width, 4)  # inputs of the atom itself and of the s, p and d functions
+        # The polynomials sum to one and few are large at a given distance, so sums of order one need large factors.
         self.radial = nn.Parameter(4.0 * torch.randn(3, spec.radial, width))
-        # Products are quadratic in the features: what comes of them starts small, lest it explode over the modules.
+        # Products are quadratic in the features; they start small so that features do not explode over the modules.
         self.products = nn.Parameter(torch.randn(2, width, 2 * width) * (0.3 / math.sqrt(width)))
         self.combined, self.output = ResidualNetwork(width, gain=SMALL), ResidualNetwork(width)
         if spec.attention:
-            # Queries and keys start small, where few random features are as good as many.
+            # Queries and keys start small, because a few random features then estimate the attention well.
             self.attending = ResidualNetwork(width, 3, gain=SMALL)
             self.register_buffer("features", orthogonal_features(width, spec.random_features))
 
@@ -153,9 +155,9 @@ class Interaction(nn.Module):
         offsets: Int[Tensor, " structures_plus_1"],
         edges: Edges,
     ) -> tuple[Float[Tensor, "atoms channels"], Float[Tensor, "atoms channels"], tuple[Tensor, ...]]:
-        """New x, the module's share of the features, and p and d functions."""
+        """Return the new x, the module's contribution to the features, and its p and d functions."""
         y = self.before(x[None])
-        local, tensors = self._local(angular, radial, y, edges)
+        local, tensors = self._interact_locally(angular, radial, y, edges)
         total = y[0] + local
         if self.attention:
             queries, keys, values = self.attending(y).unbind(0)
@@ -163,7 +165,7 @@ class Interaction(nn.Module):
         x = self.after(total[None])
         return x[0], self.output(x)[0], tensors
 
-    def _local(self, angular, radial, y, edges: Edges):
+    def _interact_locally(self, angular, radial, y, edges: Edges):
         own, *passed = self.sources(y).unbind(0)
         s, p, d = (
             moments(
@@ -173,7 +175,7 @@ class Interaction(nn.Module):
         )
         total = own + s[:, 0]
         for function, weight in zip((p, d), self.products, strict=True):
-            # As one matrix: PyTorch takes a tensor times a matrix as one small product per atom.
+            # Reshaped to one matrix, because PyTorch computes a 3D tensor times a matrix as a product per atom.
             mixed = (function.reshape(-1, weight.shape[0]) @ weight).reshape(*function.shape[:2], -1)
             first, second = mixed.chunk(2, dim=2)
             total = total + (first * second).sum(1)

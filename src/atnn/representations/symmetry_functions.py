@@ -1,4 +1,4 @@
-"""Sets of symmetry functions chosen by a number, and how large their sums are expected to be."""
+"""Sets of symmetry functions for a given number, and the expected size of their sums."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch import Tensor
 from atnn.kernels import TripleFunctions, cosine_squared
 from atnn.kernels.triples import reference
 
-RADIAL_NODES = 400  # of the quadratures of expected sizes: for Gaussians that may be narrow,
-NODES = 20  # and along each distance and angle of two neighbors
+RADIAL_NODES = 400  # quadrature nodes for one neighbor, enough for narrow Gaussians
+NODES = 20  # quadrature nodes along each distance and the angle of two neighbors
 
 
 class RadialFunction(NamedTuple):
@@ -32,8 +32,8 @@ class AngularFunction(NamedTuple):
     sign: Literal[-1, 1]
 
 
-def shifted(number: int, closest: float, cutoff: float) -> tuple[RadialFunction, ...]:
-    """Gaussians in equal distances d from ``closest`` on, the last one d before the cutoff, all with eta = 1 / (2 d^2).
+def choose_shifted_gaussians(number: int, closest: float, cutoff: float) -> tuple[RadialFunction, ...]:
+    """Place Gaussians at equal spacing d from ``closest`` to d below the cutoff, all with eta = 1 / (2 d^2).
 
     M. Gastegger et al., J. Chem. Phys. 2018, 148, 241709, doi:10.1063/1.5019667.
     """
@@ -41,8 +41,8 @@ def shifted(number: int, closest: float, cutoff: float) -> tuple[RadialFunction,
     return tuple(RadialFunction(0.5 / spacing**2, closest + m * spacing) for m in range(number))
 
 
-def centered(number: int, cutoff: float) -> tuple[RadialFunction, ...]:
-    """Gaussians at the center with ``eta_m = (n^(m / n) / r_c)^2``, m = 0 to n - 1: widths in a geometric row.
+def choose_centered_gaussians(number: int, cutoff: float) -> tuple[RadialFunction, ...]:
+    """Place Gaussians at r = 0 with ``eta_m = (n^(m / n) / r_c)^2``, m = 0 to n - 1; widths form a geometric series.
 
     G. Imbalzano et al., J. Chem. Phys. 2018, 148, 241730, doi:10.1063/1.5024611.
     """
@@ -50,21 +50,21 @@ def centered(number: int, cutoff: float) -> tuple[RadialFunction, ...]:
 
 
 def envelope(lengths: Tensor, cutoff: float, kind: str) -> Tensor:
-    """``cosine``: Behler's ``f_c = (cos(pi r / r_c) + 1) / 2``, zero beyond the cutoff; ``cosine_squared``: f_c^2."""
+    """Cutoff function: ``cosine`` is Behler's ``f_c = (cos(pi r / r_c) + 1) / 2``, ``cosine_squared`` is f_c^2."""
     if kind == "cosine_squared":
         return cosine_squared(lengths, cutoff)
     return torch.where(lengths < cutoff, 0.5 + 0.5 * torch.cos(lengths * (math.pi / cutoff)), 0.0)
 
 
 def gaussians(exponents: Tensor) -> Tensor:
-    """``exp(-x)``, which stops falling where it vanishes beside 1: products of three must not become denormal."""
+    """``exp(-x)``, held constant where it is negligible beside 1, so that a product of three is never denormal."""
     return torch.exp(-torch.clamp(exponents, max=28.0 if exponents.dtype == torch.float32 else 200.0))
 
 
-def triple_functions(
+def collect_triples(
     functions: Sequence[AngularFunction], narrow: Sequence[bool], kinds: int, cutoff: float, kind: str
 ) -> TripleFunctions:
-    """What the kernel sums: all functions, sorted by eta, once for each entry of ``narrow``."""
+    """Collect the functions that the kernel sums, sorted by eta, once for each entry of ``narrow``."""
     etas = sorted({function.eta for function in functions})
     columns = [(eta, reach) for reach in narrow for eta in etas]
     order = [(column, f) for column, (eta, _) in enumerate(columns) for f in functions if f.eta == eta]
@@ -79,24 +79,24 @@ def triple_functions(
 
 
 def radial_squares(functions: Sequence[RadialFunction], closest: float, cutoff: float, kind: str) -> Tensor:
-    """Mean square [functions] of each function of one neighbor somewhere between ``closest`` and the cutoff."""
-    lengths, share = _shell(RADIAL_NODES, closest, cutoff)
+    """Mean square [functions] of each function for one neighbor, placed uniformly from ``closest`` to the cutoff."""
+    lengths, share = _place_nodes(RADIAL_NODES, closest, cutoff)
     eta, shift = torch.tensor(functions, dtype=torch.float64).T
     values = envelope(lengths, cutoff, kind)[:, None] * torch.exp(-eta * (lengths[:, None] - shift) ** 2)
     return share @ values**2
 
 
 def angular_squares(functions: TripleFunctions, closest: float, kind: str) -> Tensor:
-    """Mean squares [2, functions] of each function of two neighbors, and of its mean over one of the two.
+    """Mean squares [2, functions] of each function for two neighbors, and of its average over one of the two.
 
-    Of n neighbors without correlation, n^2 / 2 pairs contribute the first to the square of the sum and n^3 triples
-    the second.
+    For n uncorrelated neighbors, n^2 / 2 pairs contribute the first to the variance of the sum, and n^3 triples
+    contribute the second.
     """
     if not functions.functions:
         return torch.zeros(2, 0, dtype=torch.float64)
-    lengths, share = _shell(NODES, closest, functions.cutoff)
+    lengths, share = _place_nodes(NODES, closest, functions.cutoff)
     cosines, weights = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(NODES))
-    # One atom with two neighbors for each node of the quadrature, the first along z.
+    # Each node of the quadrature is an atom with two neighbors, the first of them along z.
     j, k, c = (a.flatten() for a in torch.meshgrid(lengths, lengths, cosines, indexing="ij"))
     zero = torch.zeros_like(c)
     units = torch.stack([zero, zero, zero + 1, torch.sqrt(1 - c**2), zero, c], dim=1).reshape(-1, 3)
@@ -112,8 +112,8 @@ def angular_squares(functions: TripleFunctions, closest: float, kind: str) -> Te
     return torch.stack([both, share @ torch.einsum("kc,jkcf->jf", over, values) ** 2])
 
 
-def _shell(number: int, closest: float, cutoff: float) -> tuple[Tensor, Tensor]:
-    """Lengths, and the share of neighbors at each if they are spread evenly."""
+def _place_nodes(number: int, closest: float, cutoff: float) -> tuple[Tensor, Tensor]:
+    """Place quadrature nodes; return their lengths and the share of uniformly distributed neighbors at each."""
     nodes, weights = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(number))
     lengths = closest + 0.5 * (nodes + 1) * (cutoff - closest)
     share = weights * lengths**2

@@ -1,4 +1,4 @@
-"""Operations on spherical tensors of the atoms: [atoms, (L + 1)^2, channels], degree after degree."""
+"""Operations on spherical tensors of the atoms, [atoms, (L + 1)^2, channels], stored by ascending degree."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Nodes = Float[Tensor, "atoms m channels"]
 
 
 class Mixing(nn.Module):
-    """Linear map of the channels, one matrix per degree.
+    """Linear map of the channels with one matrix per degree.
 
     Args:
-        channels: Channels of each result.
+        channels: Number of channels of each result.
         degree: Largest degree.
-        inputs: Channels that are mixed; none for as many.
-        results: Number of results, computed as one.
+        inputs: Number of input channels; if None, the same as ``channels``.
+        results: Number of results, computed together.
     """
 
     def __init__(self, channels: int, degree: int, inputs: int | None = None, results: int = 1):
@@ -33,21 +33,21 @@ class Mixing(nn.Module):
         self.weight = nn.Parameter(torch.randn(degree + 1, inputs, results * channels) / math.sqrt(inputs))
 
     def forward(self, nodes: Float[Tensor, "atoms m inputs"]) -> Nodes:
-        """Mixed channels, those of all results side by side."""
-        parts = by_degree(nodes, len(self.weight) - 1)
-        return torch.cat([_mixed(part, weight) for part, weight in zip(parts, self.weight, strict=True)], dim=1)
+        """Mix the channels; the results lie side by side in the last dimension."""
+        parts = split_degrees(nodes, len(self.weight) - 1)
+        return torch.cat([_mix_channels(part, weight) for part, weight in zip(parts, self.weight, strict=True)], dim=1)
 
     def split(self, nodes: Float[Tensor, "atoms m inputs"]) -> tuple[Tensor, ...]:
-        """The results one by one."""
+        """Mix the channels and return each result as its own tensor."""
         return self.forward(nodes).chunk(self.results, dim=2)
 
 
 class ElementScale(nn.Module):
-    """A factor per element, degree and channel.
+    """A learned factor for each element, degree and channel.
 
     Args:
         species: The elements.
-        channels: Channels.
+        channels: Number of channels.
         degree: Largest degree.
     """
 
@@ -57,59 +57,59 @@ class ElementScale(nn.Module):
         self.factors = PerElement(species, 1.0 + 0.1 * torch.randn(len(species.numbers), (degree + 1) * channels))
 
     def forward(self, nodes: Nodes, elements: Elements) -> Nodes:
-        """Scaled tensors."""
+        """Scale the tensors of every atom."""
         rows = self.factors().index_select(0, elements.row).split(nodes.shape[2], dim=1)
         factors = torch.cat([row[:, None].expand(-1, 2 * d + 1, -1) for d, row in enumerate(rows)], dim=1)
         return nodes * factors
 
 
 class Product(nn.Module):
-    """Product of two tensors by all paths that parity allows, weighted by path, channel and element.
+    """Product of two tensors along all paths allowed by parity, with weights per path, channel and element.
 
     Args:
         species: The elements.
-        channels: Channels.
-        degree: Largest degree of factors and result.
+        channels: Number of channels.
+        degree: Largest degree of the factors and of the result.
     """
 
     def __init__(self, species: Species, channels: int, degree: int):
         super().__init__()
         self.paths, self.terms = couplings(degree)
-        # As many paths lead to a degree, so much smaller does each begin.
+        # The more paths lead to a degree, the smaller each starts, so that the variance of their sum is the same.
         into = [sum(path[2] == other[2] for other in self.paths) for path in self.paths]
         start = torch.randn(len(species.numbers), len(self.paths), channels)
         self.weights = PerElement(species, (start / torch.tensor(into).sqrt()[:, None]).flatten(1))
 
     def forward(self, a: Nodes, b: Nodes, elements: Elements) -> Nodes:
-        """``out^{l} = sum over paths w (a^{l1} x b^{l2})^{l}``."""
+        """Compute ``out^{l} = sum over paths w (a^{l1} x b^{l2})^{l}``."""
         weights = self.weights().index_select(0, elements.row).reshape(-1, len(self.paths), a.shape[2])
         return couple(a, b, weights, self.terms, a.shape[1])
 
 
-def _mixed(part: Float[Tensor, "atoms m inputs"], weight: Float[Tensor, "inputs channels"]) -> Tensor:
-    # As one matrix: PyTorch takes a tensor times a matrix as one small product per atom.
+def _mix_channels(part: Float[Tensor, "atoms m inputs"], weight: Float[Tensor, "inputs channels"]) -> Tensor:
+    # Reshaped to one matrix, because PyTorch computes a 3D tensor times a matrix as one small product per atom.
     return (part.reshape(-1, weight.shape[0]) @ weight).reshape(-1, part.shape[1], weight.shape[1])
 
 
-def by_degree(nodes: Nodes, degree: int) -> tuple[Tensor, ...]:
-    """Components of each degree."""
+def split_degrees(nodes: Nodes, degree: int) -> tuple[Tensor, ...]:
+    """Split tensors into the components of each degree."""
     return nodes.split([2 * d + 1 for d in range(degree + 1)], dim=1)
 
 
-def summed(
+def sum_harmonics(
     angular: Sequence[Float[Tensor, "pairs _"]], weights: Sequence[Float[Tensor, "pairs channels"]], edges: Edges
 ) -> Nodes:
-    """``out_i^{lm,k} = sum_j weights_l^k(ij) Y_lm(ij)``."""
+    """Sum weighted harmonics over the neighbors, ``out_i^{lm,k} = sum_j weights_l^k(ij) Y_lm(ij)``."""
     parts = [moments(y, w, edges.i, edges.offsets) for y, w in zip(angular, weights, strict=True)]
     return torch.cat(parts, dim=1)
 
 
-def bounded(nodes: Nodes) -> Nodes:
-    """Tensors of a root mean square below one."""
+def bound_norms(nodes: Nodes) -> Nodes:
+    """Divide the tensors of each atom by ``sqrt(1 + mean square)``, so that their root mean square is below one."""
     return nodes * torch.rsqrt(1.0 + (nodes * nodes).mean((1, 2), keepdim=True))
 
 
-def overlap(a: Nodes, b: Nodes, degree: int) -> Float[Tensor, "atoms invariants"]:
-    """Invariants ``sum_m a^{lm,k} b^{lm,k} / sqrt(2 l + 1)`` of every degree and channel."""
-    parts = by_degree(a * b, degree)
+def contract_tensors(a: Nodes, b: Nodes, degree: int) -> Float[Tensor, "atoms invariants"]:
+    """Contract two tensors to ``sum_m a^{lm,k} b^{lm,k} / sqrt(2 l + 1)`` for every degree and channel."""
+    parts = split_degrees(a * b, degree)
     return torch.cat([part.sum(1) / math.sqrt(2 * d + 1) for d, part in enumerate(parts)], dim=1)
