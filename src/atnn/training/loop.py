@@ -26,7 +26,7 @@ from atnn.training.evaluate import Errors, evaluate, save_errors
 from atnn.training.folder import CHECKPOINT, MODEL, claim
 from atnn.training.history import Board, Row, write_history
 from atnn.training.initial import initial_model
-from atnn.training.loss import counts
+from atnn.training.loss import count_labels
 from atnn.training.optimizer import build_optimizers
 from atnn.training.plan import Plan
 from atnn.training.progress import Progress
@@ -211,7 +211,7 @@ class Trainer:
         batch = make_batch(self.model, self.sets.train[share], self.names) if len(share) else None
         if self.processes.count == 1 and batch is not None:
             return batch, batch.counts
-        return batch, counts(_filled(self.sets.train[indices], self.names), self.names)
+        return batch, count_labels(_filled(self.sets.train[indices], self.names), self.names)
 
     def _epoch(self, reader: ThreadPoolExecutor) -> bool:
         """Steps of an epoch from where it stands; False when time is up."""
