@@ -17,7 +17,7 @@ from atnn.training.config import RunConfig
 from atnn.training.distributed import Processes
 from atnn.training.evaluate import Errors, evaluate, save_errors
 from atnn.training.feed import Feed
-from atnn.training.folder import CHECKPOINT, MODEL, claim
+from atnn.training.folder import CHECKPOINT, MODEL, claim_folder
 from atnn.training.history import Board, Row, write_history
 from atnn.training.initial import initial_model
 from atnn.training.learner import Learner
@@ -73,7 +73,7 @@ def train(
     folder = Path(config.output)
     Model(config.model.specification([1]))  # fails before the data are read if parts do not fit each other
     if processes.first:
-        claim(config)
+        claim_folder(config)
         # A split without a checkpoint belongs to a run that never began, perhaps with other parts.
         sets = open_sets(config, folder, datasets, resumed=(folder / CHECKPOINT).exists())
         processes.wait()
