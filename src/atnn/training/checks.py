@@ -10,7 +10,7 @@ from atnn.model import Model
 from atnn.quantities import QUANTITIES
 from atnn.structures import MINIMAL_VOLUME, Labelled
 from atnn.training.config import RunConfig
-from atnn.training.sets import Sets, labels_of
+from atnn.training.sets import Sets, find_labels
 
 HALF = 0.5  # e; a larger deviation from the total charge means another number of electrons
 
@@ -65,7 +65,7 @@ def check_quantities(model: Model, sets: Sets, names: list[str], carried: set[st
             f"no training structure has the label {', '.join(absent)}",
             remedy=f"labels found: {', '.join(sorted(carried)) or 'none'}; set data.keys, or remove the weight",
         )
-    unseen = sorted(set(names) - labels_of(sets.validation))
+    unseen = sorted(set(names) - find_labels(sets.validation))
     if len(unseen) == len(names):
         raise DataError(
             f"no validation structure has any of the labels {', '.join(names)}",

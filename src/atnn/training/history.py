@@ -25,8 +25,8 @@ def write_history(folder: Path, rows: list[Row]) -> None:
 def read_history(folder: Path) -> list[Row]:
     """Read the rows of ``history.csv``.
 
-    Each has ``epoch``, ``step``, ``seconds``, ``learning_rate``, ``metric`` and, for every quantity, the root mean square
-    errors ``train_<quantity>`` and ``validation_<quantity>`` in its unit.
+    Each row has ``epoch``, ``step``, ``seconds``, ``learning_rate``, ``metric`` and, for every quantity, its root mean
+    square errors ``train_<quantity>`` and ``validation_<quantity>`` in its unit.
 
     Raises:
         DataError: The folder has no ``history.csv``.

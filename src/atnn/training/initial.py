@@ -19,8 +19,8 @@ from atnn.reading import read
 from atnn.structures import Neighbors, Structures
 from atnn.training.checks import check_conditions, check_data, check_quantities
 from atnn.training.config import RunConfig
-from atnn.training.sets import Sets, labels_of
-from atnn.training.statistics import element_means, label_spreads, mean_energy
+from atnn.training.sets import Sets, find_labels
+from atnn.training.statistics import average_labels, average_energy, measure_spreads
 
 log = logging.getLogger("atnn")
 SAMPLE = 200  # structures for the mean number of neighbors and the standardisation of inputs
@@ -44,19 +44,19 @@ def initial_model(config: RunConfig, sets: Sets, start: Model | None = None) -> 
         DataError: The data lack labels of a quantity in the loss, do not suit the model, or give no reference energy
             of an element.
     """
-    names, carried = list(config.training.weights), labels_of(sets.train)
+    names, carried = list(config.training.weights), find_labels(sets.train)
     model = _build_model(config, sets.train, carried, start)
     model.to(getattr(torch, config.training.dtype))
     check_quantities(model, sets, names, carried)
-    means = element_means(sets.train, names)
-    spreads = label_spreads(sets.train, names, model.reference_energies, means)
+    means = average_labels(sets.train, names)
+    spreads = measure_spreads(sets.train, names, model.reference_energies, means)
     if start is None:
         structures, pairs = _draw_sample(model, sets.train)
         statistics = Statistics(
             neighbors=len(pairs.i) / len(structures.positions),
             scale=spreads.get("forces", spreads.get("energy", 1.0)),
             # The mean binding energy is known; the network need not spend epochs on learning it.
-            energy=mean_energy(sets.train, model.reference_energies) if _learns_energies(model, carried) else None,
+            energy=average_energy(sets.train, model.reference_energies) if _learns_energies(model, carried) else None,
             means=means,
         )
         model.start(statistics, structures, pairs)

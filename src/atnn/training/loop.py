@@ -191,7 +191,7 @@ class Trainer:
                 standing.best = metric
             if self.processes.first and (improved or not self._kept.exists()):
                 save_model(self._kept, self.model)
-        self.learner.rate.validated(metric)
+        self.learner.rate.record_validation(metric)
         return self._record(metric, rmse)
 
     def _record(self, metric: float, rmse: list[float]) -> Row:

@@ -26,7 +26,7 @@ class Muon(Optimizer):
 
     Args:
         parameters: Tensors of at least two dimensions; the last two are those of the matrices.
-        learning_rate: Singular value of a step for a square matrix.
+        learning_rate: Singular value of a step, larger for matrices with more columns than rows.
         weight_decay: Decoupled weight decay.
     """
 
@@ -79,11 +79,11 @@ def orthogonalize(matrices: Tensor) -> Tensor:
 def build_optimizers(config: TrainingConfig, model: nn.Module) -> list[Optimizer]:
     """Build the optimizers of a run; each parameter belongs to one of them.
 
-    Weight decay acts on matrices only. Biases, tables of the elements, widths and charges have natural scales other than
-    zero.
+    Weight decay acts on matrices only. Biases, tables of the elements, widths and charges have natural values
+    other than zero.
     """
-    # A batch has few atoms of a rare element, so the inputs of its atomic network hardly vary in some directions. Muon's
-    # equally large steps in those directions would make the network fail outside the training data.
+    # A batch has few atoms of a rare element, so the inputs of its atomic network hardly vary in some directions.
+    # Muon's steps, equally large in all directions, would make the network fail outside the training data.
     networks = {p for m in model.modules() if isinstance(m, ElementNetwork) for p in m.parameters()}
     tables = {p for m in model.modules() if isinstance(m, PerElement) for p in m.parameters()}
     matrices = [p for p in model.parameters() if p.dim() > 1 and p not in networks | tables]
