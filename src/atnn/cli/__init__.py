@@ -1,10 +1,11 @@
 """The command line: each command parses its options, calls one public function and prints the result.
 
-The heavy imports are inside the commands, so that `atnn --help` stays fast.
+The heavy imports are inside the commands, so that ``atnn --help`` stays fast.
 """
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -43,7 +44,7 @@ def set_options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only warnings and results.")] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print version.")
     ] = False,
 ) -> None:
     """Set the options that every command has."""
@@ -56,7 +57,9 @@ def set_options(
 
 
 def main() -> None:
-    """Run the command line; print errors of atnn without a traceback unless `--debug` is given."""
+    """Run the command line; print errors of atnn without a traceback unless ``--debug`` is given."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without Unicode lacks letters of some units
     try:
         app()
     except AtnnError as error:

@@ -11,9 +11,7 @@ app = typer.Typer(help="Inspect, convert and split labelled structures.", no_arg
 
 Files = Annotated[list[Path], typer.Argument(help="Files or DeePMD folders.")]
 Keys = Annotated[list[str] | None, typer.Option("--key", help="Key of a quantity in the file, e.g. energy=my_energy.")]
-Units = Annotated[
-    list[str] | None, typer.Option("--unit", help="Unit of the file, e.g. energy=hartree or length=bohr.")
-]
+Units = Annotated[list[str] | None, typer.Option("--unit", help="Unit of the file, e.g. energy=hartree, length=bohr.")]
 Format = Annotated[str | None, typer.Option(help="Format, if the file name does not tell it.")]
 
 

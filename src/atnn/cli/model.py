@@ -21,7 +21,7 @@ def eval_(
     report: Annotated[Path | None, typer.Option(help="Also write an HTML report.")] = None,
 ) -> None:
     """Compute the errors of a model on labelled structures."""
-    from atnn.cli.tables import tabulate_errors, show
+    from atnn.cli.tables import show, tabulate_errors
     from atnn.model import load_model
     from atnn.reading import open_dataset
     from atnn.training import evaluate
@@ -40,6 +40,7 @@ def info(model: Annotated[Path, typer.Argument(help="Model file.")]) -> None:
     import json
 
     from ase.data import chemical_symbols
+    from rich.markup import escape
     from rich.table import Table
 
     from atnn.cli.tables import show
@@ -53,7 +54,7 @@ def info(model: Annotated[Path, typer.Argument(help="Model file.")]) -> None:
     table.add_row("cutoff", f"{loaded.cutoff:g} {typeset('Angstrom')}")
     table.add_row("parameters", f"{sum(p.numel() for p in loaded.parameters()):,} ({loaded.dtype})")
     energies = ", ".join(f"{chemical_symbols[z]} {e:.4f}" for z, e in loaded.reference_energies.items())
-    table.add_row("reference energies [eV]", energies)
+    table.add_row(escape("reference energies [eV]"), energies)
     table.add_row("specification", json.dumps(loaded.specification.model_dump(mode="json"), indent=1))
     for name, value in loaded.provenance.items():
         table.add_row(name.replace("_", " "), json.dumps(value, indent=1) if isinstance(value, dict) else str(value))

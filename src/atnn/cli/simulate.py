@@ -20,14 +20,10 @@ NO_ARGUMENTS: tuple[str, ...] = ()
 def md(
     model: Annotated[Path, typer.Argument(help="Model file.")],
     start: Annotated[Path, typer.Argument(help="Structures to start from.")],
-    output: Annotated[Path, typer.Option(help="Trajectory folder; an unfinished trajectory is continued.")] = Path(
-        "md.traj"
-    ),
+    output: Annotated[Path, typer.Option(help="Trajectory folder; an unfinished one is continued.")] = Path("md.traj"),
     copies: Annotated[int, typer.Option(min=1, help="Number of independent copies of every structure.")] = 1,
     integrator: Annotated[str, typer.Option(help="verlet (constant energy) or langevin.")] = "verlet",
-    temperature: Annotated[
-        float, typer.Option(min=0, help="Temperature of the initial velocities and of the Langevin thermostat [K].")
-    ] = 300.0,
+    temperature: Annotated[float, typer.Option(min=0, help="Temperature of the start and of Langevin [K].")] = 300.0,
     timestep: Annotated[float, typer.Option(min=0.001, help="Time step [fs].")] = 0.5,
     steps: Annotated[int, typer.Option(min=1, help="Number of steps.")] = 10_000,
     every: Annotated[int, typer.Option(min=1, help="Number of steps between frames.")] = 4,
@@ -93,7 +89,7 @@ def harmonic(
     start: Annotated[Path, typer.Argument(help="File with one molecule, which is relaxed first.")],
 ) -> None:
     """Compute harmonic frequencies and infrared intensities at the minimum of the model's energy."""
-    from atnn.cli.tables import tabulate_modes, show
+    from atnn.cli.tables import show, tabulate_modes
     from atnn.model import ModelPotential, load_model
     from atnn.observables import harmonic, relax
     from atnn.reading import read

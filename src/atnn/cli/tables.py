@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Console, RenderableType
+from rich.markup import escape
 from rich.table import Table
 
 from atnn.reports.spelling import spell
@@ -32,7 +33,8 @@ def tabulate_errors(errors: Errors, title: str) -> Table:
 
 def tabulate_modes(modes: NormalModes) -> Table:
     """Tabulate harmonic frequencies and, if the model gives dipoles, intensities."""
-    table = Table("mode", f"frequency [{typeset('cm^-1')}]", "intensity [km/mol]", title="Harmonic vibrations")
+    columns = ("mode", f"frequency [{typeset('cm^-1')}]", "intensity [km/mol]")
+    table = Table(*map(escape, columns), title="Harmonic vibrations")  # unescaped, rich takes [km/mol] for markup
     for index, frequency in enumerate(modes.frequencies):
         intensity = "" if modes.intensities is None else f"{modes.intensities[index]:.1f}"
         table.add_row(str(index + 1), f"{frequency:.1f}", intensity)

@@ -31,7 +31,7 @@ def init(
 
 def train(config: Annotated[Path, typer.Argument(help="YAML file; see `atnn init`.")]) -> None:
     """Train a model, or continue a training that was interrupted."""
-    from atnn.cli.tables import tabulate_errors, show
+    from atnn.cli.tables import show, tabulate_errors
     from atnn.kernels import keep_memory
     from atnn.training import load_config
     from atnn.training import train as run
@@ -40,10 +40,7 @@ def train(config: Annotated[Path, typer.Argument(help="YAML file; see `atnn init
     result = run(load_config(config))
     for name, errors in result.errors.items():
         show(tabulate_errors(errors, f"Errors on the {name} data"))
-    print(
-        f"model: {result.folder / 'model.atnn'}"
-        + ("" if result.finished else "   (not finished: run the command again)")
-    )
+    print(f"model: {result.folder / 'model.atnn'}" + ("" if result.finished else "   (not finished: run again)"))
     print(f"report: atnn report {result.folder}")
 
 

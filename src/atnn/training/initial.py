@@ -20,7 +20,7 @@ from atnn.structures import Neighbors, Structures
 from atnn.training.checks import check_conditions, check_data, check_quantities
 from atnn.training.config import RunConfig
 from atnn.training.sets import Sets, find_labels
-from atnn.training.statistics import average_labels, average_energy, measure_spreads
+from atnn.training.statistics import average_energy, average_labels, measure_spreads
 
 log = logging.getLogger("atnn")
 SAMPLE = 200  # structures for the mean number of neighbors and the standardisation of inputs
