@@ -87,13 +87,13 @@ def test_training_again_takes_what_is_there(trained):
 
 def test_eval_prints_errors_and_writes_a_report(trained):
     output = run("eval", trained / "run" / "model.atnn", trained / "data.xyz", "--report", trained / "e.html")
-    assert "forces" in output and "dipole" in output
+    assert "forces" in output and "dipole" in output and "meV/Å" in output
     assert "Errors" in (trained / "e.html").read_text(encoding="utf-8")
 
 
 def test_info_tells_what_a_model_is(trained):
     output = run("info", trained / "run" / "model.atnn")
-    assert "H C O" in output and "reann" in output and "seed" in output
+    assert "H C O" in output and "reann" in output and "seed" in output and "reference energies [eV]" in output
 
 
 def test_report_of_a_training_is_one_page(trained):
@@ -118,7 +118,8 @@ def test_dynamics_and_its_spectra(trained, monkeypatch):
 
 
 def test_harmonic_frequencies_of_water(trained):
-    assert "frequency" in run("harmonic", trained / "run" / "model.atnn", trained / "start.xyz")
+    output = run("harmonic", trained / "run" / "model.atnn", trained / "start.xyz")
+    assert "frequency [cm⁻¹]" in output and "intensity [km/mol]" in output
 
 
 def test_data_commands(trained, tmp_path):

@@ -17,7 +17,7 @@ from atnn.training import DataConfig, ModelConfig, evaluate
 from atnn.training.config import Seeds
 from atnn.training.initial import initial_model
 from atnn.training.sets import open_sets
-from atnn.training.statistics import composition_energy
+from atnn.training.statistics import sum_reference_energies
 from training.runs import TINY, config, labelled, run
 
 
@@ -148,7 +148,7 @@ def test_a_model_to_go_on_from_keeps_its_weights_and_gets_the_reference_energies
     model, _ = initial_model(settings, sets, first)
     for (name, a), (_, b) in zip(first.state_dict().items(), model.state_dict().items(), strict=True):
         assert torch.equal(a, b) and a.data_ptr() != b.data_ptr(), name
-    old, new = (composition_energy(data.structures, m.reference_energies) for m in (first, model))
+    old, new = (sum_reference_energies(data.structures, m.reference_energies) for m in (first, model))
     torch.testing.assert_close(old - new, 50.0 * data.structures.counts.double(), rtol=1e-9, atol=0)
 
 

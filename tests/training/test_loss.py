@@ -12,7 +12,7 @@ from atnn.model import Model, ModelSpecification
 from atnn.structures import Labelled, Structures
 from atnn.training.config import TrainingConfig
 from atnn.training.schedule import LearningRate, loss_weights
-from atnn.training.statistics import element_means, label_spreads
+from atnn.training.statistics import average_labels, measure_spreads
 from atnn.training.step import Step, make_batch
 from training.runs import TINY, config, crystals_and_molecules, labelled
 
@@ -144,7 +144,7 @@ def test_large_total_energies_keep_microvolts_in_float32():
 
 def test_spreads_are_those_of_the_labels():
     data = labelled(12, dipole=True)
-    spreads = label_spreads(Frames(data), NAMES, {1: 0.0, 6: 0.0, 8: 0.0}, {})
+    spreads = measure_spreads(Frames(data), NAMES, {1: 0.0, 6: 0.0, 8: 0.0}, {})
     per_atom = data.labels["energy"] / data.structures.counts
     assert spreads["energy"] == pytest.approx(per_atom.std(correction=0).item())
     assert spreads["forces"] == pytest.approx(data.labels["forces"].square().mean().sqrt().item())
@@ -155,9 +155,9 @@ def test_the_spread_of_charges_is_what_the_means_of_the_elements_leave():
     charges = torch.tensor([0.8, -0.8, 0.7, -0.9, 0.9, -0.7], dtype=torch.float64)
     masks = {"charges": torch.tensor([True, True, False])}
     data = Frames(Labelled(structures, {"charges": charges}, masks))
-    means = element_means(data, ["charges", "forces", "energy"])
+    means = average_labels(data, ["charges", "forces", "energy"])
     assert set(means) == {"charges"} and means["charges"] == pytest.approx({11: 0.75, 17: -0.85})
-    assert label_spreads(data, ["charges"], {}, means)["charges"] == pytest.approx(0.05)
+    assert measure_spreads(data, ["charges"], {}, means)["charges"] == pytest.approx(0.05)
 
 
 def test_weights_and_learning_rate_follow_their_schedules():
@@ -174,10 +174,10 @@ def test_the_plateau_schedule_halves_after_its_patience_and_ends():
     settings = TrainingConfig(schedule="plateau", patience=2, warmup=0, learning_rate=1e-3, final_learning_rate=4e-4)
     rate = LearningRate(settings, 100)
     for metric in (1.0, 0.5, 0.6, 0.7):
-        rate.validated(metric)
+        rate.record_validation(metric)
     assert rate.at(10) == pytest.approx(5e-4) and not rate.exhausted
-    rate.validated(0.8)
-    rate.validated(0.9)
+    rate.record_validation(0.8)
+    rate.record_validation(0.9)
     assert rate.exhausted
 
 

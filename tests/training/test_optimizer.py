@@ -8,7 +8,7 @@ from torch import nn
 
 from atnn.functions import ElementNetwork, PerElement, Species
 from atnn.training import TrainingConfig
-from atnn.training.optimizer import Muon, build_optimizers, orthogonal
+from atnn.training.optimizer import Muon, build_optimizers, orthogonalize
 
 
 @given(rows=st.integers(1, 12), columns=st.integers(1, 12), scale=st.sampled_from([1e-6, 1.0, 1e6]))
@@ -18,7 +18,7 @@ def test_singular_vectors_stay_and_singular_values_come_near_one(rows, columns, 
         torch.randn(3, rows, columns, generator=generator, dtype=torch.float64), full_matrices=False
     )
     s = s.clamp(min=0.05 * float(s.max()))
-    result = orthogonal(scale * u @ torch.diag_embed(s) @ vh)
+    result = orthogonalize(scale * u @ torch.diag_embed(s) @ vh)
     inner = u.mT @ result @ vh.mT
     values = inner.diagonal(dim1=-2, dim2=-1)
     assert torch.allclose(inner, torch.diag_embed(values), atol=1e-9)

@@ -1,7 +1,11 @@
-"""The command line: each command parses, calls one public function and prints; heavy imports wait until then."""
+"""The command line: each command parses its options, calls one public function and prints the result.
+
+The heavy imports are inside the commands, so that ``atnn --help`` stays fast.
+"""
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -26,7 +30,7 @@ for module in (training, model, simulate, report, demo):
         app.command(name, epilog=module.EXAMPLES[name], no_args_is_help=name not in module.NO_ARGUMENTS)(command)
 
 
-def _version(wanted: bool) -> bool:
+def _print_version(wanted: bool) -> bool:
     if wanted:
         import importlib.metadata
 
@@ -36,12 +40,14 @@ def _version(wanted: bool) -> bool:
 
 
 @app.callback()
-def options(
+def set_options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Only warnings and results.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Version.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only warnings and results.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print version.")
+    ] = False,
 ) -> None:
-    """Options of every command."""
+    """Set the options that every command has."""
     import logging
     import warnings
 
@@ -51,7 +57,9 @@ def options(
 
 
 def main() -> None:
-    """Run the command line; errors of atnn are printed without a traceback."""
+    """Run the command line; print errors of atnn without a traceback unless ``--debug`` is given."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without Unicode lacks letters of some units
     try:
         app()
     except AtnnError as error:

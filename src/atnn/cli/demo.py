@@ -1,4 +1,4 @@
-"""The demonstration: demo."""
+"""The command for the demonstration: demo."""
 
 from __future__ import annotations
 
@@ -14,13 +14,11 @@ NO_ARGUMENTS = ("demo",)
 
 
 def demo(
-    output: Annotated[Path, typer.Option(help="Folder of everything; what it holds is not computed again.")] = Path(
-        "atnn-demo"
-    ),
-    molecule: Annotated[Molecule, typer.Option(help="What to look at.")] = Molecule.formic_acid,
+    output: Annotated[Path, typer.Option(help="Output folder; results already in it are reused.")] = Path("atnn-demo"),
+    molecule: Annotated[Molecule, typer.Option(help="Molecule to study.")] = Molecule.formic_acid,
     level: Annotated[Level, typer.Option(help="GFN2-xTB (minutes), or B3LYP/def2-SVP (an hour).")] = Level.xtb,
-    geometries: Annotated[int | None, typer.Option(min=20, help="Labelled geometries.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    geometries: Annotated[int | None, typer.Option(min=20, help="Number of labelled geometries.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")] = 0,
 ) -> None:
     """From quantum chemistry to an infrared spectrum, end to end: label, train, simulate, compare, report."""
     from atnn.demo import run_demo

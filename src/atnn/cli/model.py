@@ -1,4 +1,4 @@
-"""Commands about a trained model: eval, info."""
+"""Commands for a trained model: eval, info."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ NO_ARGUMENTS: tuple[str, ...] = ()
 def eval_(
     model: Annotated[Path, typer.Argument(help="Model file.")],
     data: Annotated[list[Path], typer.Argument(help="Labelled structures.")],
-    batch_size: Annotated[int, typer.Option(min=1, help="Structures computed at once.")] = 64,
+    batch_size: Annotated[int, typer.Option(min=1, help="Number of structures computed at once.")] = 64,
     report: Annotated[Path | None, typer.Option(help="Also write an HTML report.")] = None,
 ) -> None:
-    """Errors of a model on labelled structures."""
-    from atnn.cli.tables import errors_table, show
+    """Compute the errors of a model on labelled structures."""
+    from atnn.cli.tables import show, tabulate_errors
     from atnn.model import load_model
     from atnn.reading import open_dataset
     from atnn.training import evaluate
 
     where = ", ".join(map(str, data))
     errors = evaluate(load_model(model), open_dataset(data), batch_size=batch_size, where=where)
-    show(errors_table(errors, f"Errors of {model} on {where}"))
+    show(tabulate_errors(errors, f"Errors of {model} on {where}"))
     if report is not None:
         from atnn.reports import evaluation_report
 
@@ -36,23 +36,25 @@ def eval_(
 
 
 def info(model: Annotated[Path, typer.Argument(help="Model file.")]) -> None:
-    """What a model is, what it knows and how it was trained."""
+    """Show what a model computes, its settings and how it was trained."""
     import json
 
     from ase.data import chemical_symbols
+    from rich.markup import escape
     from rich.table import Table
 
     from atnn.cli.tables import show
     from atnn.model import load_model
+    from atnn.units import typeset
 
     loaded = load_model(model)
     table = Table("property", "value", title=str(model))
     table.add_row("elements", " ".join(chemical_symbols[z] for z in loaded.elements))
     table.add_row("gives", ", ".join(sorted(loaded.outputs)))
-    table.add_row("cutoff", f"{loaded.cutoff:g} Angstrom")
+    table.add_row("cutoff", f"{loaded.cutoff:g} {typeset('Angstrom')}")
     table.add_row("parameters", f"{sum(p.numel() for p in loaded.parameters()):,} ({loaded.dtype})")
     energies = ", ".join(f"{chemical_symbols[z]} {e:.4f}" for z, e in loaded.reference_energies.items())
-    table.add_row("reference energies [eV]", energies)
+    table.add_row(escape("reference energies [eV]"), energies)
     table.add_row("specification", json.dumps(loaded.specification.model_dump(mode="json"), indent=1))
     for name, value in loaded.provenance.items():
         table.add_row(name.replace("_", " "), json.dumps(value, indent=1) if isinstance(value, dict) else str(value))

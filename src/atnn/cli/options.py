@@ -1,4 +1,4 @@
-"""Values that options accept."""
+"""Values that the options accept."""
 
 from enum import StrEnum
 
@@ -37,7 +37,7 @@ class Molecule(StrEnum):
 
 
 class Level(StrEnum):
-    """Methods that label the demonstration's geometries."""
+    """Methods that compute the labels of the demonstration."""
 
     xtb = "xtb"
     dft = "dft"

@@ -1,4 +1,4 @@
-"""The command that makes a picture of a training: report."""
+"""The command that reports on a training: report."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ NO_ARGUMENTS: tuple[str, ...] = ()
 
 def report(
     folder: Annotated[Path, typer.Argument(help="Output folder of a training.")],
-    output: Annotated[Path | None, typer.Option(help="HTML file; report.html in the folder by default.")] = None,
+    output: Annotated[Path | None, typer.Option(help="HTML file; by default report.html in the folder.")] = None,
 ) -> None:
-    """Learning curves, errors and provenance of a training as one HTML page."""
+    """Write learning curves, errors and provenance of a training to one HTML page."""
     from atnn.reports import training_report
 
     print(f"report: {training_report(folder).write(output or folder / 'report.html')}")

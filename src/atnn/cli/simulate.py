@@ -21,18 +21,18 @@ def md(
     model: Annotated[Path, typer.Argument(help="Model file.")],
     start: Annotated[Path, typer.Argument(help="Structures to start from.")],
     output: Annotated[Path, typer.Option(help="Trajectory folder; an unfinished one is continued.")] = Path("md.traj"),
-    copies: Annotated[int, typer.Option(min=1, help="Independent copies of every structure.")] = 1,
+    copies: Annotated[int, typer.Option(min=1, help="Number of independent copies of every structure.")] = 1,
     integrator: Annotated[str, typer.Option(help="verlet (constant energy) or langevin.")] = "verlet",
-    temperature: Annotated[float, typer.Option(min=0, help="Of the start and of Langevin [K].")] = 300.0,
+    temperature: Annotated[float, typer.Option(min=0, help="Temperature of the start and of Langevin [K].")] = 300.0,
     timestep: Annotated[float, typer.Option(min=0.001, help="Time step [fs].")] = 0.5,
     steps: Annotated[int, typer.Option(min=1, help="Number of steps.")] = 10_000,
-    every: Annotated[int, typer.Option(min=1, help="Steps between frames.")] = 4,
-    friction: Annotated[float | None, typer.Option(min=0, help="Langevin friction [1/fs]; 0.01 if not given.")] = None,
-    outputs: Annotated[list[str] | None, typer.Option(help="Quantity in the frames; the dipole if not given.")] = None,
-    compile: Annotated[bool, typer.Option(help="Compile the model first (half a minute).")] = True,
-    seed: Annotated[int, typer.Option(help="Of velocities and noise.")] = 0,
+    every: Annotated[int, typer.Option(min=1, help="Number of steps between frames.")] = 4,
+    friction: Annotated[float | None, typer.Option(min=0, help="Langevin friction [1/fs]; 0.01 by default.")] = None,
+    outputs: Annotated[list[str] | None, typer.Option(help="Quantity in the frames; by default the dipole.")] = None,
+    compile: Annotated[bool, typer.Option(help="Compile the model first, which takes half a minute.")] = True,
+    seed: Annotated[int, typer.Option(help="Seed of velocities and noise.")] = 0,
 ) -> None:
-    """Molecular dynamics of many copies at once; run again to continue after an interruption."""
+    """Run molecular dynamics of many copies at once; run the command again to continue after an interruption."""
     from atnn.dynamics.simulate import simulate
     from atnn.kernels import keep_memory
 
@@ -59,16 +59,16 @@ def md(
 def spectrum(
     trajectory: Annotated[Path, typer.Argument(help="Trajectory folder of `atnn md`.")],
     temperature: Annotated[float, typer.Option(min=0.001, help="Temperature of the trajectories [K].")] = 300.0,
-    kind: Annotated[Kind, typer.Option(help="Infrared, or power spectrum of the velocities.")] = Kind.infrared,
+    kind: Annotated[Kind, typer.Option(help="Infrared spectrum, or power spectrum of the velocities.")] = Kind.infrared,
     correction: Annotated[Correction, typer.Option(help="Quantum correction.")] = Correction.harmonic,
     window: Annotated[Window, typer.Option(help="Window of the correlation function.")] = Window.hann,
     resolution: Annotated[float, typer.Option(min=0.1, help="Width of a sharp line [cm^-1].")] = 20.0,
     maximum: Annotated[float, typer.Option(min=1, help="Largest wavenumber [cm^-1].")] = 4500.0,
-    output: Annotated[Path, typer.Option(help="HTML report; the numbers go to a CSV beside it.")] = Path(
+    output: Annotated[Path, typer.Option(help="HTML report; the numbers go to a CSV file next to it.")] = Path(
         "spectrum.html"
     ),
 ) -> None:
-    """Infrared or power spectrum of a trajectory, with its statistical error."""
+    """Compute the infrared or power spectrum of a trajectory with its statistical error."""
     from atnn.reports import spectrum_report
 
     page, table = spectrum_report(
@@ -86,17 +86,17 @@ def spectrum(
 
 def harmonic(
     model: Annotated[Path, typer.Argument(help="Model file.")],
-    start: Annotated[Path, typer.Argument(help="One molecule; it is relaxed first.")],
+    start: Annotated[Path, typer.Argument(help="File with one molecule, which is relaxed first.")],
 ) -> None:
-    """Harmonic frequencies and infrared intensities at the model's minimum."""
-    from atnn.cli.tables import modes_table, show
+    """Compute harmonic frequencies and infrared intensities at the minimum of the model's energy."""
+    from atnn.cli.tables import show, tabulate_modes
     from atnn.model import ModelPotential, load_model
     from atnn.observables import harmonic, relax
     from atnn.reading import read
 
     potential = ModelPotential(load_model(model).double())
     structure = read(start)[[0]].structures
-    show(modes_table(harmonic(potential, relax(potential, structure, fmax=1e-3))))
+    show(tabulate_modes(harmonic(potential, relax(potential, structure, fmax=1e-3))))
 
 
 COMMANDS = (md, spectrum, harmonic)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Console, RenderableType
+from rich.markup import escape
 from rich.table import Table
 
-from atnn.quantities import QUANTITIES
+from atnn.reports.spelling import spell
+from atnn.units import typeset
 
 if TYPE_CHECKING:
     from atnn.observables import NormalModes
@@ -19,20 +21,20 @@ def show(item: RenderableType) -> None:
     Console(soft_wrap=True).print(item)
 
 
-def errors_table(errors: Errors, title: str) -> Table:
-    """Errors of each quantity in the units for people."""
+def tabulate_errors(errors: Errors, title: str) -> Table:
+    """Tabulate the errors of each quantity in display units."""
     table = Table("quantity", "RMSE", "MAE", "largest", "unit", "values", title=title)
     for name, error in errors.items():
-        quantity = QUANTITIES[name.removesuffix("_per_atom")]
-        unit = quantity.display_unit + ("/atom" if name.endswith("_per_atom") else "")
-        values = (f"{value * quantity.display_factor:.3g}" for value in (error.rmse, error.mae, error.maximum))
-        table.add_row(name.replace("_", " "), *values, unit, str(error.predicted.size))
+        spelling = spell(name)
+        values = (f"{value * spelling.error_factor:.3g}" for value in (error.rmse, error.mae, error.maximum))
+        table.add_row(spelling.words, *values, spelling.error_unit, str(error.predicted.size))
     return table
 
 
-def modes_table(modes: NormalModes) -> Table:
-    """Harmonic frequencies and, where the model gives dipoles, intensities."""
-    table = Table("mode", "frequency [cm^-1]", "intensity [km/mol]", title="Harmonic vibrations")
+def tabulate_modes(modes: NormalModes) -> Table:
+    """Tabulate harmonic frequencies and, if the model gives dipoles, intensities."""
+    columns = ("mode", f"frequency [{typeset('cm^-1')}]", "intensity [km/mol]")
+    table = Table(*map(escape, columns), title="Harmonic vibrations")  # unescaped, rich takes [km/mol] for markup
     for index, frequency in enumerate(modes.frequencies):
         intensity = "" if modes.intensities is None else f"{modes.intensities[index]:.1f}"
         table.add_row(str(index + 1), f"{frequency:.1f}", intensity)

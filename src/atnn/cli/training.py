@@ -1,4 +1,4 @@
-"""Commands that train: init, train."""
+"""Commands for training: init, train."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import typer
 
 EXAMPLES = {
     "init": "Example: [bold]atnn init config.yaml[/bold]",
-    "train": "Example: [bold]atnn train config.yaml[/bold]   (the same again after an interruption goes on)",
+    "train": "Example: [bold]atnn train config.yaml[/bold]   (run it again to continue after an interruption)",
 }
 NO_ARGUMENTS = ("init",)
 
 
 def init(
     path: Annotated[Path, typer.Argument(help="File to write.")] = Path("config.yaml"),
-    force: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
+    force: Annotated[bool, typer.Option(help="Overwrite an existing file.")] = False,
 ) -> None:
     """Write a commented example of a training configuration."""
     from atnn.errors import SpecificationError
@@ -24,14 +24,14 @@ def init(
     from atnn.training import commented_example
 
     if path.exists() and not force:
-        raise SpecificationError("the file exists", where=str(path), remedy="choose another name, or --force")
+        raise SpecificationError("the file exists", where=str(path), remedy="choose another name, or add --force")
     write_atomically(path, commented_example())
     print(f"wrote {path}; set data.train, then: atnn train {path}")
 
 
-def train(config: Annotated[Path, typer.Argument(help="YAML file, see `atnn init`.")]) -> None:
-    """Train a model, or go on with a training that was interrupted."""
-    from atnn.cli.tables import errors_table, show
+def train(config: Annotated[Path, typer.Argument(help="YAML file; see `atnn init`.")]) -> None:
+    """Train a model, or continue a training that was interrupted."""
+    from atnn.cli.tables import show, tabulate_errors
     from atnn.kernels import keep_memory
     from atnn.training import load_config
     from atnn.training import train as run
@@ -39,7 +39,7 @@ def train(config: Annotated[Path, typer.Argument(help="YAML file, see `atnn init
     keep_memory()
     result = run(load_config(config))
     for name, errors in result.errors.items():
-        show(errors_table(errors, f"Errors on the {name} data"))
+        show(tabulate_errors(errors, f"Errors on the {name} data"))
     print(f"model: {result.folder / 'model.atnn'}" + ("" if result.finished else "   (not finished: run again)"))
     print(f"report: atnn report {result.folder}")
 

@@ -10,7 +10,8 @@ from atnn.training.config import (
 )
 from atnn.training.evaluate import Errors, QuantityErrors, evaluate, load_errors, save_errors
 from atnn.training.history import read_history
-from atnn.training.loop import TrainingDiverged, TrainingResult, train
+from atnn.training.learner import TrainingDiverged
+from atnn.training.loop import TrainingResult, train
 
 __all__ = [
     "DataConfig",

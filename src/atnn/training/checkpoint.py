@@ -19,19 +19,19 @@ FORMAT, VERSION = "atnn-checkpoint", 1
 
 
 def save_checkpoint(path: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-    """Write a checkpoint; on a full disk the old one stays intact and a DataError says so."""
+    """Write a checkpoint; if the disk is full, raise a DataError and leave the old checkpoint intact."""
     header = json.dumps({"format": FORMAT, "version": VERSION, **state})
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_atomically(path, save(contiguous, metadata={"atnn": header}))
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and state of a checkpoint.
+    """Read the tensors and the state of a checkpoint.
 
     Raises:
-        ModelFileError: The file is corrupted, of another kind, or from a newer version.
+        ModelFileError: The file is corrupted, is no checkpoint, or was written by a newer version.
     """
-    remedy = f"remove {path.name} to start the training afresh, or restore an intact copy"
+    remedy = f"remove {path.name} to restart the training, or restore an intact copy"
     try:
         with safe_open(path, framework="pt") as file:
             state = json.loads((file.metadata() or {}).get("atnn", "{}"))
@@ -50,7 +50,7 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def pack(
     parameters: Sequence[Tensor], average: Sequence[Tensor], optimizers: Sequence[torch.optim.Optimizer]
 ) -> dict[str, Tensor]:
-    """Weights, averaged weights and the optimizers' memory, by name."""
+    """Collect weights, averaged weights and the state of the optimizers by name."""
     tensors: dict[str, Tensor] = {f"model.{i}": p for i, p in enumerate(parameters)}
     tensors |= {f"average.{i}": p for i, p in enumerate(average)}
     for i, parameter in enumerate(parameters):
@@ -67,10 +67,10 @@ def unpack(
     average: Sequence[Tensor],
     optimizers: Sequence[torch.optim.Optimizer],
 ) -> None:
-    """Inverse of :func:`pack`, in place.
+    """Copy packed tensors back in place; the inverse of :func:`pack`.
 
     Raises:
-        ModelFileError: The tensors are those of a model of another shape; nothing was changed.
+        ModelFileError: The tensors belong to a model of another shape; nothing was changed.
     """
     shapes = {f"{part}.{i}": p.shape for part in ("model", "average") for i, p in enumerate(parameters)}
     found = {name: tensor.shape for name, tensor in tensors.items() if not name.startswith("optimizer.")}
@@ -78,7 +78,7 @@ def unpack(
         raise ModelFileError(
             "the checkpoint holds the weights of a model of another shape",
             where=str(path),
-            remedy="go on with the version of atnn that began the run, or choose another output folder",
+            remedy="continue with the version of atnn that began the run, or choose another output folder",
         )
     owners = {p: optimizer for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]}
     with torch.no_grad():

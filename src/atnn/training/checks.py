@@ -1,4 +1,4 @@
-"""Whether a model and its training data fit each other."""
+"""Checks that a model and its training data fit each other."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from atnn.model import Model
 from atnn.quantities import QUANTITIES
 from atnn.structures import MINIMAL_VOLUME, Labelled
 from atnn.training.config import RunConfig
-from atnn.training.sets import Sets, labels_of
+from atnn.training.sets import Sets, find_labels
 
-HALF = 0.5  # e; charges that miss the total charge by more belong to another whole number of electrons
+HALF = 0.5  # e; a larger deviation from the total charge means another number of electrons
 
 
 def check_data(model: Model, sets: Sets, names: list[str]) -> None:
     """Check all structures and labels of a run.
 
     Args:
-        model: What is trained.
-        sets: The data.
+        model: The model to train.
+        sets: The data of the run.
         names: Quantities in the loss.
 
     Raises:
-        DataError: Structures that the model cannot describe, a stress without a volume, charges of another total
-            charge than is stated.
+        DataError: The model cannot describe a structure, a stress has no volume, or charges do not sum to the stated
+            total charge.
 
     Warns:
-        AtnnWarning: Charges or spins that the model ignores, with their number.
+        AtnnWarning: The model ignores stated charges or spins; the message gives their number.
     """
     for name, part in sets._asdict().items():
         for labelled in batches_of(part) if part is not None else ():
@@ -38,19 +38,34 @@ def check_data(model: Model, sets: Sets, names: list[str]) -> None:
 
 
 def check_quantities(model: Model, sets: Sets, names: list[str], carried: set[str]) -> None:
+    """Check that the model gives the quantities in the loss and that the data have labels for them.
+
+    Args:
+        model: The model to train.
+        sets: The data of the run.
+        names: Quantities in the loss.
+        carried: Quantities that the training data have labels for.
+
+    Raises:
+        SpecificationError: The model does not give a quantity.
+        DataError: The training data have no label for a quantity, or the validation data have none for any.
+
+    Warns:
+        AtnnWarning: The validation data have no label for some of the quantities.
+    """
     missing = [name for name in names if name not in model.outputs]
     if missing:
         raise SpecificationError(
             f"training.weights names {', '.join(missing)}, which the model does not give",
-            remedy=f"add it to model.outputs, or weigh some of: {', '.join(sorted(model.outputs))}",
+            remedy=f"add it to model.outputs, or choose from: {', '.join(sorted(model.outputs))}",
         )
     absent = [name for name in names if name not in carried]
     if absent:
         raise DataError(
             f"no training structure has the label {', '.join(absent)}",
-            remedy=f"labels found: {', '.join(sorted(carried)) or 'none'}; declare data.keys, or drop the weight",
+            remedy=f"labels found: {', '.join(sorted(carried)) or 'none'}; set data.keys, or remove the weight",
         )
-    unseen = sorted(set(names) - labels_of(sets.validation))
+    unseen = sorted(set(names) - find_labels(sets.validation))
     if len(unseen) == len(names):
         raise DataError(
             f"no validation structure has any of the labels {', '.join(names)}",
@@ -72,21 +87,22 @@ def _check_volumes(labelled: Labelled, names: list[str], where: str) -> None:
 
 
 def _check_charges(labelled: Labelled, names: list[str], where: str) -> None:
-    """Labelled charges of another total charge than is stated are most often those of ions whose charge is not."""
+    """Compare the sums of labelled charges with the total charges, which are often missing where the data hold ions."""
     if "charges" not in names:
         return
     excess = charge_excess(labelled).abs()
     count = int((excess > HALF).sum())
     if count:
         raise DataError(
-            f"the charges of the atoms of {count} structures do not sum to their total charge, zero where it is not "
-            f"stated; they miss it by up to {float(excess.max()):.3g} e",
+            f"the charges of the atoms of {count} structures do not sum to their total charge, which is zero unless "
+            f"stated; the sums differ from it by up to {float(excess.max()):.3g} e",
             where=where,
             remedy="state the total charge under `charge` (extended XYZ: charge=1), or leave charges out of weights",
         )
 
 
 def check_conditions(config: RunConfig, train: Dataset) -> None:
+    """Warn of conditions of the model that no training structure states."""
     for name in config.model.conditions or ():
         if set(train.summary.stated.get(name, {})) <= {"0"}:
             warnings.warn(

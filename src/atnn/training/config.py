@@ -1,4 +1,4 @@
-"""The whole of a training run as one validated specification, and its YAML form."""
+"""A whole training run as one validated specification, and its YAML form."""
 
 from __future__ import annotations
 
@@ -21,17 +21,15 @@ Weight = float | tuple[float, float]
 
 
 class DataConfig(Specification):
-    """Where the labelled structures are and how they are split."""
+    """The files with the labelled structures, and how the structures are split."""
 
     train: str | tuple[str, ...] = Field(description="file or files with the training structures")
     validation: Part = Field(default=0.1, description="fraction or number of the training structures, or a file")
     test: Part | None = Field(default=None, description="fraction or number of the training structures, or a file")
     isolated: str | None = Field(default=None, description="file with isolated atoms, for reference energies")
-    keys: dict[str, str | None] = Field(
-        default={}, description="quantity -> key in the files, where it is not recognised"
-    )
-    units: dict[str, str] = Field(default={}, description="units of formats that state none")
-    format: str | None = Field(default=None, description="name of the format, where the file name does not tell")
+    keys: dict[str, str | None] = Field(default={}, description="quantity -> key in the files, if it is not recognised")
+    units: dict[str, str] = Field(default={}, description="units of files whose format states none")
+    format: str | None = Field(default=None, description="name of the format, if the file name does not tell it")
 
     @field_validator("validation", "test")
     @classmethod
@@ -42,14 +40,16 @@ class DataConfig(Specification):
 
 
 class ModelConfig(ModelSpecification):
-    """What to train; the elements come from the data, and those named here."""
+    """The model to train; its elements are those of the data and those named here."""
 
     elements: tuple[int, ...] = Field(
-        default=(), description="atomic numbers to know beyond those of the data; only with networks: shared"
+        default=(), description="atomic numbers of elements beyond those of the data; only with networks: shared"
     )
-    representation: Representation = Field(default=parse(REANNSpecification, {}), description="name, or name and sizes")
+    representation: Representation = Field(
+        default=parse(REANNSpecification, {}), description="name, or name and settings"
+    )
     preset: Literal["accurate", "fast"] | None = Field(
-        default=None, description="a model by name, instead of representation and hidden"
+        default=None, description="name of a ready-made model, instead of representation and hidden"
     )
 
     @model_validator(mode="before")
@@ -69,41 +69,44 @@ class ModelConfig(ModelSpecification):
     def _has_networks(self) -> ModelConfig:
         if self.elements and self.networks == "element":
             raise ValueError(
-                "elements beyond those of the data need networks: shared; the network of an element without data "
-                "cannot be trained"
+                "elements beyond those of the data need networks: shared, because the network of an element without "
+                "data cannot be trained"
             )
         return self
 
     def specification(self, numbers: Iterable[int]) -> ModelSpecification:
-        """Specification of the model for data with these elements."""
+        """Make the specification of the model for data with these elements."""
         fields = {name: getattr(self, name) for name in ModelSpecification.model_fields if name != "elements"}
         return ModelSpecification(elements=tuple(sorted({*numbers, *self.elements})), **fields)
 
 
 class TrainingConfig(Specification):
-    """How to train. Weights act on errors in units of the spread of the training labels, so 1 means alike."""
+    """How to train.
+
+    Errors are divided by the spread of the training labels, so that equal weights give quantities equal importance.
+    """
 
     epochs: int = Field(default=300, ge=1, description="passes over the training data")
     batch_size: int = Field(default=8, ge=1, description="structures per step")
-    batch_atoms: int | None = Field(default=None, ge=1, description="atoms per step, instead of structures")
-    learning_rate: float = Field(default=4e-3, gt=0, description="highest learning rate")
+    batch_atoms: int | None = Field(default=None, ge=1, description="atoms per step, instead of batch_size")
+    learning_rate: float = Field(default=4e-3, gt=0, description="largest learning rate")
     final_learning_rate: float = Field(default=1e-5, gt=0, description="learning rate at the end")
     schedule: Literal["cosine", "plateau"] = Field(default="cosine", description="how the learning rate decays")
     patience: int = Field(
-        default=20, ge=1, description="plateau: validations without progress before the rate is halved"
+        default=20, ge=1, description="plateau: validations without improvement before the rate is halved"
     )
     warmup: int = Field(default=100, ge=0, description="steps of linear warm-up")
     weights: dict[str, Weight] = Field(
         default={"energy": (0.01, 0.1), "forces": 1.0}, min_length=1, description="quantity -> weight, or [first, last]"
     )
-    loss: Literal["mse", "huber"] = Field(default="mse", description="squared, or linear beyond one spread")
+    loss: Literal["mse", "huber"] = Field(default="mse", description="squared error, or linear beyond one spread")
     optimizer: Literal["muon", "adam"] = Field(
         default="muon",
-        description="orthogonal steps for matrices of the representation, Adam's for the rest; or Adam's",
+        description="muon: orthogonal steps for matrices of the representation, Adam for the rest; adam: Adam for all",
     )
-    weight_decay: float = Field(default=0.0, ge=0, description="decay of matrices, decoupled from the gradient")
+    weight_decay: float = Field(default=0.0, ge=0, description="weight decay of matrices, decoupled from the gradient")
     ema: float = Field(
-        default=0.995, ge=0, lt=1, description="decay of the averaged weights that are validated and kept"
+        default=0.995, ge=0, lt=1, description="decay of the average of the weights, which is validated and saved"
     )
     clip: float = Field(default=10.0, gt=0, description="largest norm of the gradient")
     dtype: Literal["float32", "float64"] = Field(default="float32", description="floating-point type of the weights")
@@ -111,9 +114,13 @@ class TrainingConfig(Specification):
         default=False, description="compile the training step (about half a minute, then 1.5 to 2 times faster)"
     )
     validate_every: int = Field(default=1, ge=1, description="epochs between validations")
-    early_stopping: int | None = Field(default=None, ge=1, description="validations without progress before the end")
-    max_minutes: float | None = Field(default=None, gt=0, description="stop (resumably) after so many minutes")
-    checkpoint_seconds: float = Field(default=30.0, ge=0, description="least time between checkpoints")
+    early_stopping: int | None = Field(
+        default=None, ge=1, description="validations without improvement before the run ends"
+    )
+    max_minutes: float | None = Field(
+        default=None, gt=0, description="minutes after which the run stops; it can be resumed"
+    )
+    checkpoint_seconds: float = Field(default=30.0, ge=0, description="minimum time between checkpoints [s]")
 
     @field_validator("weights")
     @classmethod
@@ -133,11 +140,11 @@ class TrainingConfig(Specification):
 
 
 class Seeds(Specification):
-    """Seeds of their own for what otherwise follows from the seed of the run."""
+    """Separate seeds, each used instead of the seed of the run."""
 
-    split: int | None = Field(default=None, ge=0, description="of the split of the data")
-    weights: int | None = Field(default=None, ge=0, description="of the start of the weights")
-    order: int | None = Field(default=None, ge=0, description="of the order of the training structures")
+    split: int | None = Field(default=None, ge=0, description="seed of the split of the data")
+    weights: int | None = Field(default=None, ge=0, description="seed of the initial weights")
+    order: int | None = Field(default=None, ge=0, description="seed of the order of the training structures")
 
 
 class RunConfig(Specification):
@@ -146,30 +153,31 @@ class RunConfig(Specification):
     data: DataConfig
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
-    output: str = Field(default="run", description="folder of everything the run writes")
-    seed: int = Field(default=0, ge=0, description="of the split, the weights and the order of the data")
-    seeds: Seeds = Field(default=Seeds(), description="another seed for one of these three, e.g. {weights: 1}")
+    output: str = Field(default="run", description="folder for everything that the run writes")
+    seed: int = Field(default=0, ge=0, description="seed of the split, the weights and the order of the data")
+    seeds: Seeds = Field(default=Seeds(), description="separate seeds for these three, e.g. {weights: 1}")
 
     def seed_of(self, what: Literal["split", "weights", "order"]) -> int:
-        """Seed of the split of the data, of the start of the weights, or of the order of the training structures."""
+        """Seed of the split of the data, of the initial weights, or of the order of the training structures."""
         own = getattr(self.seeds, what)
         return self.seed if own is None else own
 
 
 def load_config(path: str | Path) -> RunConfig:
-    """The run that a YAML file describes; ``$NAME`` in its paths stands for environment variables.
+    """Read a run from a YAML file; ``$NAME`` in its paths is replaced by the environment variable.
 
     Raises:
-        SpecificationError: Syntax errors, unknown keys (with the nearest known one), values out of range.
+        SpecificationError: The file has a syntax error, an unknown key (the message names the nearest known one), or a
+            value out of range.
     """
-    return expanded(parse(RunConfig, read_yaml(path), where=str(path)), str(path))
+    return expand_paths(parse(RunConfig, read_yaml(path), where=str(path)), str(path))
 
 
-def expanded(config: RunConfig, where: str) -> RunConfig:
-    """The run with the environment variables in its paths replaced.
+def expand_paths(config: RunConfig, where: str) -> RunConfig:
+    """Replace the environment variables in the paths of a run.
 
     Raises:
-        SpecificationError: A variable is not set; the message names ``where`` it stands.
+        SpecificationError: A variable is not set; the message names ``where``.
     """
 
     def expand(value: Any) -> Any:
@@ -179,7 +187,9 @@ def expanded(config: RunConfig, where: str) -> RunConfig:
             return value
         path = os.path.expanduser(os.path.expandvars(value))
         if "$" in path:
-            raise SpecificationError(f"unset variable in {value!r}", where=where, remedy="export it, or write the path")
+            raise SpecificationError(
+                f"unset variable in {value!r}", where=where, remedy="export it, or write out the path"
+            )
         return path
 
     data = config.data
@@ -188,31 +198,31 @@ def expanded(config: RunConfig, where: str) -> RunConfig:
 
 
 def commented_example() -> str:
-    """A YAML file with every key at its default and what it means."""
+    """Write the text of a YAML file with every key, its default and its meaning."""
     lines = ["# A training run. Only data.train is needed; every other line shows its default.", "data:"]
-    lines += _fields(DataConfig, {"train": "training.xyz"})
-    lines += ["model:", *_fields(ModelConfig, {"representation": "reann", "charges": "network"})]
-    lines += ["training:", *_fields(TrainingConfig, {})]
+    lines += _list_fields(DataConfig, {"train": "training.xyz"})
+    lines += ["model:", *_list_fields(ModelConfig, {"representation": "reann", "charges": "network"})]
+    lines += ["training:", *_list_fields(TrainingConfig, {})]
     for name in ("output", "seed", "seeds"):
         field = RunConfig.model_fields[name]
-        lines.append(f"{name}: {_yaml(field.default)}  # {field.description}")
+        lines.append(f"{name}: {_format_yaml(field.default)}  # {field.description}")
     return "\n".join(lines) + "\n"
 
 
-def _fields(specification: type[Specification], given: dict[str, Any]) -> list[str]:
+def _list_fields(specification: type[Specification], given: dict[str, Any]) -> list[str]:
     return [
-        f"  {name}: {_yaml(given.get(name, field.default))}  # {field.description}"
+        f"  {name}: {_format_yaml(given.get(name, field.default))}  # {field.description}"
         for name, field in specification.model_fields.items()
     ]
 
 
-def _yaml(value: Any) -> str:
+def _format_yaml(value: Any) -> str:
     if isinstance(value, Specification):
-        return _yaml(value.model_dump())
+        return _format_yaml(value.model_dump())
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_yaml(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {_format_yaml(item)}" for key, item in value.items()) + "}"
     if isinstance(value, tuple | list):
-        return "[" + ", ".join(_yaml(item) for item in value) + "]"
+        return "[" + ", ".join(_format_yaml(item) for item in value) + "]"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):

@@ -1,7 +1,7 @@
-"""One process or many: started by torchrun, each process takes its share of every batch.
+"""Training with one process or many; with torchrun, each process takes its share of every batch.
 
-Gradients and sums are added up over the processes and divided by global counts, so N processes take the same steps as
-one, to rounding, and no structure is dropped.
+Gradients and sums are added over the processes and divided by global counts. N processes therefore take the same steps
+as one, up to rounding, and no structure is dropped.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 
 class Processes:
-    """The processes of a run; with a single one every method is a no-op."""
+    """The processes of a run; with a single process the methods do nothing."""
 
     def __init__(self) -> None:
         self.count = int(os.environ.get("WORLD_SIZE", "1"))
@@ -24,7 +24,7 @@ class Processes:
         self.device = (
             torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if torch.cuda.is_available() else None
         )
-        if self.device is not None:  # nccl uses the current device, not that of the tensors, to find its peers
+        if self.device is not None:  # nccl finds its peers by the current device, not by that of the tensors
             torch.cuda.set_device(self.device)
         if self.count > 1 and not dist.is_initialized():
             dist.init_process_group("nccl" if self.device else "gloo")
@@ -35,7 +35,7 @@ class Processes:
         return self.rank == 0
 
     def share(self, indices: Sequence[int] | np.ndarray) -> Sequence[int] | np.ndarray:
-        """This process's part of a batch; may be empty."""
+        """Choose this process's share of a batch, which may be empty."""
         return indices[self.rank :: self.count]
 
     def add(self, tensors: Sequence[Tensor]) -> None:
@@ -47,7 +47,7 @@ class Processes:
                 tensor.copy_(part.reshape(tensor.shape))
 
     def agree(self, value: bool) -> bool:
-        """The first process's value, everywhere."""
+        """Return the value of the first process on all processes."""
         if self.count == 1:
             return value
         flag = torch.tensor([float(value)], device=self.device)
@@ -55,6 +55,6 @@ class Processes:
         return bool(flag.item())
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Wait until all processes have arrived here."""
         if self.count > 1:
             dist.barrier()

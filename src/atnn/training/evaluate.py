@@ -21,11 +21,12 @@ from atnn.structures import Labelled
 
 @dataclass(frozen=True, slots=True)
 class QuantityErrors:
-    """Predicted and reference values of one quantity, in its unit, one row per labelled structure or atom.
+    """Predicted and reference values of one quantity, in its unit, with one row per labelled structure or atom.
 
     Attributes:
-        predicted, reference: The values; those of ``energy_per_atom`` are the energies divided by the atoms.
-        numbers: Atomic numbers of the rows, where these are atoms; files of earlier versions lack them.
+        predicted: Predicted values; for ``energy_per_atom``, energies divided by the number of atoms.
+        reference: Labels, likewise.
+        numbers: Atomic numbers, if the rows are atoms; files of earlier versions lack them.
     """
 
     predicted: np.ndarray
@@ -44,7 +45,7 @@ class QuantityErrors:
 
     @property
     def maximum(self) -> float:
-        """Largest absolute error of a component."""
+        """Largest absolute error of any component."""
         return float(np.max(np.abs(self.predicted - self.reference)))
 
 
@@ -54,17 +55,17 @@ Errors = dict[str, QuantityErrors]
 def evaluate(
     model: Model, dataset: Dataset, quantities: Sequence[str] | None = None, batch_size: int = 64, where: str = "data"
 ) -> Errors:
-    """Errors of the model for every quantity that it gives and the data have; energies also per atom.
+    """Compare the model with the labels of every quantity that it gives; energies also per atom.
 
     Args:
         model: The model.
         dataset: Labelled structures.
-        quantities: Names to compare; all that both know when not given.
-        batch_size: Structures computed at once.
-        where: Name of the data in messages.
+        quantities: Quantities to compare; by default all that the model gives and the data have.
+        batch_size: Number of structures computed at once.
+        where: Name of the data in error messages.
 
     Raises:
-        DataError: Unknown elements, or no label that the model gives.
+        DataError: The data have elements that the model does not know, or no label of a quantity that it gives.
     """
     collected: dict[str, list[tuple[np.ndarray, ...]]] = {}
     for labelled in batches_of(dataset, batch_size):
@@ -112,13 +113,13 @@ def _compare(
 
 
 def save_errors(path: Path, errors: Errors) -> None:
-    """Keep predictions and references of :func:`evaluate` in a safetensors file."""
+    """Write the predictions and references of :func:`evaluate` to a safetensors file."""
     arrays = {f"{name}.{part.name}": getattr(e, part.name) for name, e in errors.items() for part in fields(e)}
     write_atomically(path, save({name: np.ascontiguousarray(a) for name, a in arrays.items() if a is not None}))
 
 
 def load_errors(path: Path) -> Errors:
-    """Predictions and references kept by :func:`save_errors`."""
+    """Read the predictions and references that :func:`save_errors` wrote."""
     with safe_open(path, framework="np") as file:
         parts: dict[str, dict[str, np.ndarray]] = {}
         for key in file.keys():  # noqa: SIM118

@@ -1,4 +1,4 @@
-"""The output folder of a run: whose it is, and what a killed run left there."""
+"""The output folder of a run: to which run it belongs, and what a killed run left there."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from atnn.files import write_atomically
 from atnn.training.config import RunConfig
 
 CHECKPOINT, MODEL = "checkpoint.safetensors", "model.atnn"
-# What may change between one start and the next without changing the run.
-FREE: dict[str, Any] = {"training": {"epochs", "max_minutes", "checkpoint_seconds", "compile"}, "output": True}
+# What may change when a run is resumed.
+CHANGEABLE: dict[str, Any] = {"training": {"epochs", "max_minutes", "checkpoint_seconds", "compile"}, "output": True}
 
 
-def claim(config: RunConfig) -> None:
-    """Make the folder, and remember whose it is, so that another run never mixes with its checkpoint.
+def claim_folder(config: RunConfig) -> None:
+    """Create the folder and store the configuration in it, so that no other run uses its checkpoint.
 
     Raises:
-        DataError: The folder cannot be made.
-        SpecificationError: It holds a run with another configuration.
+        DataError: The folder cannot be created.
+        SpecificationError: The folder holds a run with another configuration.
     """
     folder = Path(config.output)
     try:
@@ -28,14 +28,14 @@ def claim(config: RunConfig) -> None:
         raise DataError(
             f"the output folder cannot be made ({error.strerror})", where=str(folder), remedy="choose another `output`"
         ) from error
-    path, text = folder / "config.json", config.model_dump_json(exclude=FREE, indent=1)
+    path, text = folder / "config.json", config.model_dump_json(exclude=CHANGEABLE, indent=1)
     if path.exists() and (folder / CHECKPOINT).exists() and path.read_text() != text:
         raise SpecificationError(
             "the folder holds a run with another configuration",
             where=str(folder),
             remedy="choose another output folder, or remove this one",
         )
-    for name in (CHECKPOINT, MODEL):  # half written when a run was killed
-        for torn in folder.glob(f".{name}.*.tmp"):
-            torn.unlink()
+    for name in (CHECKPOINT, MODEL):  # left half written by a killed run
+        for partial in folder.glob(f".{name}.*.tmp"):
+            partial.unlink()
     write_atomically(path, text)

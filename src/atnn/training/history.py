@@ -1,4 +1,4 @@
-"""Learning curves, as CSV and, where installed, TensorBoard."""
+"""Learning curves, as CSV and, if it is installed, for TensorBoard."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Row = dict[str, float]
 
 
 def write_history(folder: Path, rows: list[Row]) -> None:
-    """Write all rows to ``history.csv``, one per validation, atomically."""
+    """Write all rows, one per validation, atomically to ``history.csv``."""
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
@@ -23,11 +23,13 @@ def write_history(folder: Path, rows: list[Row]) -> None:
 
 
 def read_history(folder: Path) -> list[Row]:
-    """Rows of ``history.csv``: ``epoch``, ``step``, ``seconds``, ``learning_rate``, ``metric`` and, for every quantity,
-    ``train_<quantity>`` and ``validation_<quantity>``, root mean square errors in its unit.
+    """Read the rows of ``history.csv``.
+
+    Each row has ``epoch``, ``step``, ``seconds``, ``learning_rate``, ``metric`` and, for every quantity, its root mean
+    square errors ``train_<quantity>`` and ``validation_<quantity>`` in its unit.
 
     Raises:
-        DataError: There is none.
+        DataError: The folder has no ``history.csv``.
     """
     path = Path(folder) / "history.csv"
     if not path.is_file():
@@ -37,7 +39,7 @@ def read_history(folder: Path) -> list[Row]:
 
 
 class Board:
-    """TensorBoard event files of a run; does nothing where TensorBoard is not installed.
+    """Writes the TensorBoard event files of a run; does nothing if TensorBoard is not installed.
 
     Args:
         folder: Output folder of the run.
@@ -59,6 +61,6 @@ class Board:
                     self._writer.add_scalar(name, value, int(row["epoch"]))
 
     def close(self) -> None:
-        """Flush and close."""
+        """Flush and close the files."""
         if self._writer is not None:
             self._writer.close()

@@ -1,4 +1,4 @@
-"""The model that a training begins with: built for the training data and started from what is known of them."""
+"""The model that a training begins with, built for the training data and initialised from their statistics."""
 
 from __future__ import annotations
 
@@ -19,42 +19,44 @@ from atnn.reading import read
 from atnn.structures import Neighbors, Structures
 from atnn.training.checks import check_conditions, check_data, check_quantities
 from atnn.training.config import RunConfig
-from atnn.training.sets import Sets, labels_of
-from atnn.training.statistics import element_means, label_spreads, mean_energy
+from atnn.training.sets import Sets, find_labels
+from atnn.training.statistics import average_energy, average_labels, measure_spreads
 
 log = logging.getLogger("atnn")
-SAMPLE = 200  # structures from which neighbors are counted and inputs standardised
+SAMPLE = 200  # structures for the mean number of neighbors and the standardisation of inputs
 
 
 def initial_model(config: RunConfig, sets: Sets, start: Model | None = None) -> tuple[Model, dict[str, float]]:
-    """The model that the training begins with, and the spreads of the training labels.
+    """Build the model that the training begins with, and compute the spreads of the training labels.
 
-    Reference energies, energy scale, mean number of neighbors and the means that parts start from come from the
+    Reference energies, the energy scale, the mean number of neighbors and the initial means of the parts come from the
     training data.
 
     Args:
         config: The run.
-        sets: Its data.
-        start: A model whose weights and scales the training goes on from, instead of a fresh one. Reference energies
-            are those of the new data all the same: the method of the labels may be another one.
+        sets: The data of the run.
+        start: A model whose weights and scales the training continues from, instead of a new model. Its reference
+            energies are replaced by those of the new data, whose labels may come from another method.
 
     Raises:
-        SpecificationError: A weight for a quantity that the model does not give or that the data do not have, or a
-            model to go on from that is not the one of the configuration.
+        SpecificationError: A weight is given for a quantity that the model does not give, or ``start`` is not the model
+            of the configuration.
+        DataError: The data lack labels of a quantity in the loss, do not suit the model, or give no reference energy
+            of an element.
     """
-    names, carried = list(config.training.weights), labels_of(sets.train)
+    names, carried = list(config.training.weights), find_labels(sets.train)
     model = _build_model(config, sets.train, carried, start)
     model.to(getattr(torch, config.training.dtype))
     check_quantities(model, sets, names, carried)
-    means = element_means(sets.train, names)
-    spreads = label_spreads(sets.train, names, model.reference_energies, means)
+    means = average_labels(sets.train, names)
+    spreads = measure_spreads(sets.train, names, model.reference_energies, means)
     if start is None:
-        structures, pairs = _sample(model, sets.train)
+        structures, pairs = _draw_sample(model, sets.train)
         statistics = Statistics(
             neighbors=len(pairs.i) / len(structures.positions),
             scale=spreads.get("forces", spreads.get("energy", 1.0)),
-            # The binding energy of the mean training structure is known; the network shall not spend epochs on it.
-            energy=mean_energy(sets.train, model.reference_energies) if _learns_energies(model, carried) else None,
+            # The mean binding energy is known; the network need not spend epochs on learning it.
+            energy=average_energy(sets.train, model.reference_energies) if _learns_energies(model, carried) else None,
             means=means,
         )
         model.start(statistics, structures, pairs)
@@ -71,13 +73,13 @@ def _build_model(config: RunConfig, train: Dataset, carried: set[str], start: Mo
     numbers = {z for part in batches_of(train) for z in part.structures.numbers.unique().tolist()}
     specification = config.model.specification(numbers if start is None else start.elements)
     learned = "energy" in specification.outputs and "energy" in carried
-    energies = _references(config, train) if learned else {}
+    energies = _find_reference_energies(config, train) if learned else {}
     if start is None:
         return Model(specification, energies, seed=config.seed_of("weights"))
     other = [name for name, value in specification if value != getattr(start.specification, name)]
     if other:
         raise SpecificationError(
-            f"the model to go on from differs from the configuration in {', '.join(other)}",
+            f"the model to continue from differs from the configuration in {', '.join(other)}",
             where="model",
             remedy="give the configuration that the model was trained with",
         )
@@ -86,16 +88,16 @@ def _build_model(config: RunConfig, train: Dataset, carried: set[str], start: Mo
     return model
 
 
-def _references(config: RunConfig, train: Dataset) -> dict[int, float]:
+def _find_reference_energies(config: RunConfig, train: Dataset) -> dict[int, float]:
     isolated: dict[int | str, float] | None = None
     if config.data.isolated is not None:
         atoms = isolated_atoms(read(config.data.isolated, keys=config.data.keys or None))
         isolated = {z: energy for z, energy in atoms.items()}
     with warnings.catch_warnings(record=True) as caught:
-        # Few compositions are the rule in a training set: worth a line in the log, not an alarm.
+        # Training sets usually have few compositions: that deserves a line in the log, not a warning.
         warnings.simplefilter("always", AtnnWarning)
         energies = reference_energies(train, isolated=isolated)
-    energies |= _unseen(config, energies, isolated or {})
+    energies |= _find_unseen_energies(config, energies, isolated or {})
     for warning in caught:
         log.info("%s", warning.message)
     listed = ", ".join(f"{chemical_symbols[z]} {energy:.6f}" for z, energy in energies.items())
@@ -103,20 +105,22 @@ def _references(config: RunConfig, train: Dataset) -> dict[int, float]:
     return energies
 
 
-def _unseen(config: RunConfig, known: Mapping[int, float], isolated: Mapping[int | str, float]) -> dict[int, float]:
-    """Energies of the isolated atoms of elements that the data do not have, which no fit can give."""
+def _find_unseen_energies(
+    config: RunConfig, known: Mapping[int, float], isolated: Mapping[int | str, float]
+) -> dict[int, float]:
+    """Take the energies of elements that the data lack from isolated atoms, because no fit can give them."""
     unseen = sorted(set(config.model.elements) - set(known))
     lacking = [chemical_symbols[z] for z in unseen if z not in isolated]
     if lacking:
         raise DataError(
-            f"neither training data nor isolated atoms have {', '.join(lacking)} of model.elements",
-            remedy="give data.isolated, a file that holds each atom alone, or remove the element",
+            f"neither the training data nor the isolated atoms have {', '.join(lacking)} of model.elements",
+            remedy="set data.isolated to a file with one isolated atom of each element, or remove the element",
         )
     return {z: isolated[z] for z in unseen}
 
 
-def _sample(model: Model, train: Dataset) -> tuple[Structures, Neighbors]:
-    """Structures from all over the data, and their pairs."""
+def _draw_sample(model: Model, train: Dataset) -> tuple[Structures, Neighbors]:
+    """Choose structures spread over the whole data set, and find their pairs."""
     chosen = np.linspace(0, len(train) - 1, min(SAMPLE, len(train))).astype(int)
     structures = train[np.unique(chosen)].structures
     return structures, neighbor_pairs(structures, model.cutoff)

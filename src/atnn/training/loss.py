@@ -1,11 +1,11 @@
-"""Loss of any mixture of quantities, averaged over the labels that are there.
+"""Loss of any mixture of quantities, averaged over the labelled values.
 
     L = sum_q  w_q / n_q  sum_{labelled values}  l( error_q / spread_q )
 
-``l`` is the square or Huber's function, ``n_q`` the number of labelled values in the whole batch (of all processes),
-``spread_q`` the spread of the training labels. Quantities that grow with the number of atoms, as energies and virials
-do, count per atom (:attr:`atnn.quantities.Quantity.per_atom`). So a weight means the same for any batch size, any
-composition of the batch and any unit.
+``l`` is the square or the Huber function, ``n_q`` the number of labelled values in the whole batch (of all processes),
+and ``spread_q`` the spread of the training labels. Errors of quantities that grow with the number of atoms, such as
+energies and virials, are taken per atom (:attr:`atnn.quantities.Quantity.per_atom`). A weight therefore means the same
+for any batch size, any composition of the batch and any unit.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from atnn.quantities import QUANTITIES
 from atnn.structures import Labelled
 
 
-def errors(
+def label_errors(
     predicted: Mapping[str, Tensor], labels: Mapping[str, Tensor], masks: Mapping[str, Tensor], inputs: Inputs
 ) -> dict[str, Tensor]:
-    """Differences to the labels, zero where there is none; per atom where the table says so.
+    """Differences between predictions and labels, zero where a label is missing, per atom where the table says so.
 
-    The difference of energies is taken in float64 before anything is rounded.
+    Energies are subtracted in float64, before anything is rounded.
     """
     batch, reference = inputs.structures.batch, inputs.structures.positions
     counts = reference.new_zeros(inputs.structures.cell.shape[0]).index_add(0, batch, torch.ones_like(reference[:, 0]))
@@ -43,10 +43,10 @@ def errors(
     return results
 
 
-def sums(
+def sum_losses(
     differences: Mapping[str, Tensor], spreads: Float[Tensor, " quantities"], kind: str
 ) -> tuple[Float[Tensor, " quantities"], Float[Tensor, " quantities"]]:
-    """Sums of the scaled loss terms and of the squared errors of each quantity."""
+    """Sum the scaled loss terms and the squared errors of each quantity."""
     scaled = [difference / spread for difference, spread in zip(differences.values(), spreads, strict=True)]
     if kind == "huber":
         terms = [2 * huber_loss(x, torch.zeros_like(x), reduction="sum") for x in scaled]
@@ -55,8 +55,8 @@ def sums(
     return torch.stack(terms), torch.stack([(d.detach() * d.detach()).sum() for d in differences.values()])
 
 
-def counts(labelled: Labelled, names: Sequence[str]) -> Float[Tensor, " quantities"]:
-    """Number of labelled values of each quantity, float64."""
+def count_labels(labelled: Labelled, names: Sequence[str]) -> Float[Tensor, " quantities"]:
+    """Count the labelled values of each quantity, float64."""
     atoms = labelled.structures.counts
     result = []
     for name in names:

@@ -1,4 +1,4 @@
-"""Optimizers: orthogonal steps for the matrices of a representation, Adam's for all other parameters."""
+"""Optimizers: Muon for the matrices of a representation, Adam for all other parameters."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ ROUNDS, COEFFICIENTS = 5, (3.4445, -4.7750, 2.0315)
 
 
 class Muon(Optimizer):
-    """Steps along the nearest orthogonal matrix of the momentum, for stacks of matrices.
+    """Muon for stacks of matrices: each step is the orthogonal matrix nearest to the momentum.
 
-    All singular directions of a weight matrix are learned at the same pace.
+    All singular directions of a weight matrix are thus learned at the same pace.
 
     Source: K. Jordan et al., https://kellerjordan.github.io/posts/muon (2024). torch.optim.Muon takes single matrices
-    only, in bfloat16, which is slow on processors.
+    only and computes in bfloat16, which is slow on CPUs.
 
     Args:
-        parameters: Tensors of at least two dimensions, the last two of which are matrices.
-        learning_rate: Singular value of a step.
+        parameters: Tensors of at least two dimensions; the last two are those of the matrices.
+        learning_rate: Singular value of a step, larger for matrices with more columns than rows.
         weight_decay: Decoupled weight decay.
     """
 
@@ -35,7 +35,7 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:
-        """Take a step with the gradients that the parameters hold."""
+        """Take a step with the gradients stored in the parameters."""
         assert closure is None
         for group in self.param_groups:
             alike: dict[torch.Size, list[Tensor]] = {}
@@ -52,7 +52,7 @@ class Muon(Optimizer):
             state = self.state[parameter]
             momentum = state.setdefault("momentum", torch.zeros_like(parameter)).lerp_(gradient, 1 - MOMENTUM)
             directions.append(gradient.lerp(momentum, MOMENTUM).reshape(-1, *parameter.shape[-2:]))
-        steps = orthogonal(torch.cat(directions)).split([len(d) for d in directions])
+        steps = orthogonalize(torch.cat(directions)).split([len(d) for d in directions])
         rows, columns = parameters[0].shape[-2:]
         # Weights [inputs, outputs] start with singular values up to 1 + sqrt(outputs / inputs), whatever their size, so
         # that the same rate suits narrow and wide models.
@@ -61,10 +61,10 @@ class Muon(Optimizer):
             parameter.mul_(1 - rate * decay).add_(step.reshape(parameter.shape), alpha=-size)
 
 
-def orthogonal(matrices: Tensor) -> Tensor:
-    """Matrices [count, rows, columns] with the singular vectors of those given and singular values near 1.
+def orthogonalize(matrices: Tensor) -> Tensor:
+    """Replace the singular values of matrices [count, rows, columns] by values near 1.
 
-    Newton-Schulz iteration of a polynomial that raises small singular values fast; they end between 0.7 and 1.2.
+    A Newton-Schulz iteration with a polynomial that raises small singular values fast; they end between 0.7 and 1.2.
     """
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = matrices.mT if tall else matrices
@@ -77,12 +77,13 @@ def orthogonal(matrices: Tensor) -> Tensor:
 
 
 def build_optimizers(config: TrainingConfig, model: nn.Module) -> list[Optimizer]:
-    """The optimizers of a run; each parameter belongs to one of them.
+    """Build the optimizers of a run; each parameter belongs to one of them.
 
-    Matrices decay. Biases, tables of the elements, widths and charges have scales of their own, and zero is none.
+    Weight decay acts on matrices only. Biases, tables of the elements, widths and charges have natural values
+    other than zero.
     """
-    # Networks of the atoms see few atoms of a rare element in a batch, and steps as large in directions that hardly
-    # vary there as in others make them fail outside the training data.
+    # A batch has few atoms of a rare element, so the inputs of its atomic network hardly vary in some directions.
+    # Muon's steps, equally large in all directions, would make the network fail outside the training data.
     networks = {p for m in model.modules() if isinstance(m, ElementNetwork) for p in m.parameters()}
     tables = {p for m in model.modules() if isinstance(m, PerElement) for p in m.parameters()}
     matrices = [p for p in model.parameters() if p.dim() > 1 and p not in networks | tables]

@@ -1,4 +1,4 @@
-"""Progress of a run, with the time left; silent where nobody watches."""
+"""The progress bar of a run; it is hidden unless the output is a terminal."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from atnn.quantities import QUANTITIES
+from atnn.units import typeset
 
 
 class Progress:
-    """Epochs done, validation errors and time left.
+    """Shows finished epochs, validation errors and the remaining time.
 
     Args:
-        epochs: Of the whole run.
-        done: Epochs done before.
+        epochs: Number of epochs of the whole run.
+        done: Number of epochs that were finished before.
         visible: Whether this process shows anything.
     """
 
@@ -37,16 +38,16 @@ class Progress:
         self._bar.stop()
 
     def advance(self) -> None:
-        """One more epoch."""
+        """Count one more epoch."""
         self._bar.advance(self._task)
 
     def show(self, row: dict[str, float]) -> None:
-        """Show the errors of a validation, in the units for people."""
+        """Show the errors of a validation in display units."""
         parts = []
         for name, value in row.items():
             quantity = QUANTITIES.get(name.removeprefix("validation_").removesuffix("_per_atom"))
             if name.startswith("validation_") and quantity is not None:
                 per = "/atom" if name.endswith("_per_atom") else ""
                 shown = value * quantity.display_factor
-                parts.append(f"{quantity.name} {shown:.3g} {quantity.display_unit}{per}")
+                parts.append(f"{quantity.name} {shown:.3g} {typeset(quantity.display_unit)}{per}")
         self._bar.update(self._task, errors=", ".join(parts))

@@ -1,4 +1,4 @@
-"""What a model file tells about its training."""
+"""The record of a training in a model file."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from atnn.neighbors import edges, neighbor_pairs
 from atnn.training.config import RunConfig
 from atnn.training.sets import Sets
 
-REACH = 3.0  # Angstrom, up to which the shortest distances of two elements are noted
+REACH = 3.0  # Angstrom; shortest distances between elements are recorded up to here
 
 
 def describe_training(config: RunConfig, sets: Sets) -> dict[str, Any]:
-    """Data, versions, seed and the ranges that were seen, as JSON values."""
+    """Describe data, versions, seed, configuration and the ranges of the training data as JSON values."""
     versions = {name: importlib.metadata.version(name) for name in ("atnn", "torch", "numpy", "ase")}
     return {
         "data_hash": data_hash(sets.train),
@@ -25,11 +25,11 @@ def describe_training(config: RunConfig, sets: Sets) -> dict[str, Any]:
         "versions": versions,
         "seed": config.seed,
         "config": json.loads(config.model_dump_json()),
-        "ranges": _ranges(sets.train),
+        "ranges": _find_ranges(sets.train),
     }
 
 
-def _ranges(train: Dataset) -> dict[str, Any]:
+def _find_ranges(train: Dataset) -> dict[str, Any]:
     sizes: list[int] = []
     closest: dict[str, float] = {}
     forces = 0.0

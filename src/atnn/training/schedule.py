@@ -1,4 +1,4 @@
-"""How the learning rate and the loss weights change during training."""
+"""Schedules of the learning rate and of the loss weights."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from atnn.training.config import TrainingConfig
 
 
 class LearningRate:
-    """Cosine decay over the steps of the run, or halving when validation stops improving; linear warm-up.
+    """Linear warm-up, then cosine decay over the run or halving whenever the validation stops improving.
 
     Args:
         config: Rates, schedule and patience.
-        steps: Steps of the whole run.
+        steps: Number of steps of the whole run.
     """
 
     def __init__(self, config: TrainingConfig, steps: int):
@@ -21,7 +21,7 @@ class LearningRate:
         self.state: dict[str, Any] = {"factor": 1.0, "best": math.inf, "waited": 0}
 
     def at(self, step: int) -> float:
-        """Learning rate of a step."""
+        """Compute the learning rate of a step."""
         c = self.config
         warm = min(1.0, (step + 1) / (c.warmup + 1))
         if c.schedule == "plateau":
@@ -30,8 +30,8 @@ class LearningRate:
         span = c.learning_rate - c.final_learning_rate
         return warm * (c.final_learning_rate + 0.5 * span * (1 + math.cos(math.pi * progress)))
 
-    def validated(self, metric: float) -> None:
-        """Take note of a validation."""
+    def record_validation(self, metric: float) -> None:
+        """Record the metric of a validation; the plateau schedule halves the rate if it no longer improves."""
         if metric < self.state["best"]:
             self.state |= {"best": metric, "waited": 0}
             return
@@ -41,17 +41,19 @@ class LearningRate:
 
     @property
     def exhausted(self) -> bool:
-        """Whether the plateau schedule has come to its end."""
+        """Whether the plateau schedule has reached the final learning rate."""
         c = self.config
         return c.schedule == "plateau" and c.learning_rate * self.state["factor"] < c.final_learning_rate
 
 
 def loss_weights(config: TrainingConfig, progress: float) -> list[float]:
-    """Weight of each quantity, interpolated geometrically from its first to its last value.
+    """Interpolate the weight of each quantity from its first to its last value.
+
+    The interpolation is geometric, or linear if one of the two is zero.
 
     Args:
         config: Holds the weights.
-        progress: Part of the run that is done, 0 to 1.
+        progress: Fraction of the run that is done, 0 to 1.
     """
     weights = []
     for weight in config.weights.values():

@@ -1,4 +1,4 @@
-"""The data of a run: opened, and split where the configuration asks for it."""
+"""The data of a run, opened and, if the configuration asks for it, split."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from atnn.training.config import DataConfig, Part, RunConfig
 
 
 class Subset:
-    """Some structures of a data set, in a given order, as a data set."""
+    """A data set of some structures of another one, in a given order."""
 
     def __init__(self, whole: Dataset, indices: np.ndarray):
         self.whole, self.indices = whole, np.asarray(indices)
@@ -30,12 +30,12 @@ class Subset:
 
     @property
     def summary(self) -> Summary:
-        """Summary of the whole set."""
+        """Summary of the whole data set."""
         return self.whole.summary
 
 
 class Sets(NamedTuple):
-    """Data of a run."""
+    """The data sets of a run."""
 
     train: Dataset
     validation: Dataset
@@ -45,16 +45,16 @@ class Sets(NamedTuple):
 def open_sets(
     config: RunConfig, folder: Path, given: Mapping[str, Dataset] | None = None, resumed: bool = True
 ) -> Sets:
-    """The data of a run; parts of the training file are split reproducibly and kept in ``split.json``.
+    """Open the data of a run; parts of the training data are chosen reproducibly and recorded in ``split.json``.
 
     Args:
         config: The run.
-        folder: Where the split is kept.
-        given: Data sets by name (``train``, and optionally ``validation`` and ``test``) instead of files.
-        resumed: Whether to use the split that the folder holds.
+        folder: Folder of ``split.json``.
+        given: Data sets ``train`` and, optionally, ``validation`` and ``test`` to use instead of files.
+        resumed: Whether to use the split that is already in the folder.
 
     Raises:
-        DataError: A file cannot be read, or a part would be empty.
+        DataError: A file cannot be read, or no structure is left to train on.
     """
     given = dict(given or {})
     train = given["train"] if "train" in given else _open(config.data.train, config.data)
@@ -86,13 +86,15 @@ def _split(dataset: Dataset, parts: Mapping[str, Any], seed: int, path: Path, re
     sizes = {name: part if isinstance(part, int) else max(1, round(part * count)) for name, part in parts.items()}
     sizes["train"] = count - sum(sizes.values())
     if sizes["train"] < 1:
-        raise DataError(f"no structure of {count} is left to train on", remedy="give smaller validation and test parts")
-    # Identical geometries must not sit on both sides, or the validation error is too good to be true.
+        raise DataError(
+            f"none of {count} structures is left to train on", remedy="choose smaller validation and test parts"
+        )
+    # Identical geometries in two parts would make the validation error too small.
     indices = split(count, sizes, seed, groups=duplicate_groups(dataset))
     save_split(path, indices, count, seed=seed)
     return indices
 
 
-def labels_of(dataset: Dataset) -> set[str]:
-    """Labels that at least one structure has."""
+def find_labels(dataset: Dataset) -> set[str]:
+    """Find the quantities for which at least one structure has a label."""
     return {name for part in batches_of(dataset) for name, mask in part.masks.items() if bool(mask.any())}

@@ -1,4 +1,4 @@
-"""One training step: losses and the gradient of all weights, eager or as one compiled graph."""
+"""One training step: losses and the gradient of all weights, evaluated eagerly or as one compiled graph."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from atnn.model.tracing import compile_graph, trace
 from atnn.neighbors import neighbor_pairs
 from atnn.quantities import QUANTITIES
 from atnn.structures import MINIMAL_VOLUME, Labelled
-from atnn.training.loss import counts, errors, sums
+from atnn.training.loss import count_labels, label_errors, sum_losses
 
 
 class Batch(NamedTuple):
-    """What a step needs: inputs of the model, labels, masks and the numbers of labelled values."""
+    """What a step needs: the inputs of the model, labels, masks and the numbers of labelled values."""
 
     inputs: Inputs
     labels: dict[str, Tensor]
@@ -32,7 +32,10 @@ class Batch(NamedTuple):
 
 
 class StepResult(NamedTuple):
-    """Sums over the batch, not yet divided by counts, and the gradient of the weighted loss."""
+    """Sums of loss terms and squared errors over the batch, and the gradient of the weighted loss.
+
+    The sums are not yet divided by the numbers of labelled values.
+    """
 
     terms: Float[Tensor, " quantities"]
     squares: Float[Tensor, " quantities"]
@@ -40,11 +43,11 @@ class StepResult(NamedTuple):
 
 
 def make_batch(model: Model, labelled: Labelled, names: Sequence[str]) -> Batch:
-    """Labelled structures as a batch on the model's device; absent quantities are masked out."""
+    """Make a batch of labelled structures on the model's device; missing quantities are masked out."""
     structures = labelled.structures
     inputs = model.prepare(structures, neighbor_pairs(structures, model.cutoff))
     if any(QUANTITIES[name].per_volume for name in names):
-        inputs = _with_volumes(inputs)
+        inputs = _add_volumes(inputs)
     labels, masks, device = {}, {}, model.device
     for name in names:
         if name in labelled.labels:
@@ -57,12 +60,15 @@ def make_batch(model: Model, labelled: Labelled, names: Sequence[str]) -> Batch:
         labels[name] = label.to(device, torch.float64 if QUANTITIES[name].referenced else model.dtype)
         masks[name] = mask.to(device)
     known = Labelled(structures, {}, {name: mask.cpu() for name, mask in masks.items()})
-    return Batch(inputs, labels, masks, counts(known, names))
+    return Batch(inputs, labels, masks, count_labels(known, names))
 
 
-def _with_volumes(inputs: Inputs) -> Inputs:
-    """The same, with a unit cell for molecules: the pairs are known, and a stress over no volume, although masked out
-    of the loss, would make the whole gradient NaN."""
+def _add_volumes(inputs: Inputs) -> Inputs:
+    """Give molecules a cell of unit volume.
+
+    Their stress is masked out of the loss, but division by a volume of zero would still make the whole gradient NaN.
+    The cell changes nothing else, because the pairs are already known.
+    """
     structures = inputs.structures
     flat = structures.volumes < MINIMAL_VOLUME
     cell = torch.where(flat[:, None, None], torch.eye(3).to(structures.cell), structures.cell)
@@ -75,21 +81,21 @@ class Step:
     Args:
         model: The model; its parameters are read at every call.
         names: Quantities in the loss.
-        spreads: Spread of the training labels of each.
+        spreads: Spread of the training labels of each quantity.
         loss: ``mse`` or ``huber``.
-        compiled: Trace the whole step, both derivatives included, and compile it. Falls back to the eager step
-            with a warning when this machine cannot.
+        compiled: Whether to trace the whole step, including both derivatives, and compile it. Where compilation fails,
+            the step warns and runs eagerly.
     """
 
     def __init__(self, model: Model, names: Sequence[str], spreads: Sequence[float], loss: str, compiled: bool):
         self.model, self.names, self.loss, self.compiled = model, tuple(names), loss, compiled
         self.parameters = dict(model.named_parameters())
-        self._module = _Sums(model, self.names, loss)
+        self._module = _ModelLoss(model, self.names, loss)
         self._spreads = torch.tensor(list(spreads), dtype=model.dtype, device=model.device)
         self._graphs: dict[Given, Callable] = {}
 
     def __call__(self, batch: Batch, factors: Float[Tensor, " quantities"]) -> StepResult:
-        """Sums and gradient of ``sum_q factors_q terms_q``."""
+        """Compute the sums and the gradient of ``sum_q factors_q terms_q``."""
         tensors, given = flatten_inputs(batch.inputs)
         arguments = [
             *self.parameters.values(),
@@ -103,7 +109,7 @@ class Step:
             self._compile(arguments, given)
         run = self._graphs[given] if self.compiled else self._function(given)
         terms, squares, *gradients = run(*(a.detach() for a in arguments))
-        # The fused optimizer takes the memory of a gradient to be laid out like that of its parameter.
+        # The fused optimizer assumes that a gradient has the memory layout of its parameter.
         return StepResult(terms, squares, tuple(gradient.contiguous() for gradient in gradients))
 
     def _function(self, given: Given) -> Callable:
@@ -132,7 +138,7 @@ class Step:
         try:
             graph, fakes = trace(self._function(given), [a.detach() for a in arguments], names)
             self._graphs[given] = compile_graph(graph, fakes)
-        except Exception as error:  # the compiler raises anything, and training must go on
+        except Exception as error:  # the compiler may raise any exception, and training must go on
             warnings.warn(
                 f"the training step could not be compiled and runs eagerly: {type(error).__name__}: {error}"[:500],
                 AtnnWarning,
@@ -145,8 +151,8 @@ def _axis(name: str) -> str:
     return "structures" if QUANTITIES[name].axis == "structure" else "atoms"
 
 
-class _Sums(nn.Module):
-    """The model and the loss as one module, so that weights can be given as arguments."""
+class _ModelLoss(nn.Module):
+    """The model and the loss as one module, so that the weights can be passed as arguments."""
 
     def __init__(self, model: Model, names: Sequence[str], loss: str):
         super().__init__()
@@ -154,4 +160,4 @@ class _Sums(nn.Module):
 
     def forward(self, inputs: Inputs, labels: dict, masks: dict, spreads: Tensor) -> tuple[Tensor, Tensor]:
         predicted = self.model.compute(inputs, self.names, create_graph=True)
-        return sums(errors(predicted, labels, masks, inputs), spreads, self.loss)
+        return sum_losses(label_errors(predicted, labels, masks, inputs), spreads, self.loss)

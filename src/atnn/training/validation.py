@@ -1,4 +1,4 @@
-"""Errors on the validation data during training, shared among the processes."""
+"""Errors on the validation data during training; the processes share the work."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ from torch import Tensor
 from atnn.data import Dataset
 from atnn.model import Model
 from atnn.training.distributed import Processes
-from atnn.training.loss import errors, sums
+from atnn.training.loss import label_errors, sum_losses
 from atnn.training.step import make_batch
 
 
 def validation_errors(
     model: Model, dataset: Dataset, spreads: dict[str, float], loss: str, size: int, processes: Processes
 ) -> tuple[Float[Tensor, " quantities"], list[float]]:
-    """Mean loss terms and root mean square errors of each quantity.
+    """Compute the mean loss term and the root mean square error of each quantity.
 
     Args:
         model: The model.
         dataset: The validation structures.
         spreads: Quantity -> spread of its training labels.
         loss: ``mse`` or ``huber``.
-        size: Structures computed at once.
-        processes: Each computes its share of the batches.
+        size: Number of structures computed at once.
+        processes: The processes of the run; each computes its share of the batches.
 
     Returns:
-        Loss terms (zero where nothing is labelled), and errors in the units of the quantities (NaN there).
+        Loss terms, and errors in the units of the quantities. A quantity without labels has a loss term of zero and an
+        error of NaN.
     """
     names = list(spreads)
     totals = torch.zeros(2, len(names), dtype=torch.float64)
@@ -38,7 +39,7 @@ def validation_errors(
         with torch.enable_grad():
             predicted = model.compute(batch.inputs, names)
         predicted = {name: value.detach() for name, value in predicted.items()}
-        terms, squares = sums(errors(predicted, batch.labels, batch.masks, batch.inputs), scales, loss)
+        terms, squares = sum_losses(label_errors(predicted, batch.labels, batch.masks, batch.inputs), scales, loss)
         totals += torch.stack([terms.detach().double().cpu(), squares.double().cpu()])
         number += batch.counts
     processes.add([totals, number])
