@@ -22,7 +22,7 @@ from atnn.kernels import gaussian_sums
 from atnn.kernels.gaussians import weighted_sums
 from atnn.model import ModelSpecification
 from atnn.representations import GMP, GMPSpecification
-from atnn.representations.gmp import DENSITIES, ROUNDING, convolve_probes, estimate_multipoles, read_densities
+from atnn.representations.gmp import DENSITIES, SMOOTHING, convolve_probes, estimate_multipoles, read_densities
 from atnn.so3 import solid_harmonics
 from atnn.specification import parse
 from contracts.models import features, small_model
@@ -81,7 +81,7 @@ def published(model, atoms):
     spec = model.representation.specification
     unit = estimate_multipoles(*convolve_probes(model.elements, spec.widths, spec.degree), model.elements, spec.cutoff)
     found = features(model, atoms).nodes[0].numpy().reshape(len(atoms), *unit.shape)
-    found[:, 1:] = np.sqrt((found[:, 1:] + ROUNDING) ** 2 - ROUNDING**2)
+    found[:, 1:] = np.sqrt((found[:, 1:] + SMOOTHING) ** 2 - SMOOTHING**2)
     return found * unit
 
 

@@ -1,4 +1,4 @@
-"""From features to properties: each readout is a part that gives one or more values."""
+"""Readouts: parts that compute properties from features."""
 
 from atnn.readouts.charges import NetworkCharges, NetworkChargesSpecification, RawCharges, make_charges
 from atnn.readouts.dipole import AtomicDipoles, DipoleSum, make_dipole

@@ -11,11 +11,11 @@ from atnn.parts import ChargesSpecification, Design, Part, Scene, Statistics, Va
 
 
 class RawCharges(Part):
-    """One number for each atom, a network of its invariants, from which a source makes charges.
+    """A network gives one number per atom, from which the source of charges computes charges.
 
     Args:
-        design: Elements and sizes; if the source takes the numbers for charges, they start from the mean charges of
-            the elements.
+        design: Elements and sizes. If the source treats the numbers as charges, they start from the mean charge of each
+            element.
     """
 
     gives = frozenset({"raw_charges"})
@@ -27,7 +27,7 @@ class RawCharges(Part):
         self.network = design.network(1, scale=0.1)
 
     def start(self, statistics: Statistics, scene: Scene, values: Values) -> None:
-        """Let the network start from the mean of the labels of each element."""
+        """Start the network from the mean label of each element."""
         self.network.start_from_means(statistics.means.get(self.starts_from), self.numbers)
 
     def forward(self, scene: Scene, values: Values) -> dict[str, Tensor]:
@@ -36,7 +36,7 @@ class RawCharges(Part):
 
 
 class NetworkChargesSpecification(ChargesSpecification):
-    """What a network says of each atom, shifted evenly within a structure to its total charge."""
+    """Charges from a network, shifted evenly within a structure to its total charge."""
 
     starts_from: ClassVar[str] = "charges"
     name: Literal["network"] = "network"
@@ -47,7 +47,7 @@ class NetworkChargesSpecification(ChargesSpecification):
 
 
 class NetworkCharges(Part):
-    """The numbers of a network, shifted so that they sum to the total charge exactly: see :func:`conserve_charges`."""
+    """Shifts the raw charges so that they sum to the total charge exactly, see :func:`conserve_charges`."""
 
     needs = frozenset({"raw_charges"})
     gives = frozenset({"charges"})
@@ -60,5 +60,5 @@ class NetworkCharges(Part):
 
 
 def make_charges(design: Design) -> dict[str, Part]:
-    """Parts of the output ``charges``."""
+    """Build the parts of the output ``charges``."""
     return {"charges": RawCharges(design), **design.source.parts(design)}

@@ -9,10 +9,9 @@ from atnn.parts import Design, Part, Scene, Statistics, Values
 
 
 class AtomicDipoles(Part):
-    """Vectors of the representation, weighted by networks of the invariants: ``mu_i = sum_k u_k(invariants_i) v_i^k``.
+    """Atomic dipoles ``mu_i = sum_k u_k(invariants_i) v_i^k`` from vectors v of the representation and a network u.
 
-    The same network gives the number from which a source makes the charge of the atom. The vectors v vanish smoothly
-    at the cutoff.
+    The same network gives the raw charge of the atom. The vectors v vanish smoothly at the cutoff.
 
     Args:
         design: Elements and sizes.
@@ -27,7 +26,7 @@ class AtomicDipoles(Part):
         self.network = design.network(1 + design.width(1), scale=0.1)
 
     def start(self, statistics: Statistics, scene: Scene, values: Values) -> None:
-        """Let the charges start from the mean of the labels of each element."""
+        """Start the charges from the mean label of each element."""
         self.network.start_from_means(statistics.means.get(self.starts_from), self.numbers)
 
     def forward(self, scene: Scene, values: Values) -> dict[str, Tensor]:
@@ -38,11 +37,11 @@ class AtomicDipoles(Part):
 
 
 class DipoleSum(Part):
-    """``mu = sum_i q_i r_i + sum_i mu_i``, of each structure.
+    """Dipole of each structure, ``mu = sum_i q_i r_i + sum_i mu_i``.
 
-    Charges sum to the total charge exactly, so the dipole of a neutral structure does not depend on the origin, and
-    that of an ion shifts by Q times the origin's shift, as quantum chemistry's does. The charge term has no meaning in
-    a periodic cell, where r_i is defined only up to a lattice vector: there only the atomic dipoles contribute, and the
+    The charges sum to the total charge Q exactly. The dipole of a neutral structure therefore does not depend on the
+    origin, and that of an ion changes by Q times the shift, as in quantum chemistry. In a periodic cell r_i is defined
+    only up to a lattice vector, so the charge term has no meaning there. Only the atomic dipoles contribute, and the
     result is the polarisation of the cell up to its quantum.
     """
 
@@ -58,5 +57,5 @@ class DipoleSum(Part):
 
 
 def make_dipole(design: Design) -> dict[str, Part]:
-    """Parts of the output ``dipole``, which gives charges and atomic dipoles, too."""
+    """Build the parts of the output ``dipole``, which also gives charges and atomic dipoles."""
     return {"dipole": AtomicDipoles(design), **design.source.parts(design), "dipole_sum": DipoleSum()}

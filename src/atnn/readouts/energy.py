@@ -7,14 +7,14 @@ from torch import Tensor
 
 from atnn.parts import Design, Part, Scene, Statistics, Values
 
-INPUT_SPREAD = 0.2  # e, of charges as inputs: measured on an untrained network they would be seen too late
+INPUT_SPREAD = 0.2  # e; standard deviation of charges as inputs, assumed, as that of untrained charges is wrong
 
 
 class EnergyReadout(Part):
     """``E = scale * sum_i NN_{z_i}(invariants_i)``.
 
     Args:
-        design: Elements and sizes; ``energy_inputs`` names values of the atoms that the network sees, too.
+        design: Elements and sizes; ``energy_inputs`` names further atomic values that the network takes as inputs.
     """
 
     gives = frozenset({"atomic_energies"})
@@ -29,7 +29,7 @@ class EnergyReadout(Part):
         self.register_buffer("scale", torch.tensor(1.0))
 
     def start(self, statistics: Statistics, scene: Scene, values: Values) -> None:
-        """Let the network start from the mean energy per atom that the other parts leave."""
+        """Start the network from the mean energy per atom less that of the other parts."""
         self.scale.fill_(statistics.scale)
         if statistics.energy is not None:
             left = statistics.energy - _mean_energy(scene, values)
@@ -44,7 +44,7 @@ class EnergyReadout(Part):
 
 
 def _mean_energy(scene: Scene, values: Values) -> float:
-    """Mean energy per atom [eV] of what other parts give."""
+    """Compute the mean energy per atom [eV] of the other parts."""
     total = torch.zeros(len(scene.structures), dtype=torch.float64, device=scene.structures.batch.device)
     if "energy" in values:
         total = total + values["energy"]

@@ -28,7 +28,7 @@ from atnn.structures import HIGHEST, Edges, Elements, Features, Structures
 
 DENSITIES = Path(__file__).with_name("gmp_densities.json")
 WIDEST = 2.0  # Angstrom, the widest probe if only the number of probes is given
-ROUNDING = 0.1  # e of sqrt(x^2 + e^2) - e, in units of a typical feature
+SMOOTHING = 0.1  # e of sqrt(x^2 + e^2) - e, in units of a typical feature
 ATOMS = 0.1  # per Angstrom^3, density of the random arrangement that defines a typical feature
 
 Positive = Annotated[float, Field(gt=0)]
@@ -121,7 +121,7 @@ class GMP(nn.Module):
             for angular, part in zip(harmonics, radial.unbind(0), strict=True)
         ]
         monopole = tensors[0].squeeze(1) + self.own.index_select(0, elements.row)
-        norms = [torch.sqrt((t * t).sum(1) + ROUNDING**2) - ROUNDING for t in tensors[1:]]
+        norms = [torch.sqrt((t * t).sum(1) + SMOOTHING**2) - SMOOTHING for t in tensors[1:]]
         invariants = torch.cat([monopole, *norms], dim=1)[:, None]
         return Features((invariants, *tensors[1:]))
 
