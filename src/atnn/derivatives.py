@@ -1,4 +1,4 @@
-"""Derivatives: the only calls of automatic differentiation in the package.
+"""This module holds the only calls of automatic differentiation in the package.
 
 Which quantity is the derivative of which, by what and with which sign, stands in the table of quantities.
 """
@@ -19,7 +19,7 @@ from atnn.structures import Edges, Structures
 
 
 class Variables(NamedTuple):
-    """What quantities are differentiated by; None where no output asks for it.
+    """Variables by which quantities are differentiated; None where no output needs one.
 
     Attributes:
         positions: Cartesian positions [Angstrom].
@@ -32,13 +32,13 @@ class Variables(NamedTuple):
     field: Float[Tensor, "structures 3"] | None
 
     def apply(self, structures: Structures) -> Structures:
-        """The structures as functions of the variables, not yet strained."""
+        """Put the variables into the structures, which are not strained yet."""
         given = {name: value for name in ("positions", "field") if (value := getattr(self, name)) is not None}
         return structures.replace(**given) if given else structures
 
 
 def derivable(given: Collection[str], variables: Collection[str]) -> frozenset[str]:
-    """Rows of the table that follow from the given ones, step by step, by derivatives with respect to the variables."""
+    """Find the rows of the table that follow from the given ones by one or several derivatives."""
     found = set(given)
     while new := {row.name for row in QUANTITIES.values() if row.name not in found and _follows(row, found, variables)}:
         found |= new
@@ -52,7 +52,7 @@ def _follows(row: Quantity, found: Collection[str], variables: Collection[str]) 
 
 
 def derivation(outputs: Iterable[str], given: Collection[str]) -> tuple[Quantity, ...]:
-    """Rows that have to be derived for the outputs, each after the one it is the derivative of.
+    """List the rows that have to be derived for the outputs. Each row follows the one it derives from.
 
     Raises:
         SpecificationError: An output that is neither given nor follows from what is given.
@@ -77,7 +77,7 @@ def derivation(outputs: Iterable[str], given: Collection[str]) -> tuple[Quantity
 
 
 def make_variables(structures: Structures, outputs: Iterable[str], given: Collection[str]) -> Variables:
-    """Fresh variables for those outputs that are not given but derived."""
+    """Make fresh variables for the outputs that are derived."""
     wanted = {_rule(row).by for row in derivation(outputs, given)}
     return Variables(
         positions=_variable(structures.positions) if "positions" in wanted else None,
@@ -91,7 +91,7 @@ def _variable(start: Tensor) -> Tensor:
 
 
 def strain_structures(structures: Structures, strain: Float[Tensor, "structures 3 3"]) -> Structures:
-    """Atoms and cells under a symmetric strain of each structure, ``r -> r (1 + strain)``."""
+    """Strain atoms and cells of each structure by its symmetric strain, ``r -> r (1 + strain)``."""
     symmetric = _symmetric(strain)
     by_atom = symmetric.index_select(0, structures.batch)
     positions = structures.positions + torch.einsum("ax,axy->ay", structures.positions, by_atom)
@@ -99,7 +99,7 @@ def strain_structures(structures: Structures, strain: Float[Tensor, "structures 
 
 
 def strain_edges(edges: Edges, structures: Structures, strain: Float[Tensor, "structures 3 3"]) -> Edges:
-    """Pairs under the strain of :func:`strain_structures`."""
+    """Strain the pairs as :func:`strain_structures` strains the atoms."""
     by_pair = _symmetric(strain).index_select(0, structures.batch.index_select(0, edges.i))
     vectors = edges.vectors + torch.einsum("ex,exy->ey", edges.vectors, by_pair)
     return edges._replace(vectors=vectors, lengths=vector_lengths(vectors))
@@ -112,7 +112,7 @@ def differentiate(
     outputs: Iterable[str],
     create_graph: bool = False,
 ) -> dict[str, Tensor]:
-    """The outputs that are not among the values, as derivatives of these or of each other.
+    """Derive the outputs that are not among the values from these or from each other.
 
     Args:
         values: Quantities as functions of the variables.
@@ -140,7 +140,7 @@ def differentiate(
 
 
 def _gradients(value: Tensor, variables: Sequence[Tensor], create_graph: bool, retain: bool) -> list[Tensor]:
-    """Derivatives [rows, *shape of a value, *shape of a variable] of values [structures, *shape]."""
+    """Differentiate values [structures, *shape]; results are [rows, *shape of a value, *shape of a variable]."""
     if not value.requires_grad:  # a derivative that is constant, as the dipole of an energy linear in the field
         return [x.new_zeros((len(x), *value.shape[1:], *x.shape[1:])) for x in variables]
     parts = value.flatten(1).sum(0) if value.dim() > 1 else value.sum()[None]
@@ -171,5 +171,5 @@ def _symmetric(strain: Tensor) -> Tensor:
 
 
 def parameter_gradients(loss: Float[Tensor, ""], parameters: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """Gradient of a loss by every parameter, zero for those it does not depend on."""
+    """Differentiate a loss by every parameter; the gradient is zero where the loss does not depend on it."""
     return torch.autograd.grad(loss, parameters, materialize_grads=True)

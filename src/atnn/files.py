@@ -1,4 +1,4 @@
-"""Writing files so that a crash at any moment leaves either the old file or the new one, never a torn one."""
+"""Files are written so that a crash at any moment leaves the old file or the new one, never a torn one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from atnn.errors import DataError
 
 
 def write_atomically(path: str | os.PathLike, content: bytes | str | Callable[[Path], None]) -> Path:
-    """Write a file by way of a temporary one in the same folder, renamed when it is safe on disk.
+    """Write a temporary file in the same folder, and rename it when it is safe on disk.
 
     Args:
         path: The file to write; its folder must exist.

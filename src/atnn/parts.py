@@ -1,4 +1,4 @@
-"""Parts of a model: readouts, sources of charges and physics terms, which give values to each other."""
+"""Parts of a model are readouts, sources of charges and physics terms. They give values to each other."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Values = Mapping[str, Tensor]
 
 
 class Scene(NamedTuple):
-    """What a part sees of a batch.
+    """The view that a part has of a batch.
 
     Attributes:
         structures: Positions and cells, strained where something is differentiated by the strain.
@@ -42,13 +42,13 @@ class Scene(NamedTuple):
     features: Features = Features(())
 
     def sum_structures(self, atoms: Float[Tensor, "atoms *shape"]) -> Float[Tensor, "structures *shape"]:
-        """Sums over the atoms of each structure."""
+        """Sum values of the atoms over each structure."""
         total = atoms.new_zeros((self.structures.cell.shape[0], *atoms.shape[1:]))
         return total.index_add(0, self.structures.batch, atoms)
 
 
 class Statistics(NamedTuple):
-    """What is known of the training data before a training begins.
+    """Knowledge of the training data before a training begins.
 
     Attributes:
         neighbors: Mean number of neighbors of an atom.
@@ -64,10 +64,10 @@ class Statistics(NamedTuple):
 
 
 class Part(nn.Module):
-    """Something that reads features, pairs or values of other parts and gives values, quantities of the table or not.
+    """A part reads features, pairs or values of other parts, and gives values, which may be quantities of the table.
 
-    A model evaluates its parts in an order that follows from ``needs`` and ``gives``, and only those that the asked
-    outputs need. Energies that several parts give are added.
+    The order in which a model evaluates its parts follows from ``needs`` and ``gives``. Only parts that the asked outputs
+    need are evaluated. Energies that several parts give are added.
 
     Attributes:
         needs: Names of the values that other parts must give.
@@ -86,7 +86,7 @@ class Part(nn.Module):
     molecular: bool = False
 
     def start(self, statistics: Statistics, scene: Scene, values: Values) -> None:
-        """Set the start of what is learned from the training data; a part without parameters has nothing to set.
+        """Set the start of the parameters from the training data. A part without parameters has nothing to set.
 
         Args:
             statistics: Of the training data.
@@ -95,12 +95,12 @@ class Part(nn.Module):
         """
 
     def forward(self, scene: Scene, values: Values) -> dict[str, Tensor]:
-        """The values that it gives."""
+        """Compute the values that the part gives."""
         raise NotImplementedError
 
 
 class ChargesSpecification(Specification):
-    """What defines a source of charges.
+    """Specification of a source of charges.
 
     Attributes:
         starts_from: Quantity from whose means the ``raw_charges`` start, where the source takes them for such values.
@@ -109,12 +109,12 @@ class ChargesSpecification(Specification):
     starts_from: ClassVar[str] = ""
 
     def parts(self, design: Design) -> dict[str, Part]:
-        """The source, by name: a part that needs ``raw_charges`` and gives ``charges``."""
+        """Build the source, by name: a part that needs ``raw_charges`` and gives ``charges``."""
         raise NotImplementedError
 
 
 class Design(NamedTuple):
-    """What parts are built for.
+    """The sizes and choices that parts are built for.
 
     Attributes:
         species: The elements, and whether they share networks.
@@ -133,7 +133,7 @@ class Design(NamedTuple):
     energy_inputs: tuple[str, ...] = ()
 
     def width(self, degree: int) -> int:
-        """Channels of the features of a degree.
+        """Give the number of channels of the features of a degree.
 
         Raises:
             SpecificationError: The representation has no features of that degree.
@@ -153,7 +153,7 @@ class Design(NamedTuple):
         return self.charges
 
     def network(self, outputs: int, scale: float = 1.0, known: tuple[float, ...] = ()) -> ElementNetwork:
-        """A network of the invariants of each atom.
+        """Build a network of the invariants of each atom.
 
         Args:
             outputs: Width of its output.
@@ -165,6 +165,6 @@ class Design(NamedTuple):
 
 
 def add_values(values: Values, more: Values) -> dict[str, Tensor]:
-    """Values of several parts together; energies are added up."""
+    """Join values of several parts, and add up energies that both give."""
     added = {name: values[name] + more[name] for name in SUMMED & values.keys() & more.keys()}
     return {**values, **more, **added}

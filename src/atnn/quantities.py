@@ -1,6 +1,6 @@
-"""The table of physical quantities: one row each, read by losses, readers, derivatives, dynamics, reports and docs.
+"""The table of physical quantities has one row for each. Losses, readers, derivatives, dynamics and reports read it.
 
-A row is all that the package needs to read, learn, derive, store and show a quantity. Rows of one's own are added with
+A row holds everything that is needed to read, learn, derive, store and show a quantity. You add rows of your own with
 ``QUANTITIES["name"] = Quantity("name", ...)``.
 """
 
@@ -81,12 +81,12 @@ class Quantity:
 
     @property
     def per_volume(self) -> bool:
-        """Whether it is over the volume, which only structures periodic in three dimensions have."""
+        """Whether it is divided by the volume, which only structures periodic in three dimensions have."""
         return self.derivative is not None and self.derivative.per_volume
 
     @property
     def referenced(self) -> bool:
-        """Whether it has an arbitrary zero, the energies of the elements' atoms: energies that derive from nothing."""
+        """Whether it is an energy with an arbitrary zero. Reference energies of the elements are subtracted from these."""
         return self.dimension == ENERGY and self.derivative is None
 
 
@@ -130,7 +130,7 @@ QUANTITIES: dict[str, Quantity] = {quantity.name: quantity for quantity in _TABL
 
 
 def quantity(name: str) -> Quantity:
-    """The table's row of that name; a ``KeyError`` lists the known names."""
+    """Look up a row of the table; a ``KeyError`` lists the known names."""
     if name not in QUANTITIES:
         raise KeyError(f"unknown quantity {name!r}; known: {', '.join(QUANTITIES)}")
     return QUANTITIES[name]

@@ -1,4 +1,4 @@
-"""Specifications: validated, frozen descriptions of components, read from YAML and stored as JSON."""
+"""Specifications are validated, frozen descriptions of components. They are read from YAML and stored as JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from atnn.errors import SpecificationError
 
 
 class Specification(BaseModel):
-    """Base of every specification: immutable, and unknown keys are errors."""
+    """Base of every specification. Specifications are immutable, and unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
@@ -25,7 +25,7 @@ S = TypeVar("S", bound=Specification)
 
 
 def parse(specification: type[S], mapping: Mapping[str, Any], where: str = "", path: str = "") -> S:
-    """The specification that a mapping describes.
+    """Make the specification that a mapping describes.
 
     Args:
         specification: Class to fill.
@@ -50,7 +50,7 @@ def parse(specification: type[S], mapping: Mapping[str, Any], where: str = "", p
 
 
 def chosen_from(registry: Mapping[str, type[Specification]], what: str) -> BeforeValidator:
-    """Validator of a field that holds the specification of a component, chosen by its ``name`` from a registry.
+    """Make the validator of a field that holds the specification of a component, chosen by ``name`` from a registry.
 
     The registry is read when a value is given, so that components may be added to it at any time.
 
@@ -94,7 +94,7 @@ def _sentence(specification: type[BaseModel], problem: Mapping[str, Any], above:
 
 
 def _known_keys(specification: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
-    """Keys allowed at a place."""
+    """List the keys that are allowed at a place."""
     candidates = [specification]
     for part in location[:-1]:
         annotations = [c.model_fields[part].annotation for c in candidates if part in c.model_fields]
@@ -110,7 +110,7 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses a key given twice, of which plain YAML would silently keep the last."""
+    """Safe YAML that refuses a key given twice. Plain YAML would silently keep the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -121,7 +121,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Keys and values of a YAML file; nothing in it is executed.
+    """Read keys and values of a YAML file. Nothing in it is executed.
 
     Raises:
         SpecificationError: No such file, a syntax error (with its line), a key given twice, or no mapping.

@@ -1,4 +1,4 @@
-"""The central types: batches of structures, their labels, pairs of neighbors, features."""
+"""The central types are batches of structures, their labels, pairs of neighbors, and features."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MINIMAL_VOLUME = 1e-3  # Angstrom^3; below this a periodic cell is an input erro
 
 
 class Stated(NamedTuple):
-    """What may be stated for each structure beside its geometry.
+    """A number or vector that may be stated for each structure beside its geometry.
 
     Attributes:
         key: Name in files and in the ``info`` of ASE.
@@ -84,7 +84,7 @@ class Structures:
 
     @property
     def stated(self) -> dict[str, Tensor]:
-        """Those of :data:`STATED` that are not None."""
+        """Values of :data:`STATED` that are not None."""
         return {name: value for name in STATED if (value := getattr(self, name)) is not None}
 
     @property
@@ -108,7 +108,7 @@ class Structures:
         return torch.linalg.det(self.cell).abs()
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Structures:
-        """Copy on another device, or with another floating-point type."""
+        """Copy to another device, or to another floating-point type."""
 
         def move(value):
             if not isinstance(value, Tensor):
@@ -120,7 +120,7 @@ class Structures:
     def select(
         self, indices: Sequence[int] | np.ndarray | Int[Tensor, " selected"] | Bool[Tensor, " structures"] | slice
     ) -> Structures:
-        """The structures of the given indices, in that order, or those where a mask is true."""
+        """Select structures by indices, in their order, or by a mask."""
         if isinstance(indices, slice):
             indices = range(*indices.indices(len(self)))
         order = indices if isinstance(indices, Tensor) else torch.as_tensor(np.asarray(indices))
@@ -138,7 +138,7 @@ class Structures:
         )
 
     def singles(self) -> list[Structures]:
-        """The structures of the batch, one by one; views, no copies."""
+        """Split the batch into single structures, which are views and no copies."""
         ends = torch.cumsum(self.counts, 0).tolist()
         return [
             Structures(
@@ -153,7 +153,7 @@ class Structures:
         ]
 
     def atoms_of(self, order: Int[Tensor, " selected"]) -> Int[Tensor, " selected_atoms"]:
-        """Indices of all atoms of the given structures, structure by structure."""
+        """Find the indices of all atoms of the given structures, structure by structure."""
         counts = self.counts
         starts = torch.cumsum(counts, 0) - counts
         chosen = counts[order]
@@ -163,7 +163,7 @@ class Structures:
 
     @staticmethod
     def concatenate(parts: Iterable[Structures]) -> Structures:
-        """One batch of several; what some of them state (:data:`STATED`) counts as zero for the others."""
+        """Join several batches. What only some of them state (:data:`STATED`) counts as zero for the others."""
         parts = list(parts)
         if not parts:
             raise DataError("nothing to concatenate", remedy="give at least one structure")
@@ -188,7 +188,7 @@ class Structures:
 
     @staticmethod
     def from_ase(atoms: Atoms | Iterable[Atoms], dtype: torch.dtype = torch.float64) -> Structures:
-        """Batch of one or many ASE ``Atoms``.
+        """Make a batch of one or many ASE ``Atoms``.
 
         What :data:`STATED` lists is read from ``atoms.info``: total charge, unpaired electrons and field under
         ``charge``, ``spin`` and ``electric_field``. Geometry only: labels are read by :mod:`atnn.reading`.
@@ -200,7 +200,7 @@ class Structures:
         return Structures.concatenate(_from_frame(frame, index, dtype) for index, frame in enumerate(frames))
 
     def to_ase(self) -> list[Atoms]:
-        """The batch as ASE ``Atoms``, what it states under ``info``."""
+        """Convert the batch to ASE ``Atoms``, with stated values under ``info``."""
         frames = []
         splits = np.split(np.arange(len(self.batch)), np.cumsum(self.counts.cpu().numpy()))[:-1]
         positions, numbers = self.positions.detach().cpu().double().numpy(), self.numbers.cpu().numpy()
@@ -218,7 +218,7 @@ class Structures:
         return frames
 
     def replace(self, **changes) -> Structures:
-        """Copy with other values, as :func:`dataclasses.replace`."""
+        """Copy with other values, like :func:`dataclasses.replace`."""
         return replace(self, **changes)
 
 
@@ -248,7 +248,7 @@ def _from_frame(frame: Atoms, index: int, dtype: torch.dtype) -> Structures:
 
 
 def _check_lattice(periodic: np.ndarray, where: str) -> None:
-    """Refuses periodic lattice vectors [1 to 3, 3] that span no length, area or volume."""
+    """Refuse periodic lattice vectors [1 to 3, 3] that span no length, area or volume."""
     if len(periodic) == 3 and (volume := abs(np.linalg.det(periodic))) < MINIMAL_VOLUME:
         raise DataError(
             f"periodic structure whose cell has the volume {volume:.2g} Angstrom^3",
@@ -293,7 +293,7 @@ class Labelled(NamedTuple):
 
 
 class Neighbors(NamedTuple):
-    """Full list of pairs within a cutoff, sorted by the center, both (i, j) and (j, i).
+    """Full list of pairs within a cutoff, both (i, j) and (j, i), sorted by the center.
 
     Attributes:
         i: Center of each pair.
@@ -311,7 +311,7 @@ class Neighbors(NamedTuple):
     offsets: Int[Tensor, " atoms_plus_1"]
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Neighbors:
-        """Copy on another device, or with another floating-point type of the shifts."""
+        """Copy to another device, or with another floating-point type of the shifts."""
         i, j, shifts, offsets = (t.to(device=device) for t in (self.i, self.j, self.shifts, self.offsets))
         reverse = None if self.reverse is None else self.reverse.to(device=device)
         return Neighbors(i, j, shifts.to(dtype=dtype), reverse, offsets)
@@ -363,5 +363,5 @@ class Features(NamedTuple):
     nodes: tuple[Float[Tensor, "atoms m channels"], ...]
 
     def append(self, invariants: Float[Tensor, "atoms added"]) -> Features:
-        """The features with further channels of degree zero."""
+        """Append channels of degree zero."""
         return Features((torch.cat([self.nodes[0], invariants[:, None]], dim=2), *self.nodes[1:]))

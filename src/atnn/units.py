@@ -69,7 +69,7 @@ light_speed_cm_per_fs = LIGHT_SPEED_SI * 100 * 1e-15
 
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """Powers of energy, length, charge and time of which a unit is a product.
+    """A unit is a product of powers of energy, length, charge and time.
 
     >>> ENERGY / LENGTH**3
     Dimension(energy=1, length=-3, charge=0, time=0)
@@ -129,7 +129,7 @@ _WORD = re.compile("|".join(map(re.escape, sorted(_NAMED, key=len, reverse=True)
 
 
 def unit_of(dimension: Dimension, energy: str = "eV", length: str = "Angstrom", time: str = "fs") -> str:
-    """Name of the unit that is the product of the given ones, the package's own by default.
+    """Name the unit of a dimension in terms of the given units, by default those of the package.
 
     >>> unit_of(ENERGY / LENGTH**3), unit_of(FIELD), unit_of(FIELD, "hartree", "bohr")
     ('eV/Angstrom^3', 'V/Angstrom', 'hartree/(e*bohr)')
@@ -156,7 +156,7 @@ def typeset(unit: str) -> str:
 
 
 def units_of(dimension: Dimension) -> tuple[str, ...]:
-    """Units of one dimension that :func:`factor` knows: those with a name, and one product as an example."""
+    """List units of a dimension that :func:`factor` knows: those with a name, and products as examples."""
     named = [name for name, (found, _) in _NAMED.items() if found == dimension]
     return tuple(dict.fromkeys([*named, unit_of(dimension), unit_of(dimension, "hartree", "bohr"), "au"]))
 
@@ -185,7 +185,7 @@ def factor(dimension: Dimension, unit: str) -> float:
 
 
 def _product(unit: str) -> tuple[Dimension, float]:
-    """Dimension and value of a product of named units; the value is zero where the text is none."""
+    """Find dimension and value of a product of named units; the value is zero where the text is no such product."""
     words = _WORD.findall(unit)
     if "".join(words) != unit or not words:
         return NUMBER, 0.0

@@ -1,4 +1,4 @@
-"""Models: a representation and parts under one specification, and the files they live in."""
+"""A model is a representation and parts under one specification, here built, evaluated, compiled and saved."""
 
 from atnn.model.files import load_model, save_model
 from atnn.model.inputs import Inputs, group_elements

@@ -1,4 +1,4 @@
-"""From a specification to the parts of a model and the order in which they are evaluated."""
+"""This module builds the parts of a model from its specification and finds the order of their evaluation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from atnn.representations import Conditioned
 
 
 def build_representation(specification: ModelSpecification, species: Species) -> Any:
-    """The representation, which takes in charge and spin by itself or has them appended to what it gives."""
+    """Build the representation. It takes in charge and spin by itself, or they are appended to its features."""
     given, conditions = specification.representation, specification.depends_on
     if given.conditions:
         return given.build(species, conditions)
@@ -23,7 +23,7 @@ def build_representation(specification: ModelSpecification, species: Species) ->
 
 
 def build_parts(specification: ModelSpecification, species: Species, channels: tuple[int, ...]) -> dict[str, Part]:
-    """The parts by name: those of the outputs, with the source of charges among them, and those of the terms.
+    """Build the parts by name: those of the outputs, the source of charges included, and those of the terms.
 
     Raises:
         SpecificationError: Parts that need what no part gives, or give the same as others; features that the
@@ -113,16 +113,17 @@ def _check_needs(parts: Mapping[str, Part], design: Design) -> None:
 
 
 def _sources(missing: Collection[str], design: Design) -> str:
-    """Outputs that give all that is missing."""
+    """Name the outputs that give all missing values."""
     return " or ".join(
         output for output, build in sorted(OUTPUTS.items()) if _given(build(design).values()).issuperset(missing)
     )
 
 
 def order_parts(parts: Mapping[str, Part]) -> tuple[str, ...]:
-    """Names of the parts, each after all that give what it needs, and as late as that of others allows.
+    """Order the names of the parts so that each stands after all parts that give what it needs.
 
-    Of parts that nobody waits for, those of the outputs stand last: a readout starts from what physics terms leave.
+    A part stands as late as the others allow. Where several parts may stand last, those of the outputs do, because a
+    readout starts from the energy that the physics terms do not explain.
 
     Raises:
         SpecificationError: Parts that need each other.
@@ -140,8 +141,8 @@ def order_parts(parts: Mapping[str, Part]) -> tuple[str, ...]:
     return tuple(reversed(ordered))
 
 
-def needed_parts(parts: Mapping[str, Part], order: Collection[str], values: Collection[str]) -> tuple[str, ...]:
-    """Those of the ordered parts that the values depend on."""
+def choose_parts(parts: Mapping[str, Part], order: Collection[str], values: Collection[str]) -> tuple[str, ...]:
+    """Choose the parts that the values depend on, in their order."""
     wanted, needed = set(values), []
     for name in reversed(tuple(order)):
         if parts[name].gives & wanted:
@@ -150,8 +151,10 @@ def needed_parts(parts: Mapping[str, Part], order: Collection[str], values: Coll
     return tuple(reversed(needed))
 
 
-def dependences(parts: Mapping[str, Part], order: Collection[str], of_features: Collection[str]) -> dict[str, set[str]]:
-    """For each value the names of :data:`atnn.structures.STATED` that it depends on.
+def find_dependences(
+    parts: Mapping[str, Part], order: Collection[str], of_features: Collection[str]
+) -> dict[str, set[str]]:
+    """Find the names of :data:`atnn.structures.STATED` that each value depends on.
 
     Args:
         parts: The parts.

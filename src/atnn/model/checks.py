@@ -1,4 +1,4 @@
-"""What a model cannot see must not pass in silence."""
+"""These checks make sure that nothing a model ignores passes in silence."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def refuse_elements(structures: Structures, known: Collection[int], where: str =
 
 
 def refuse_ignored(structures: Structures, depends: Dependences, where: str = "", all: bool = False) -> None:
-    """Refuse structures that state what none of a model's quantities depends on.
+    """Refuse structures that state something on which no quantity of a model depends.
 
     Args:
         structures: The structures.
@@ -50,7 +50,7 @@ def refuse_ignored(structures: Structures, depends: Dependences, where: str = ""
     Raises:
         DataError: They state, for instance, an electric field that the model ignores.
     """
-    for name, count in _counted(structures):
+    for name, count in _count_stated(structures):
         entry = STATED[name]
         if (all or not entry.ignorable) and not any(name in names for names in depends.values()):
             raise DataError(
@@ -59,12 +59,12 @@ def refuse_ignored(structures: Structures, depends: Dependences, where: str = ""
 
 
 def warn_of_ignored(structures: Structures, depends: Dependences, where: str = "") -> None:
-    """Count what structures state and neither a model nor its energy depends on.
+    """Warn of what structures state and the model, or its energy, does not depend on.
 
     Warns:
         AtnnWarning: For instance charges or spins that the model ignores, with their number.
     """
-    for name, count in _counted(structures):
+    for name, count in _count_stated(structures):
         entry = STATED[name]
         seen = [quantity for quantity, names in depends.items() if name in names]
         if not seen:
@@ -79,8 +79,8 @@ def warn_of_ignored(structures: Structures, depends: Dependences, where: str = "
         warnings.warn(message, AtnnWarning, stacklevel=4)
 
 
-def _counted(structures: Structures) -> list[tuple[str, int]]:
-    """Names of what is stated, and in how many structures it is not zero."""
+def _count_stated(structures: Structures) -> list[tuple[str, int]]:
+    """Count the structures in which a stated number is not zero."""
     counts = {name: int((v.reshape(len(v), -1) != 0).any(1).sum()) for name, v in structures.stated.items()}
     return [(name, count) for name, count in counts.items() if count]
 
@@ -95,7 +95,7 @@ def check_charges(structures: Structures, where: str = "") -> None:
     """Check that no structure is more positive than its nuclei.
 
     Raises:
-        DataError: A charge that no partition among the atoms can carry; with the first such structure.
+        DataError: The nuclei cannot carry the charge. The message names the first such structure.
     """
     protons, charge = _protons(structures), structures.total_charge.double()
     _refuse_first(
@@ -107,14 +107,14 @@ def check_charges(structures: Structures, where: str = "") -> None:
 
 
 def check_electrons(structures: Structures, where: str = "") -> None:
-    """Check that every structure can have its unpaired electrons, beside its charge.
+    """Check that the unpaired electrons of every structure are possible for its charge.
 
-    Parity is not asked for where no spin is stated, nor of lanthanides, some of whose f electrons methods with an
-    effective core leave out of both numbers.
+    Parity is not checked where no spin is stated. It is not checked for lanthanides either: methods with an effective
+    core may leave some of their f electrons out of both numbers.
 
     Raises:
-        DataError: A negative number of unpaired electrons, more of them than electrons, or an odd one for an even
-            number of electrons and the reverse; with the first such structure.
+        DataError: The number of unpaired electrons is negative, exceeds that of the electrons, or is odd where the
+            number of electrons is even, and the reverse. The message names the first such structure.
     """
     if structures.spin is None:
         return

@@ -1,4 +1,4 @@
-"""A model whose evaluation, derivatives included, is one compiled graph per set of outputs."""
+"""A compiled model evaluates each set of outputs, with all derivatives, by one graph."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class CompiledModel:
         self._graphs: dict[tuple, Callable] = {}
 
     def __call__(self, inputs: Inputs, outputs: Sequence[str]) -> dict[str, Tensor]:
-        """The asked outputs, detached."""
+        """Compute the asked outputs, detached."""
         tensors, given = flatten_inputs(inputs)
         key = (tuple(outputs), given)
         if key not in self._graphs:

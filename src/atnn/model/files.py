@@ -1,4 +1,4 @@
-"""Model files: safetensors whose metadata hold the specification as JSON; loading runs no code."""
+"""Model files are safetensors whose metadata hold the specification as JSON. Loading them runs no code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNITS = {"energy": "eV", "length": "Angstrom", "charge": "e", "dipole": "e*Angst
 
 
 def save_model(path: str | Path, model: Model) -> None:
-    """Write a model with everything needed to use and to trust it, atomically.
+    """Write a model atomically, with everything that is needed to use it and to trust it.
 
     Args:
         path: File to write; the usual suffix is ``.atnn``.
@@ -41,7 +41,7 @@ def save_model(path: str | Path, model: Model) -> None:
 
 
 def load_model(path: str | Path) -> Model:
-    """The model of a file, in the floating-point type it was saved in.
+    """Load the model of a file in the floating-point type in which it was saved.
 
     Raises:
         ModelFileError: The file is missing, truncated, of another kind, newer than this version of atnn, or its
@@ -80,22 +80,22 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
                 )
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             if header["version"] < 2:
-                weights = _from_version_1(weights)
-            return header, weights if header["version"] > 2 else _from_version_2(weights, header["specification"])
+                weights = _convert_version_1(weights)
+            return header, weights if header["version"] > 2 else _convert_version_2(weights, header["specification"])
     except (SafetensorError, json.JSONDecodeError, KeyError) as error:
         raise ModelFileError(f"truncated or corrupted: {error}", where=str(path), remedy=remedy) from error
 
 
-def _from_version_1(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Parameters of the elements were tensors of their own, those of the Gaussians two."""
+def _convert_version_1(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """In version 1, parameters of the elements had no ``table``, and those of the Gaussians were two tensors."""
     weights = dict(weights)
     weights["representation.coefficients.table"] = weights.pop("representation.coefficients")
     gaussians = [weights.pop(f"representation.radial.{name}") for name in ("centers", "widths")]
     return weights | {"representation.radial.gaussians.table": torch.cat(gaussians, dim=1)}
 
 
-def _from_version_2(weights: dict[str, torch.Tensor], specification: dict[str, Any]) -> dict[str, torch.Tensor]:
-    """Readouts with their sources of charges, and terms by number, became parts by name."""
+def _convert_version_2(weights: dict[str, torch.Tensor], specification: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """In version 2, readouts held their source of charges, and terms had numbers. Both are parts with names now."""
     terms = [term["name"] for term in specification["terms"]]
     source = specification.get("charges", {}).get("name", "network")
 

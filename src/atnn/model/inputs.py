@@ -1,4 +1,4 @@
-"""What a model computes from: tensors only, prepared once outside the differentiated and compiled part."""
+"""The inputs of a model are tensors, prepared once outside the differentiated and compiled part."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from atnn.structures import STATED, Elements, Neighbors, Structures
 
 
 class Pairs(NamedTuple):
-    """Neighbors whose geometry follows from positions alone.
+    """Neighbors and their translations, so that the geometry of the pairs follows from the positions alone.
 
     Attributes:
         neighbors: Who is a neighbor of whom.
@@ -58,7 +58,7 @@ _SIZES: tuple[Names, ...] = (*_STRUCTURES, *_NEAR, *_FAR, (None, "molecular"), *
 
 
 def flatten_inputs(inputs: Inputs) -> tuple[list[Tensor], Given]:
-    """The tensors of the inputs in a fixed order, and which of all possible ones are there."""
+    """List the tensors of the inputs in a fixed order, and tell which of all possible ones are there."""
     s = inputs.structures
     far = (*inputs.far.neighbors, inputs.far.translations) if inputs.far is not None else (None,) * len(_FAR)
     slots = (
@@ -69,12 +69,12 @@ def flatten_inputs(inputs: Inputs) -> tuple[list[Tensor], Given]:
 
 
 def size_names(given: Given) -> list[Names]:
-    """Names of the sizes of :func:`flatten_inputs`'s tensors that vary from call to call."""
+    """Name the sizes that vary from call to call, for every tensor of :func:`flatten_inputs`."""
     return [names for names, there in zip(_SIZES, given, strict=True) if there]
 
 
 def unflatten_inputs(tensors: Sequence[Tensor], given: Given) -> Inputs:
-    """Inverse of :func:`flatten_inputs`."""
+    """Put the tensors of :func:`flatten_inputs` together again."""
     rest = iter(tensors)
     slots = iter([next(rest) if there else None for there in given])
 
@@ -89,16 +89,16 @@ def unflatten_inputs(tensors: Sequence[Tensor], given: Given) -> Inputs:
     return Inputs(structures, pairs[0], pairs[1], molecular, elements, reference)
 
 
-def pairs_of(structures: Structures, neighbors: Neighbors) -> Pairs:
-    """Pairs with the translations that belong to the cells."""
+def translate_pairs(structures: Structures, neighbors: Neighbors) -> Pairs:
+    """Add to neighbors the translations that follow from the cells."""
     cells = structures.cell[structures.batch[neighbors.i]]
     return Pairs(neighbors, torch.einsum("ec,ecx->ex", neighbors.shifts, cells))
 
 
 def group_elements(index: Int[Tensor, " atoms"], elements: int, dtype: torch.dtype = torch.float64) -> Elements:
-    """Blocks of rows of one element each; at least two blocks and rows, so that compiled sizes stay general.
+    """Sort atoms into blocks of one element each, at least two of at least two rows, so that compiled sizes stay general.
 
-    The number of rows balances the free rows that are computed in vain against the number of small products.
+    The number of rows balances free rows, which are computed in vain, against the number of small products.
     """
     counts = torch.bincount(index, minlength=elements)
     present = max(1, int((counts > 0).sum()))

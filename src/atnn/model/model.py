@@ -1,4 +1,4 @@
-"""A model: a representation, and parts that make quantities of its features."""
+"""A model consists of a representation and of parts that turn its features into quantities."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from atnn.derivatives import (
 )
 from atnn.errors import SpecificationError
 from atnn.functions import ElementNetwork, Species
-from atnn.model.assembly import build_parts, build_representation, dependences, needed_parts, order_parts
+from atnn.model.assembly import build_parts, build_representation, choose_parts, find_dependences, order_parts
 from atnn.model.checks import check_charges, check_electrons, refuse_elements, refuse_ignored, warn_of_ignored
-from atnn.model.inputs import Inputs, group_elements, pairs_of
+from atnn.model.inputs import Inputs, group_elements, translate_pairs
 from atnn.model.registry import ModelSpecification
 from atnn.neighbors import molecular_pairs
 from atnn.neighbors.pairs import edges_of, select_pairs
@@ -33,7 +33,7 @@ from atnn.structures import HIGHEST, Neighbors, Structures
 
 
 class Plan(NamedTuple):
-    """What has to be evaluated for some outputs.
+    """The parts that are evaluated for a set of outputs.
 
     Attributes:
         wanted: Quantities that the parts must give.
@@ -47,7 +47,7 @@ class Plan(NamedTuple):
 
 
 class Model(nn.Module):
-    """Predicts quantities of the table from structures and their neighbors.
+    """A model predicts quantities of the table from structures and their neighbors.
 
     Args:
         specification: What it is made of.
@@ -85,7 +85,7 @@ class Model(nn.Module):
             parts = build_parts(specification, species, self.representation.channels)
         self.parts, self.order = nn.ModuleDict(parts), order_parts(parts)
         self._plans: dict[tuple[str, ...], Plan] = {}
-        values = dependences(parts, self.order, specification.depends_on)
+        values = find_dependences(parts, self.order, specification.depends_on)
         if "atomic_energies" in values:  # which sum up to the energy, but for parts that give no share of each atom
             values["energy"] = values["atomic_energies"] | values.get("energy", set())
         if any("energy" in part.gives for part in parts.values()):
@@ -106,16 +106,15 @@ class Model(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
-        # The device of a buffer: stand-ins replace the weights while a training step is traced, and batches are read
-        # meanwhile.
+        """Device of the weights."""
+        # A buffer tells the device, because batches are read while stand-ins replace the weights in tracing.
         return self.rows.device
 
     def start(self, statistics: Statistics, structures: Structures, neighbors: Neighbors) -> None:
-        """Set the start of all that is learned from the training data, before a training.
+        """Set the start of all parameters from the training data.
 
-        Sums over neighbors are scaled to their mean number, the inputs of every network are standardised, and each part
-        starts from what it can know, after the parts that it needs.
+        Sums over neighbors are scaled to their mean number, and the inputs of every network are standardised. Each part
+        then starts from the statistics, after the parts that it needs.
 
         Args:
             statistics: Of the training data.
@@ -135,7 +134,7 @@ class Model(nn.Module):
                 values = add_values(values, part(self._seen(part, scene), values))
 
     def prepare(self, structures: Structures, neighbors: Neighbors, skin: float = 0.0) -> Inputs:
-        """Inputs of :meth:`compute`, in the model's type and on its device.
+        """Prepare the inputs of :meth:`compute` in the type and on the device of the model.
 
         Args:
             structures: The batch.
@@ -150,11 +149,11 @@ class Model(nn.Module):
         index = self.rows[structures.numbers]
         if bool((index < 0).any()):
             refuse_elements(structures, self.elements)
-        near, far = pairs_of(structures, neighbors), None
+        near, far = translate_pairs(structures, neighbors), None
         if self.cutoff > self.representation.cutoff:
             close = edges_of(structures.positions, near.translations, neighbors).lengths
             kept = close < self.representation.cutoff + skin
-            near, far = pairs_of(structures, select_pairs(neighbors, kept)), near
+            near, far = translate_pairs(structures, select_pairs(neighbors, kept)), near
         reference = torch.zeros(len(structures), dtype=torch.float64, device=self.device)
         reference = reference.index_add(0, structures.batch, self._reference_table()[index])
         molecular = None
@@ -164,14 +163,14 @@ class Model(nn.Module):
         return Inputs(structures, near, far, molecular, elements, reference)
 
     def compute(self, inputs: Inputs, outputs: Sequence[str], create_graph: bool = False) -> dict[str, Tensor]:
-        """The asked outputs; only tensor operations whose sizes follow from the inputs, so it can be traced."""
+        """Compute the outputs by tensor operations alone, whose sizes follow from the inputs, so that they can be traced."""
         variables = make_variables(inputs.structures, outputs, self.given)
         values = self.from_edges(_scene(inputs, variables), outputs)
         values |= differentiate(values, variables, inputs.structures, outputs, create_graph)
         return {name: values[name] for name in outputs}
 
     def from_edges(self, scene: Scene, outputs: Sequence[str]) -> dict[str, Tensor]:
-        """Quantities that the outputs are, or are derivatives of, as functions of the vectors of the pairs.
+        """Compute the outputs that the parts give, and those that other outputs derive from, from the vectors of the pairs.
 
         Args:
             scene: Without features; the list of pairs may be one-sided.
@@ -192,7 +191,7 @@ class Model(nn.Module):
         outputs: Sequence[str] = ("energy", "forces"),
         create_graph: bool = False,
     ) -> dict[str, Tensor]:
-        """The asked quantities of a batch.
+        """Compute quantities of a batch.
 
         Args:
             structures: The batch.
@@ -210,7 +209,7 @@ class Model(nn.Module):
             return self.compute(self.prepare(structures, neighbors), outputs, create_graph)
 
     def check_outputs(self, outputs: Sequence[str], structures: Structures) -> None:
-        """Refuse what the model cannot give."""
+        """Refuse outputs that the model cannot give for these structures."""
         missing = [name for name in outputs if name not in self.outputs]
         if missing:
             raise SpecificationError(
@@ -250,13 +249,13 @@ class Model(nn.Module):
         warn_of_ignored(structures, self.depends, where)
 
     def _plan(self, outputs: tuple[str, ...]) -> Plan:
-        """What has to be evaluated for the outputs, found once."""
+        """Find out once which parts the outputs need."""
         if outputs not in self._plans:
             sources = {row.derivative.of for row in derivation(outputs, self.given) if row.derivative}
             wanted = (sources | set(outputs)) & self.given
             values = wanted | SUMMED if wanted & SUMMED else wanted
             named = dict(zip(self.order, self._ordered(self.order), strict=True))
-            parts = tuple(self._ordered(needed_parts(named, self.order, values)))
+            parts = tuple(self._ordered(choose_parts(named, self.order, values)))
             degrees = [part.degree for part in parts if part.degree is not None]
             self._plans[outputs] = Plan(frozenset(wanted), parts, max(degrees, default=None))
         return self._plans[outputs]
@@ -275,7 +274,7 @@ class Model(nn.Module):
         return torch.tensor(list(self.reference_energies.values()), dtype=torch.float64, device=self.device)
 
     def _with_references(self, values: dict[str, Tensor], scene: Scene, wanted: frozenset[str]) -> dict[str, Tensor]:
-        """The wanted values; energies are totals, with the shares of the atoms and the reference energies added."""
+        """Choose the wanted values. Energies are made totals: shares of atoms and reference energies are added."""
         found = {name: values[name] for name in wanted - SUMMED}
         if "energy" in wanted:
             total = scene.reference
@@ -287,12 +286,12 @@ class Model(nn.Module):
         return found
 
     def _seen(self, part: Part, scene: Scene) -> Scene:
-        """The scene with pairs as far as the part reaches."""
+        """Give the part the scene with pairs as far as it reaches."""
         return scene if part.cutoff <= self.representation.cutoff else scene._replace(edges=scene.far)
 
 
 def _scene(inputs: Inputs, variables: Variables) -> Scene:
-    """Geometry of the batch as a function of the variables."""
+    """Set the scene: the geometry of the batch as a function of the variables."""
     structures = variables.apply(inputs.structures)
     lists = [pairs for pairs in (inputs.near, inputs.far) if pairs is not None]
     edges = [edges_of(structures.positions, pairs.translations, pairs.neighbors) for pairs in lists]
@@ -304,7 +303,7 @@ def _scene(inputs: Inputs, variables: Variables) -> Scene:
 
 @contextmanager
 def _calibration(model: nn.Module) -> Iterator[None]:
-    """Within it every network standardises its inputs by those that it sees."""
+    """Let every network standardise its inputs by those that it sees within this context."""
     networks = [module for module in model.modules() if isinstance(module, ElementNetwork)]
     for network in networks:
         network.calibrating = True

@@ -1,4 +1,4 @@
-"""The one interface that dynamics, observables and active learning see, and a model behind it."""
+"""Potentials are the one interface that dynamics, observables and active learning see."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from atnn.structures import STATED, Neighbors, Structures
 
 @runtime_checkable
 class Potential(Protocol):
-    """Anything that gives energies and other quantities of structures."""
+    """A potential gives energies and other quantities of structures."""
 
     @property
     def outputs(self) -> frozenset[str]:
-        """Names of the quantities it can give."""
+        """Names of the quantities that it can give."""
 
     def __call__(self, structures: Structures, outputs: Sequence[str]) -> dict[str, Tensor]:
-        """The asked quantities, detached, in the units of the table."""
+        """Compute the asked quantities, detached, in the units of the table."""
 
     def forget(self) -> None:
-        """Drop what is kept of earlier calls, so that the next result depends on nothing but its own arguments."""
+        """Drop everything kept of earlier calls. The next result then depends on its own arguments alone."""
 
 
 class ModelPotential:
@@ -62,7 +62,7 @@ class ModelPotential:
 
     @property
     def builds(self) -> int:
-        """How often the pair list was built."""
+        """Number of times that the pair list was built."""
         return self._list.builds
 
     def forget(self) -> None:
@@ -75,7 +75,7 @@ class ModelPotential:
         self._static = None
 
     def __call__(self, structures: Structures, outputs: Sequence[str]) -> dict[str, Tensor]:
-        """The asked quantities, detached.
+        """Compute the asked quantities, detached.
 
         Raises:
             DataError: Unknown elements, or a field, charges or spins that the model ignores.

@@ -1,4 +1,4 @@
-"""What a model can be made of: one line for each representation, output, source of charges and physics term.
+"""The registries list what a model can be made of: representations, outputs, sources of charges and physics terms.
 
 Components of one's own are added in the same way, ``TERMS["mine"] = MySpecification``, before a model is made.
 """
@@ -70,7 +70,7 @@ Term = Annotated[Any, chosen_from(TERMS, "a physics term")]
 
 
 class ModelSpecification(Specification):
-    """Everything that defines a model but its weights; stored as JSON beside them."""
+    """Everything that defines a model except its weights. It is stored as JSON beside them."""
 
     elements: tuple[int, ...] = Field(min_length=1, description="atomic numbers that the model knows")
     representation: Representation = Field(description="the representation and its sizes")
@@ -84,7 +84,7 @@ class ModelSpecification(Specification):
     terms: tuple[Term, ...] = Field(default=(), description="physics terms added to the energy, e.g. - {name: zbl}")
     conditions: tuple[Literal["charge", "spin"], ...] | None = Field(
         default=None,
-        description="numbers of the electrons to depend on; none: charge and spin with spookynet, else neither",
+        description="stated numbers that energies depend on; none: charge and spin with spookynet, else neither",
     )
     networks: Literal["element", "shared"] = Field(
         default="element", description="a network per element, or one for all"
@@ -118,10 +118,10 @@ class ModelSpecification(Specification):
 
     @property
     def depends_on(self) -> frozenset[str]:
-        """Numbers of the electrons that the representation depends on."""
+        """Stated numbers, of charge and spin, on which the representation depends."""
         return frozenset(self.representation.conditions if self.conditions is None else self.conditions)
 
     def design(self, species: Any, channels: tuple[int, ...]) -> Design:
-        """What the parts are built for."""
+        """Collect what the parts are built for."""
         inputs = ("charges",) if self.charges_in_energy else ()
         return Design(species, channels, self.hidden, self.blocks, self.charges, inputs)

@@ -1,4 +1,4 @@
-"""From a Python function of tensors to one compiled graph that serves every size.
+"""Tracing turns a Python function of tensors into one compiled graph that serves every size.
 
 ``torch.compile`` does not differentiate twice, so the function is first traced with its inner derivatives by
 ``make_fx``; the graph holds plain operations only, has no guards, and is compiled once by inductor.
@@ -27,7 +27,7 @@ Names = tuple[str | None, ...]
 def trace(
     function: Callable[..., Sequence[Tensor]], example: Sequence[Tensor], names: Sequence[Names]
 ) -> tuple[GraphModule, list[Tensor]]:
-    """Graph of a function of tensors, in which named sizes are symbols.
+    """Trace a function of tensors into a graph in which named sizes are symbols.
 
     Args:
         function: Takes tensors only; may call ``torch.autograd.grad``.
@@ -55,5 +55,5 @@ def _stand_in(mode: FakeTensorMode, tensor: Tensor, names: Names, sizes: dict[st
 
 
 def compile_graph(graph: GraphModule, fakes: Sequence[Tensor]) -> Callable[..., Any]:
-    """Callable of the same arguments, without guards or autograd."""
+    """Compile a graph to a callable of the same arguments, without guards or autograd."""
     return standalone_compile(graph, list(fakes), dynamic_shapes="from_graph")
