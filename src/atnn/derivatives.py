@@ -143,7 +143,7 @@ def _gradients(value: Tensor, variables: Sequence[Tensor], create_graph: bool, r
     """Differentiate values [structures, *shape]; results are [rows, *shape of a value, *shape of a variable]."""
     if not value.requires_grad:  # a derivative that is constant, as the dipole of an energy linear in the field
         return [x.new_zeros((len(x), *value.shape[1:], *x.shape[1:])) for x in variables]
-    parts = value.flatten(1).sum(0) if value.dim() > 1 else value.sum()[None]
+    parts = value.flatten(1).sum(0).unbind() if value.dim() > 1 else (value.sum(),)
     gradients = [
         torch.autograd.grad(part, variables, create_graph=create_graph, retain_graph=retain or place + 1 < len(parts),
                             materialize_grads=True)

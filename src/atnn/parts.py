@@ -66,7 +66,7 @@ class Statistics(NamedTuple):
 class Part(nn.Module):
     """A part reads features, pairs or values of other parts, and gives values, which may be quantities of the table.
 
-    The order in which a model evaluates its parts follows from ``needs`` and ``gives``. Only parts that the asked outputs
+    The order in which a model evaluates its parts follows from ``needs`` and ``gives``. Only parts that the outputs
     need are evaluated. Energies that several parts give are added.
 
     Attributes:

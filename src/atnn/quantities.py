@@ -86,7 +86,7 @@ class Quantity:
 
     @property
     def referenced(self) -> bool:
-        """Whether it is an energy with an arbitrary zero. Reference energies of the elements are subtracted from these."""
+        """Whether it is an energy with an arbitrary zero, from which reference energies are subtracted."""
         return self.dimension == ENERGY and self.derivative is None
 
 

@@ -163,14 +163,14 @@ class Model(nn.Module):
         return Inputs(structures, near, far, molecular, elements, reference)
 
     def compute(self, inputs: Inputs, outputs: Sequence[str], create_graph: bool = False) -> dict[str, Tensor]:
-        """Compute the outputs by tensor operations alone, whose sizes follow from the inputs, so that they can be traced."""
+        """Compute the outputs by tensor operations alone, so that the course can be traced."""
         variables = make_variables(inputs.structures, outputs, self.given)
         values = self.from_edges(_scene(inputs, variables), outputs)
         values |= differentiate(values, variables, inputs.structures, outputs, create_graph)
         return {name: values[name] for name in outputs}
 
     def from_edges(self, scene: Scene, outputs: Sequence[str]) -> dict[str, Tensor]:
-        """Compute the outputs that the parts give, and those that other outputs derive from, from the vectors of the pairs.
+        """Compute what the parts give of the outputs, and what the others derive from, from the vectors of the pairs.
 
         Args:
             scene: Without features; the list of pairs may be one-sided.
