@@ -1,4 +1,4 @@
-"""The central types: batches of structures, their labels, pairs of neighbors, features."""
+"""The central types: batches of structures, labels, neighbor pairs and features."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from torch import Tensor
 from atnn.errors import DataError
 from atnn.units import CHARGE, FIELD, NUMBER, Dimension, unit_of
 
-HIGHEST = 9  # degree of features; higher ones do not occur
-MINIMAL_VOLUME = 1e-3  # Angstrom^3; below this a periodic cell is an input error, not a crystal
+HIGHEST = 9  # no representation has features of a higher degree
+MINIMAL_VOLUME = 1e-3  # Angstrom^3; a smaller periodic cell is an input error
 
 
 class Stated(NamedTuple):
-    """What may be stated for each structure beside its geometry.
+    """A property that each structure may state beside its geometry.
 
     Attributes:
         key: Name in files and in the ``info`` of ASE.
         shape: Shape of one value.
-        integer: Whether it is a whole number.
+        integer: True for integers.
         dimension: Powers of energy, length, charge and time.
-        ignorable: Whether a training may leave it out of account, with a warning; a prediction never does.
-        words: What a structure carries where it is not zero, for messages.
+        ignorable: True if training may ignore it with a warning; predictions never ignore it.
+        words: Words for a value that is not zero, for messages.
         aliases: Further names in files.
     """
 
@@ -42,11 +42,11 @@ class Stated(NamedTuple):
 
     @property
     def title(self) -> str:
-        """:attr:`words` without their article, for tables."""
+        """:attr:`words` without the article, for tables."""
         return self.words.removeprefix("an ").removeprefix("a ")
 
 
-# Fields of Structures that are None where nobody stated them, and count as zero then.
+# Fields of Structures that are None if they are not stated, and then count as zero.
 STATED: dict[str, Stated] = {
     "charge": Stated("charge", (), False, CHARGE, True, "a total charge", ("total_charge", "Charge")),
     "spin": Stated("spin", (), True, NUMBER, True, "unpaired electrons", ("unpaired_electrons",)),
@@ -61,10 +61,10 @@ class Structures:
     Attributes:
         positions: Cartesian positions [Angstrom].
         numbers: Atomic numbers.
-        cell: Lattice vectors as rows [Angstrom]; zero where there is none.
+        cell: Lattice vectors as rows [Angstrom]; zero if there are none.
         pbc: Periodicity along each lattice vector.
         batch: Structure of each atom, ascending.
-        charge: Total charge [e], or None where nobody stated it.
+        charge: Total charge [e], or None if it is not stated.
         spin: Number of unpaired electrons, or None.
         field: Uniform external electric field [V/Angstrom], or None.
     """
@@ -84,7 +84,7 @@ class Structures:
 
     @property
     def stated(self) -> dict[str, Tensor]:
-        """Those of :data:`STATED` that are not None."""
+        """The fields of :data:`STATED` that are not None."""
         return {name: value for name in STATED if (value := getattr(self, name)) is not None}
 
     @property
@@ -94,12 +94,12 @@ class Structures:
 
     @property
     def total_charge(self) -> Float[Tensor, " structures"]:
-        """Total charges [e], zero where none is stated."""
+        """Total charges [e], zero if not stated."""
         return self.cell.new_zeros(self.cell.shape[0]) if self.charge is None else self.charge
 
     @property
     def applied_field(self) -> Float[Tensor, "structures 3"]:
-        """External electric field [V/Angstrom], zero where none is stated."""
+        """External electric field [V/Angstrom], zero if not stated."""
         return self.cell.new_zeros((self.cell.shape[0], 3)) if self.field is None else self.field
 
     @property
@@ -108,7 +108,7 @@ class Structures:
         return torch.linalg.det(self.cell).abs()
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Structures:
-        """Copy on another device, or with another floating-point type."""
+        """Copy to another device or floating-point type."""
 
         def move(value):
             if not isinstance(value, Tensor):
@@ -120,7 +120,7 @@ class Structures:
     def select(
         self, indices: Sequence[int] | np.ndarray | Int[Tensor, " selected"] | Bool[Tensor, " structures"] | slice
     ) -> Structures:
-        """The structures of the given indices, in that order, or those where a mask is true."""
+        """Select structures by indices, in that order, or by a mask."""
         if isinstance(indices, slice):
             indices = range(*indices.indices(len(self)))
         order = indices if isinstance(indices, Tensor) else torch.as_tensor(np.asarray(indices))
@@ -138,7 +138,7 @@ class Structures:
         )
 
     def singles(self) -> list[Structures]:
-        """The structures of the batch, one by one; views, no copies."""
+        """Split the batch into single structures, which are views."""
         ends = torch.cumsum(self.counts, 0).tolist()
         return [
             Structures(
@@ -153,7 +153,7 @@ class Structures:
         ]
 
     def atoms_of(self, order: Int[Tensor, " selected"]) -> Int[Tensor, " selected_atoms"]:
-        """Indices of all atoms of the given structures, structure by structure."""
+        """List the atoms of the given structures, structure by structure."""
         counts = self.counts
         starts = torch.cumsum(counts, 0) - counts
         chosen = counts[order]
@@ -163,7 +163,7 @@ class Structures:
 
     @staticmethod
     def concatenate(parts: Iterable[Structures]) -> Structures:
-        """One batch of several; what some of them state (:data:`STATED`) counts as zero for the others."""
+        """Join several batches; a field of :data:`STATED` that only some of them state is zero in the others."""
         parts = list(parts)
         if not parts:
             raise DataError("nothing to concatenate", remedy="give at least one structure")
@@ -188,10 +188,10 @@ class Structures:
 
     @staticmethod
     def from_ase(atoms: Atoms | Iterable[Atoms], dtype: torch.dtype = torch.float64) -> Structures:
-        """Batch of one or many ASE ``Atoms``.
+        """Convert one or many ASE ``Atoms`` to a batch.
 
-        What :data:`STATED` lists is read from ``atoms.info``: total charge, unpaired electrons and field under
-        ``charge``, ``spin`` and ``electric_field``. Geometry only: labels are read by :mod:`atnn.reading`.
+        The fields of :data:`STATED` are read from ``atoms.info``: total charge, unpaired electrons and field under
+        ``charge``, ``spin`` and ``electric_field``. Labels are not read here but by :mod:`atnn.reading`.
 
         Raises:
             DataError: A structure is empty, not finite, or periodic with a cell of no volume.
@@ -200,7 +200,7 @@ class Structures:
         return Structures.concatenate(_from_frame(frame, index, dtype) for index, frame in enumerate(frames))
 
     def to_ase(self) -> list[Atoms]:
-        """The batch as ASE ``Atoms``, what it states under ``info``."""
+        """Convert the batch to ASE ``Atoms``; the fields of :data:`STATED` are written to ``info``."""
         frames = []
         splits = np.split(np.arange(len(self.batch)), np.cumsum(self.counts.cpu().numpy()))[:-1]
         positions, numbers = self.positions.detach().cpu().double().numpy(), self.numbers.cpu().numpy()
@@ -218,7 +218,7 @@ class Structures:
         return frames
 
     def replace(self, **changes) -> Structures:
-        """Copy with other values, as :func:`dataclasses.replace`."""
+        """Copy with some fields replaced, as :func:`dataclasses.replace`."""
         return replace(self, **changes)
 
 
@@ -242,13 +242,13 @@ def _from_frame(frame: Atoms, index: int, dtype: torch.dtype) -> Structures:
         cell=torch.as_tensor(cell.copy(), dtype=dtype)[None],
         pbc=torch.as_tensor(frame.pbc.copy(), dtype=torch.bool)[None],
         batch=torch.zeros(len(frame), dtype=torch.int64),
-        **{name: _stated(frame.info[entry.key], entry, where).to(torch.int64 if entry.integer else dtype)[None]
+        **{name: _parse_stated(frame.info[entry.key], entry, where).to(torch.int64 if entry.integer else dtype)[None]
            for name, entry in STATED.items() if frame.info.get(entry.key) is not None},
     )  # fmt: skip
 
 
 def _check_lattice(periodic: np.ndarray, where: str) -> None:
-    """Refuses periodic lattice vectors [1 to 3, 3] that span no length, area or volume."""
+    """Refuse periodic lattice vectors [1 to 3, 3] that span no length, area or volume."""
     if len(periodic) == 3 and (volume := abs(np.linalg.det(periodic))) < MINIMAL_VOLUME:
         raise DataError(
             f"periodic structure whose cell has the volume {volume:.2g} Angstrom^3",
@@ -266,7 +266,7 @@ def _check_lattice(periodic: np.ndarray, where: str) -> None:
         raise DataError("the two periodic lattice vectors are parallel", where=where, remedy="set the lattice vectors")
 
 
-def _stated(value: object, entry: Stated, where: str) -> Tensor:
+def _parse_stated(value: object, entry: Stated, where: str) -> Tensor:
     number = np.asarray(value, dtype=float)
     if number.shape != entry.shape:
         raise DataError(
@@ -282,9 +282,9 @@ class Labelled(NamedTuple):
 
     Attributes:
         structures: The geometries.
-        labels: Quantity name -> values, [structures, ...] or [atoms, ...] as the table of quantities says,
-            in the package's units; entries that the source did not give are zero and masked out.
-        masks: Quantity name -> whether each structure carries that label, [structures].
+        labels: Quantity name -> values in the package's units, [structures, ...] or [atoms, ...] as the table of
+            quantities says; missing values are zero and masked out.
+        masks: Quantity name -> True for each structure with that label, [structures].
     """
 
     structures: Structures
@@ -293,14 +293,14 @@ class Labelled(NamedTuple):
 
 
 class Neighbors(NamedTuple):
-    """Full list of pairs within a cutoff, sorted by the center, both (i, j) and (j, i).
+    """Full list of pairs within a cutoff, sorted by center; it holds both (i, j) and (j, i).
 
     Attributes:
         i: Center of each pair.
         j: Neighbor of each pair.
         shifts: Lattice translations of the neighbor, in lattice vectors.
-        reverse: Index of the pair (j, i, -shift); None where the list is one-sided, as with ghost atoms, which are
-            neighbors and have none.
+        reverse: Index of the pair (j, i, -shift). None for a one-sided list, as with ghost atoms, which are neighbors
+            but not centers.
         offsets: Pairs of atom a are ``offsets[a]:offsets[a + 1]``.
     """
 
@@ -311,7 +311,7 @@ class Neighbors(NamedTuple):
     offsets: Int[Tensor, " atoms_plus_1"]
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Neighbors:
-        """Copy on another device, or with another floating-point type of the shifts."""
+        """Copy to another device or floating-point type of the shifts."""
         i, j, shifts, offsets = (t.to(device=device) for t in (self.i, self.j, self.shifts, self.offsets))
         reverse = None if self.reverse is None else self.reverse.to(device=device)
         return Neighbors(i, j, shifts.to(dtype=dtype), reverse, offsets)
@@ -322,8 +322,8 @@ class Edges(NamedTuple):
 
     Attributes:
         i, j, reverse, offsets: As in :class:`Neighbors`.
-        vectors: From center to neighbor [Angstrom].
-        lengths: Their lengths [Angstrom], never zero.
+        vectors: Vectors from center to neighbor [Angstrom].
+        lengths: Lengths of the vectors [Angstrom], never zero.
     """
 
     i: Int[Tensor, " pairs"]
@@ -335,13 +335,13 @@ class Edges(NamedTuple):
 
 
 class Elements(NamedTuple):
-    """Atoms sorted into blocks of one element each, so that per-element networks are batched products.
+    """Atoms sorted into blocks of one element each, so that per-element networks are batched matrix products.
 
     Attributes:
         row: Row of each atom's element in the model's table.
-        slots: Atom in each row of each block; 0 in the free rows.
-        filled: 1 in the rows that hold an atom, 0 in the free ones.
-        block_element: Row of the element table that each block belongs to.
+        slots: Atom in each row of each block; 0 in free rows.
+        filled: 1 in rows that hold an atom, 0 in free rows.
+        block_element: Row of each block's element in the model's table.
         place: Position of each atom in the flattened slots.
     """
 
@@ -353,15 +353,15 @@ class Elements(NamedTuple):
 
 
 class Features(NamedTuple):
-    """Features of every atom, ``nodes[l]`` of degree l.
+    """Features of every atom, ordered by degree.
 
     Attributes:
-        nodes: ``nodes[l]`` has the shape [atoms, 2 l + 1, channels of l]; components are ordered as those of
-            :func:`atnn.so3.solid_harmonics`, which for l = 1 are x, y, z.
+        nodes: ``nodes[l]`` has the shape [atoms, 2 l + 1, channels of l]. The components are ordered as in
+            :func:`atnn.so3.solid_harmonics`: x, y, z for l = 1.
     """
 
     nodes: tuple[Float[Tensor, "atoms m channels"], ...]
 
     def append(self, invariants: Float[Tensor, "atoms added"]) -> Features:
-        """The features with further channels of degree zero."""
+        """Append channels of degree zero."""
         return Features((torch.cat([self.nodes[0], invariants[:, None]], dim=2), *self.nodes[1:]))
