@@ -1,6 +1,6 @@
 """Derivatives: the only calls of automatic differentiation in the package.
 
-Which quantity is the derivative of which, by what and with which sign, stands in the table of quantities.
+The table of quantities states which quantity is which derivative, and with which sign.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from atnn.structures import Edges, Structures
 
 
 class Variables(NamedTuple):
-    """What quantities are differentiated by; None where no output asks for it.
+    """Variables of differentiation; None for those that no output needs.
 
     Attributes:
         positions: Cartesian positions [Angstrom].
@@ -32,13 +32,13 @@ class Variables(NamedTuple):
     field: Float[Tensor, "structures 3"] | None
 
     def apply(self, structures: Structures) -> Structures:
-        """The structures as functions of the variables, not yet strained."""
+        """Insert positions and field into the structures; the strain is applied elsewhere."""
         given = {name: value for name in ("positions", "field") if (value := getattr(self, name)) is not None}
         return structures.replace(**given) if given else structures
 
 
 def derivable(given: Collection[str], variables: Collection[str]) -> frozenset[str]:
-    """Rows of the table that follow from the given ones, step by step, by derivatives with respect to the variables."""
+    """Find the rows of the table that are derivatives of the given ones, or of such derivatives, by the variables."""
     found = set(given)
     while new := {row.name for row in QUANTITIES.values() if row.name not in found and _follows(row, found, variables)}:
         found |= new
@@ -47,15 +47,15 @@ def derivable(given: Collection[str], variables: Collection[str]) -> frozenset[s
 
 def _follows(row: Quantity, found: Collection[str], variables: Collection[str]) -> bool:
     rule = row.derivative
-    # Derivatives of what each atom has by what each atom has are matrices of atoms, which no row describes.
+    # Derivatives of atomic quantities have two axes of atoms, which no row describes.
     return rule is not None and rule.of in found and rule.by in variables and quantity(rule.of).axis == "structure"
 
 
 def derivation(outputs: Iterable[str], given: Collection[str]) -> tuple[Quantity, ...]:
-    """Rows that have to be derived for the outputs, each after the one it is the derivative of.
+    """List the rows that the outputs need as derivatives, each after the row that it is the derivative of.
 
     Raises:
-        SpecificationError: An output that is neither given nor follows from what is given.
+        SpecificationError: An output is neither given nor a derivative of what is given.
     """
     ordered: dict[str, Quantity] = {}
 
@@ -77,8 +77,8 @@ def derivation(outputs: Iterable[str], given: Collection[str]) -> tuple[Quantity
 
 
 def make_variables(structures: Structures, outputs: Iterable[str], given: Collection[str]) -> Variables:
-    """Fresh variables for those outputs that are not given but derived."""
-    wanted = {_rule(row).by for row in derivation(outputs, given)}
+    """Create the variables of the outputs that are derivatives."""
+    wanted = {_rule_of(row).by for row in derivation(outputs, given)}
     return Variables(
         positions=_variable(structures.positions) if "positions" in wanted else None,
         strain=_variable(torch.zeros_like(structures.cell)) if "strain" in wanted else None,
@@ -91,16 +91,16 @@ def _variable(start: Tensor) -> Tensor:
 
 
 def strain_structures(structures: Structures, strain: Float[Tensor, "structures 3 3"]) -> Structures:
-    """Atoms and cells under a symmetric strain of each structure, ``r -> r (1 + strain)``."""
-    symmetric = _symmetric(strain)
+    """Apply a symmetric strain to the atoms and cell of each structure, ``r -> r (1 + strain)``."""
+    symmetric = _symmetrise(strain)
     by_atom = symmetric.index_select(0, structures.batch)
     positions = structures.positions + torch.einsum("ax,axy->ay", structures.positions, by_atom)
     return structures.replace(positions=positions, cell=structures.cell + structures.cell @ symmetric)
 
 
 def strain_edges(edges: Edges, structures: Structures, strain: Float[Tensor, "structures 3 3"]) -> Edges:
-    """Pairs under the strain of :func:`strain_structures`."""
-    by_pair = _symmetric(strain).index_select(0, structures.batch.index_select(0, edges.i))
+    """Apply the strain of :func:`strain_structures` to pairs."""
+    by_pair = _symmetrise(strain).index_select(0, structures.batch.index_select(0, edges.i))
     vectors = edges.vectors + torch.einsum("ex,exy->ey", edges.vectors, by_pair)
     return edges._replace(vectors=vectors, lengths=vector_lengths(vectors))
 
@@ -112,13 +112,13 @@ def differentiate(
     outputs: Iterable[str],
     create_graph: bool = False,
 ) -> dict[str, Tensor]:
-    """The outputs that are not among the values, as derivatives of these or of each other.
+    """Compute the outputs that are not among the values, as derivatives of these or of each other.
 
     Args:
         values: Quantities as functions of the variables.
-        variables: From :func:`make_variables`, for the same outputs.
-        structures: For the volumes.
-        outputs: Names, all of them among the values or :func:`derivable` from these.
+        variables: Result of :func:`make_variables` for the same outputs.
+        structures: Structures, for their volumes.
+        outputs: Names of quantities, each among the values or :func:`derivable` from them.
         create_graph: Keep the graph, for losses of derivatives and for higher derivatives.
 
     Returns:
@@ -126,22 +126,22 @@ def differentiate(
     """
     rows = derivation(outputs, values)
     found = dict(values)
-    sources = list(dict.fromkeys(_rule(row).of for row in rows))
+    sources = list(dict.fromkeys(_rule_of(row).of for row in rows))
     for place, source in enumerate(sources):
-        derived = [row for row in rows if _rule(row).of == source]
-        names = list(dict.fromkeys(_rule(row).by for row in derived))
+        derived = [row for row in rows if _rule_of(row).of == source]
+        names = list(dict.fromkeys(_rule_of(row).by for row in derived))
         again = create_graph or any(row.name in sources for row in derived)
         keep = again or place + 1 < len(sources)
         gradients = _gradients(found[source], [getattr(variables, name) for name in names], again, keep)
         by_name = dict(zip(names, gradients, strict=True))
-        found |= {row.name: _scaled(by_name[_rule(row).by], _rule(row), structures) for row in derived}
-    # Where something was differentiated twice, first derivatives still hold its graph.
+        found |= {row.name: _apply_rule(by_name[_rule_of(row).by], _rule_of(row), structures) for row in derived}
+    # First derivatives still hold a graph if they were differentiated again.
     return {row.name: found[row.name] if create_graph else found[row.name].detach() for row in rows}
 
 
 def _gradients(value: Tensor, variables: Sequence[Tensor], create_graph: bool, retain: bool) -> list[Tensor]:
-    """Derivatives [rows, *shape of a value, *shape of a variable] of values [structures, *shape]."""
-    if not value.requires_grad:  # a derivative that is constant, as the dipole of an energy linear in the field
+    """Differentiate values [structures, *shape]; results are [rows, *shape of a value, *shape of a variable]."""
+    if not value.requires_grad:  # a constant derivative, such as the dipole of an energy that is linear in the field
         return [x.new_zeros((len(x), *value.shape[1:], *x.shape[1:])) for x in variables]
     parts = value.flatten(1).sum(0) if value.dim() > 1 else value.sum()[None]
     gradients = [
@@ -154,22 +154,22 @@ def _gradients(value: Tensor, variables: Sequence[Tensor], create_graph: bool, r
     return [torch.stack(g, dim=1).unflatten(1, value.shape[1:]) for g in zip(*gradients, strict=True)]
 
 
-def _scaled(gradient: Tensor, rule: Derivative, structures: Structures) -> Tensor:
+def _apply_rule(gradient: Tensor, rule: Derivative, structures: Structures) -> Tensor:
     signed = gradient if rule.sign > 0 else -gradient
     if not rule.per_volume:
         return signed
     return signed / structures.volumes.reshape(-1, *(1,) * (signed.dim() - 1)).to(signed.dtype)
 
 
-def _rule(row: Quantity) -> Derivative:
+def _rule_of(row: Quantity) -> Derivative:
     assert row.derivative is not None
     return row.derivative
 
 
-def _symmetric(strain: Tensor) -> Tensor:
+def _symmetrise(strain: Tensor) -> Tensor:
     return 0.5 * (strain + strain.transpose(1, 2))
 
 
 def parameter_gradients(loss: Float[Tensor, ""], parameters: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """Gradient of a loss by every parameter, zero for those it does not depend on."""
+    """Compute the gradient of a loss by every parameter, zero for those that it does not depend on."""
     return torch.autograd.grad(loss, parameters, materialize_grads=True)
