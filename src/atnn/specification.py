@@ -16,7 +16,7 @@ from atnn.errors import SpecificationError
 
 
 class Specification(BaseModel):
-    """Base of every specification: immutable, and unknown keys are errors."""
+    """Base of all specifications: immutable, and unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
@@ -25,23 +25,24 @@ S = TypeVar("S", bound=Specification)
 
 
 def parse(specification: type[S], mapping: Mapping[str, Any], where: str = "", path: str = "") -> S:
-    """The specification that a mapping describes.
+    """Build the specification that a mapping describes.
 
     Args:
         specification: Class to fill.
         mapping: Keys and values, as YAML or JSON give them.
-        where: File they come from, for messages.
+        where: File of the mapping, for messages.
         path: Keys that lead to the mapping, for messages.
 
     Raises:
-        SpecificationError: For unknown keys, with the nearest known one; for values of a wrong type or out of range.
+        SpecificationError: A key is unknown (the message names the nearest known one), or a value has a wrong type or
+            range.
     """
     try:
         return specification.model_validate(dict(mapping))
-    except SpecificationError as error:  # of a component
+    except SpecificationError as error:  # raised by a component
         raise SpecificationError(error.what, where=where or error.where, remedy=error.remedy) from None
     except ValidationError as error:
-        problems = [_sentence(specification, problem, path) for problem in error.errors()]
+        problems = [_describe_problem(specification, problem, path) for problem in error.errors()]
         raise SpecificationError(
             "\n".join(text for text, _ in problems),
             where=where,
@@ -50,13 +51,13 @@ def parse(specification: type[S], mapping: Mapping[str, Any], where: str = "", p
 
 
 def chosen_from(registry: Mapping[str, type[Specification]], what: str) -> BeforeValidator:
-    """Validator of a field that holds the specification of a component, chosen by its ``name`` from a registry.
+    """Make a validator for a field that holds the specification of a component, chosen by ``name`` from a registry.
 
-    The registry is read when a value is given, so that components may be added to it at any time.
+    The registry is read at validation, so that components may be added at any time.
 
     Args:
         registry: Name -> class of the specification.
-        what: What the components are, for messages.
+        what: Kind of the components with an article, for messages.
     """
 
     def choose(value: Any, info: Any) -> Specification:
@@ -76,7 +77,7 @@ def chosen_from(registry: Mapping[str, type[Specification]], what: str) -> Befor
     return BeforeValidator(choose)
 
 
-def _sentence(specification: type[BaseModel], problem: Mapping[str, Any], above: str) -> tuple[str, str]:
+def _describe_problem(specification: type[BaseModel], problem: Mapping[str, Any], above: str) -> tuple[str, str]:
     path = ".".join(str(part) for part in (above, *problem["loc"]) if part != "")
     if problem["type"] == "extra_forbidden":
         known = _known_keys(specification, problem["loc"])
@@ -94,23 +95,23 @@ def _sentence(specification: type[BaseModel], problem: Mapping[str, Any], above:
 
 
 def _known_keys(specification: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
-    """Keys allowed at a place."""
+    """List the keys allowed at a location."""
     candidates = [specification]
     for part in location[:-1]:
         annotations = [c.model_fields[part].annotation for c in candidates if part in c.model_fields]
         if annotations:  # else the index of a sequence
-            candidates = [model for annotation in annotations for model in _models(annotation)]
+            candidates = [model for annotation in annotations for model in _find_models(annotation)]
     return [name for candidate in candidates for name in candidate.model_fields]
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
+def _find_models(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
         return [annotation] if issubclass(annotation, BaseModel) else []
-    return [model for argument in typing.get_args(annotation) for model in _models(argument)]
+    return [model for argument in typing.get_args(annotation) for model in _find_models(argument)]
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses a key given twice, of which plain YAML would silently keep the last."""
+    """Safe YAML loader that refuses duplicate keys; plain YAML silently keeps the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -121,10 +122,11 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Keys and values of a YAML file; nothing in it is executed.
+    """Read the keys and values of a YAML file; nothing in it is executed.
 
     Raises:
-        SpecificationError: No such file, a syntax error (with its line), a key given twice, or no mapping.
+        SpecificationError: The file does not exist, has a syntax error (named with its line) or a duplicate key, or
+            holds no mapping.
     """
     path = Path(path)
     try:
