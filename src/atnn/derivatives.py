@@ -1,6 +1,6 @@
 """This module holds the only calls of automatic differentiation in the package.
 
-Which quantity is the derivative of which, by what and with which sign, stands in the table of quantities.
+The table of quantities states which quantity is which derivative, and with which sign.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def derivable(given: Collection[str], variables: Collection[str]) -> frozenset[s
 
 def _follows(row: Quantity, found: Collection[str], variables: Collection[str]) -> bool:
     rule = row.derivative
-    # Derivatives of what each atom has by what each atom has are matrices of atoms, which no row describes.
+    # Derivatives of atomic quantities have two axes of atoms, which no row describes.
     return rule is not None and rule.of in found and rule.by in variables and quantity(rule.of).axis == "structure"
 
 
@@ -55,7 +55,7 @@ def derivation(outputs: Iterable[str], given: Collection[str]) -> tuple[Quantity
     """List the rows that have to be derived for the outputs. Each row follows the one it derives from.
 
     Raises:
-        SpecificationError: An output that is neither given nor follows from what is given.
+        SpecificationError: An output is neither given nor a derivative of what is given.
     """
     ordered: dict[str, Quantity] = {}
 
@@ -116,9 +116,9 @@ def differentiate(
 
     Args:
         values: Quantities as functions of the variables.
-        variables: From :func:`make_variables`, for the same outputs.
-        structures: For the volumes.
-        outputs: Names, all of them among the values or :func:`derivable` from these.
+        variables: Result of :func:`make_variables` for the same outputs.
+        structures: Structures, for their volumes.
+        outputs: Names of quantities, each among the values or :func:`derivable` from them.
         create_graph: Keep the graph, for losses of derivatives and for higher derivatives.
 
     Returns:
@@ -126,16 +126,16 @@ def differentiate(
     """
     rows = derivation(outputs, values)
     found = dict(values)
-    sources = list(dict.fromkeys(_rule(row).of for row in rows))
+    sources = list(dict.fromkeys(_rule_of(row).of for row in rows))
     for place, source in enumerate(sources):
-        derived = [row for row in rows if _rule(row).of == source]
-        names = list(dict.fromkeys(_rule(row).by for row in derived))
+        derived = [row for row in rows if _rule_of(row).of == source]
+        names = list(dict.fromkeys(_rule_of(row).by for row in derived))
         again = create_graph or any(row.name in sources for row in derived)
         keep = again or place + 1 < len(sources)
         gradients = _gradients(found[source], [getattr(variables, name) for name in names], again, keep)
         by_name = dict(zip(names, gradients, strict=True))
-        found |= {row.name: _scaled(by_name[_rule(row).by], _rule(row), structures) for row in derived}
-    # Where something was differentiated twice, first derivatives still hold its graph.
+        found |= {row.name: _apply_rule(by_name[_rule_of(row).by], _rule_of(row), structures) for row in derived}
+    # First derivatives still hold a graph if they were differentiated again.
     return {row.name: found[row.name] if create_graph else found[row.name].detach() for row in rows}
 
 
@@ -154,19 +154,19 @@ def _gradients(value: Tensor, variables: Sequence[Tensor], create_graph: bool, r
     return [torch.stack(g, dim=1).unflatten(1, value.shape[1:]) for g in zip(*gradients, strict=True)]
 
 
-def _scaled(gradient: Tensor, rule: Derivative, structures: Structures) -> Tensor:
+def _apply_rule(gradient: Tensor, rule: Derivative, structures: Structures) -> Tensor:
     signed = gradient if rule.sign > 0 else -gradient
     if not rule.per_volume:
         return signed
     return signed / structures.volumes.reshape(-1, *(1,) * (signed.dim() - 1)).to(signed.dtype)
 
 
-def _rule(row: Quantity) -> Derivative:
+def _rule_of(row: Quantity) -> Derivative:
     assert row.derivative is not None
     return row.derivative
 
 
-def _symmetric(strain: Tensor) -> Tensor:
+def _symmetrise(strain: Tensor) -> Tensor:
     return 0.5 * (strain + strain.transpose(1, 2))
 
 

@@ -1,4 +1,4 @@
-"""The one family of exceptions: what went wrong, where, and what to do about it."""
+"""The exceptions of the package, which say what went wrong, where, and what to do about it."""
 
 
 class AtnnError(Exception):
@@ -6,7 +6,7 @@ class AtnnError(Exception):
 
     Args:
         what: The problem, in one sentence.
-        where: File, frame, key or atom that it concerns.
+        where: File, frame, key or atom concerned.
         remedy: What the user can do.
     """
 
@@ -35,8 +35,8 @@ class ModelFileError(AtnnError):
 
 
 class DynamicsError(AtnnError):
-    """A simulation that left the domain where it means anything."""
+    """A simulation that left the range where its results are meaningful."""
 
 
 class AtnnWarning(UserWarning):
-    """Something that the user should know and that does not stop the work."""
+    """A problem that the user should know about but that does not stop the work."""

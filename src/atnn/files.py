@@ -15,13 +15,13 @@ def write_atomically(path: str | os.PathLike, content: bytes | str | Callable[[P
 
     Args:
         path: The file to write; its folder must exist.
-        content: The bytes (text is encoded as UTF-8), or a function that writes the file at the path it is given.
+        content: Bytes, text (encoded as UTF-8), or a function that writes the file at a given path.
 
     Returns:
         The path of the finished file.
 
     Raises:
-        DataError: The disk is full or the folder cannot be written; the old file is as it was.
+        DataError: The disk is full or the folder cannot be written; the old file is unchanged.
     """
     target = Path(path)
     temporary = None
@@ -52,7 +52,7 @@ def write_atomically(path: str | os.PathLike, content: bytes | str | Callable[[P
 
 
 def _make_readable(temporary: Path, target: Path) -> None:
-    # mkstemp makes files that only the owner reads; a result file keeps its mode, or gets the usual one
+    # mkstemp makes files that only the owner can read. The target keeps its mode, or gets the default mode.
     if target.exists():
         mode = target.stat().st_mode & 0o777
     else:

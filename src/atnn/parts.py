@@ -13,7 +13,7 @@ from atnn.functions import ElementNetwork, Species
 from atnn.specification import Specification
 from atnn.structures import Edges, Elements, Features, Structures
 
-# Values that several parts may give: what they give is added.
+# Values that several parts may give; the contributions are added.
 SUMMED = frozenset({"energy", "atomic_energies"})
 Values = Mapping[str, Tensor]
 
@@ -22,15 +22,15 @@ class Scene(NamedTuple):
     """The view that a part has of a batch.
 
     Attributes:
-        structures: Positions and cells, strained where something is differentiated by the strain.
-        edges: Pairs of neighbors, those within the cutoff of the representation; for a part that reaches farther,
-            those within the largest cutoff of all parts.
-        far: The latter.
-        molecular: Both atoms of every pair within each molecule, each pair once, however far; None unless some part
-            of the model asks for them.
+        structures: Positions and cells, strained if something is differentiated by the strain.
+        edges: Neighbor pairs within the cutoff of the representation, or within the largest cutoff of all parts for a
+            part with a larger cutoff than the representation.
+        far: Neighbor pairs within the largest cutoff of all parts.
+        molecular: First and second atom of every pair within each molecule, at any distance, each pair once. None if no
+            part of the model needs them.
         elements: Atoms in blocks of one element.
         reference: Sum of the elements' reference energies of each structure [eV], float64.
-        features: What the representation found about each atom, for parts that read them.
+        features: Features of each atom from the representation.
     """
 
     structures: Structures
@@ -52,9 +52,9 @@ class Statistics(NamedTuple):
 
     Attributes:
         neighbors: Mean number of neighbors of an atom.
-        scale: Size of the energies to be learned [eV], such as the root mean square of the forces times an Angstrom.
-        energy: Mean energy per atom beyond the reference energies [eV]; None where energies are not learned.
-        means: Quantity of the atoms -> atomic number -> mean of its labels.
+        scale: Size of the energies to be learned [eV], such as the root mean square force times 1 Angstrom.
+        energy: Mean energy per atom less the reference energies [eV]; None if energies are not learned.
+        means: Atomic quantity -> atomic number -> mean label.
     """
 
     neighbors: float = 10.0
@@ -72,10 +72,10 @@ class Part(nn.Module):
     Attributes:
         needs: Names of the values that other parts must give.
         gives: Names of the values that :meth:`forward` returns.
-        conditions: Names of :data:`atnn.structures.STATED` that it depends on by itself.
-        degree: Largest degree of the features that it reads; None where it reads none.
-        cutoff: Distance up to which it needs pairs [Angstrom]; zero where it needs none.
-        molecular: Whether it needs all pairs within each molecule.
+        conditions: Names of :data:`atnn.structures.STATED` that it depends on directly.
+        degree: Largest degree of the features that it reads; None if it reads none.
+        cutoff: Distance up to which it needs pairs [Angstrom]; zero if it needs none.
+        molecular: True if it needs all pairs within each molecule.
     """
 
     needs: frozenset[str] = frozenset()
@@ -89,9 +89,9 @@ class Part(nn.Module):
         """Set the start of the parameters from the training data. A part without parameters has nothing to set.
 
         Args:
-            statistics: Of the training data.
-            scene: A sample of them.
-            values: What the parts before this one give there.
+            statistics: Statistics of the training data.
+            scene: A sample of the training data.
+            values: Values that earlier parts give for this sample.
         """
 
     def forward(self, scene: Scene, values: Values) -> dict[str, Tensor]:
@@ -103,7 +103,7 @@ class ChargesSpecification(Specification):
     """Specification of a source of charges.
 
     Attributes:
-        starts_from: Quantity from whose means the ``raw_charges`` start, where the source takes them for such values.
+        starts_from: Quantity that ``raw_charges`` stand for, so that they start from its means; empty if there is none.
     """
 
     starts_from: ClassVar[str] = ""
@@ -118,11 +118,11 @@ class Design(NamedTuple):
 
     Attributes:
         species: The elements, and whether they share networks.
-        channels: Channels of the features of each degree.
+        channels: Number of channels of the features of each degree.
         hidden: Layer widths of one residual block of a network.
-        blocks: Residual blocks of a network.
-        charges: Specification of the source of charges; its ``parts`` make them of ``raw_charges``.
-        energy_inputs: Values of the atoms that the network of the energy sees beside the features.
+        blocks: Number of residual blocks of a network.
+        charges: Specification of the source of charges, whose ``parts`` compute charges from ``raw_charges``.
+        energy_inputs: Atomic values that the network of the energy takes as inputs beside the features.
     """
 
     species: Species
@@ -156,9 +156,9 @@ class Design(NamedTuple):
         """Build a network of the invariants of each atom.
 
         Args:
-            outputs: Width of its output.
-            scale: Factor on the random start of the output layer.
-            known: Spreads of further inputs that follow the invariants.
+            outputs: Number of outputs.
+            scale: Factor on the initial weights of the output layer.
+            known: Standard deviations of further inputs, which follow the invariants.
         """
         inputs = self.width(0) + len(known)
         return ElementNetwork(self.species, inputs, self.hidden, outputs, self.blocks, scale, known)

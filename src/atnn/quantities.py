@@ -17,7 +17,7 @@ Variable = Literal["positions", "strain", "field"]
 
 @dataclass(frozen=True, slots=True)
 class Derivative:
-    """What a quantity is the derivative of: ``sign * d(of) / d(by)``, over the volume where ``per_volume``."""
+    """Definition as a derivative: ``sign * d(of) / d(by)``, divided by the volume if ``per_volume``."""
 
     of: str
     by: Variable
@@ -27,20 +27,21 @@ class Derivative:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """What the package knows about one physical quantity.
+    """Description of one physical quantity.
 
     Attributes:
         name: Key in label and output dictionaries, and in configuration files.
-        axis: What has a value each: every ``structure`` or every ``atom``.
-        shape: Shape of one value, without that axis; the last ``rank`` of it are Cartesian.
+        axis: ``structure`` or ``atom``: each of these has one value.
+        shape: Shape of one value; its last ``rank`` axes are Cartesian.
         dimension: Powers of energy, length, charge and time.
-        extensive: Whether the value of two distant fragments is the sum of theirs.
+        extensive: True if the value of two distant fragments is the sum of their values.
         rank: Tensor rank under rotation.
         parity: Sign under inversion, +1 or -1.
-        symmetric: Whether the last two axes may be exchanged; labels are made so, and six numbers are Voigt's.
-        derivative: What it is the derivative of, where it is one.
-        keys: Names under which files carry it, besides its own.
-        display: Unit shown to people and the factor to get there; a thousandth of :attr:`unit` where not given.
+        symmetric: True if the last two axes may be exchanged. Labels are symmetrised, and six numbers are read in Voigt
+            order.
+        derivative: Definition as a derivative of another quantity, if there is one.
+        keys: Further names in files.
+        display: Unit shown to people and its number per :attr:`unit`; by default a thousandth of :attr:`unit`.
     """
 
     name: str
@@ -72,10 +73,10 @@ class Quantity:
 
     @property
     def per_atom(self) -> bool:
-        """Whether errors are counted per atom.
+        """True if errors are counted per atom.
 
-        Sums over the atoms grow with their number, unless contributions of opposite direction cancel: the dipole of
-        randomly oriented molecules, which is odd under inversion, does not grow so.
+        Sums over atoms grow with the number of atoms, unless contributions of opposite direction cancel. They cancel in
+        quantities that are odd under inversion, such as the dipole of randomly oriented molecules.
         """
         return self.axis == "structure" and self.extensive and self.parity == 1
 

@@ -30,18 +30,19 @@ def parse(specification: type[S], mapping: Mapping[str, Any], where: str = "", p
     Args:
         specification: Class to fill.
         mapping: Keys and values, as YAML or JSON give them.
-        where: File they come from, for messages.
+        where: File of the mapping, for messages.
         path: Keys that lead to the mapping, for messages.
 
     Raises:
-        SpecificationError: For unknown keys, with the nearest known one; for values of a wrong type or out of range.
+        SpecificationError: A key is unknown (the message names the nearest known one), or a value has a wrong type or
+            range.
     """
     try:
         return specification.model_validate(dict(mapping))
-    except SpecificationError as error:  # of a component
+    except SpecificationError as error:  # raised by a component
         raise SpecificationError(error.what, where=where or error.where, remedy=error.remedy) from None
     except ValidationError as error:
-        problems = [_sentence(specification, problem, path) for problem in error.errors()]
+        problems = [_describe_problem(specification, problem, path) for problem in error.errors()]
         raise SpecificationError(
             "\n".join(text for text, _ in problems),
             where=where,
@@ -52,11 +53,11 @@ def parse(specification: type[S], mapping: Mapping[str, Any], where: str = "", p
 def chosen_from(registry: Mapping[str, type[Specification]], what: str) -> BeforeValidator:
     """Make the validator of a field that holds the specification of a component, chosen by ``name`` from a registry.
 
-    The registry is read when a value is given, so that components may be added to it at any time.
+    The registry is read at validation, so that components may be added at any time.
 
     Args:
         registry: Name -> class of the specification.
-        what: What the components are, for messages.
+        what: Kind of the components with an article, for messages.
     """
 
     def choose(value: Any, info: Any) -> Specification:
@@ -76,7 +77,7 @@ def chosen_from(registry: Mapping[str, type[Specification]], what: str) -> Befor
     return BeforeValidator(choose)
 
 
-def _sentence(specification: type[BaseModel], problem: Mapping[str, Any], above: str) -> tuple[str, str]:
+def _describe_problem(specification: type[BaseModel], problem: Mapping[str, Any], above: str) -> tuple[str, str]:
     path = ".".join(str(part) for part in (above, *problem["loc"]) if part != "")
     if problem["type"] == "extra_forbidden":
         known = _known_keys(specification, problem["loc"])
@@ -99,14 +100,14 @@ def _known_keys(specification: type[BaseModel], location: tuple[Any, ...]) -> li
     for part in location[:-1]:
         annotations = [c.model_fields[part].annotation for c in candidates if part in c.model_fields]
         if annotations:  # else the index of a sequence
-            candidates = [model for annotation in annotations for model in _models(annotation)]
+            candidates = [model for annotation in annotations for model in _find_models(annotation)]
     return [name for candidate in candidates for name in candidate.model_fields]
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
+def _find_models(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
         return [annotation] if issubclass(annotation, BaseModel) else []
-    return [model for argument in typing.get_args(annotation) for model in _models(argument)]
+    return [model for argument in typing.get_args(annotation) for model in _find_models(argument)]
 
 
 class _Loader(yaml.SafeLoader):
@@ -124,7 +125,8 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """Read keys and values of a YAML file. Nothing in it is executed.
 
     Raises:
-        SpecificationError: No such file, a syntax error (with its line), a key given twice, or no mapping.
+        SpecificationError: The file does not exist, has a syntax error (named with its line) or a duplicate key, or
+            holds no mapping.
     """
     path = Path(path)
     try:

@@ -15,8 +15,8 @@ from torch import Tensor
 from atnn.errors import DataError
 from atnn.units import CHARGE, FIELD, NUMBER, Dimension, unit_of
 
-HIGHEST = 9  # degree of features; higher ones do not occur
-MINIMAL_VOLUME = 1e-3  # Angstrom^3; below this a periodic cell is an input error, not a crystal
+HIGHEST = 9  # no representation has features of a higher degree
+MINIMAL_VOLUME = 1e-3  # Angstrom^3; a smaller periodic cell is an input error
 
 
 class Stated(NamedTuple):
@@ -25,10 +25,10 @@ class Stated(NamedTuple):
     Attributes:
         key: Name in files and in the ``info`` of ASE.
         shape: Shape of one value.
-        integer: Whether it is a whole number.
+        integer: True for integers.
         dimension: Powers of energy, length, charge and time.
-        ignorable: Whether a training may leave it out of account, with a warning; a prediction never does.
-        words: What a structure carries where it is not zero, for messages.
+        ignorable: True if training may ignore it with a warning; predictions never ignore it.
+        words: Words for a value that is not zero, for messages.
         aliases: Further names in files.
     """
 
@@ -42,11 +42,11 @@ class Stated(NamedTuple):
 
     @property
     def title(self) -> str:
-        """:attr:`words` without their article, for tables."""
+        """:attr:`words` without the article, for tables."""
         return self.words.removeprefix("an ").removeprefix("a ")
 
 
-# Fields of Structures that are None where nobody stated them, and count as zero then.
+# Fields of Structures that are None if they are not stated, and then count as zero.
 STATED: dict[str, Stated] = {
     "charge": Stated("charge", (), False, CHARGE, True, "a total charge", ("total_charge", "Charge")),
     "spin": Stated("spin", (), True, NUMBER, True, "unpaired electrons", ("unpaired_electrons",)),
@@ -61,10 +61,10 @@ class Structures:
     Attributes:
         positions: Cartesian positions [Angstrom].
         numbers: Atomic numbers.
-        cell: Lattice vectors as rows [Angstrom]; zero where there is none.
+        cell: Lattice vectors as rows [Angstrom]; zero if there are none.
         pbc: Periodicity along each lattice vector.
         batch: Structure of each atom, ascending.
-        charge: Total charge [e], or None where nobody stated it.
+        charge: Total charge [e], or None if it is not stated.
         spin: Number of unpaired electrons, or None.
         field: Uniform external electric field [V/Angstrom], or None.
     """
@@ -94,12 +94,12 @@ class Structures:
 
     @property
     def total_charge(self) -> Float[Tensor, " structures"]:
-        """Total charges [e], zero where none is stated."""
+        """Total charges [e], zero if not stated."""
         return self.cell.new_zeros(self.cell.shape[0]) if self.charge is None else self.charge
 
     @property
     def applied_field(self) -> Float[Tensor, "structures 3"]:
-        """External electric field [V/Angstrom], zero where none is stated."""
+        """External electric field [V/Angstrom], zero if not stated."""
         return self.cell.new_zeros((self.cell.shape[0], 3)) if self.field is None else self.field
 
     @property
@@ -190,8 +190,8 @@ class Structures:
     def from_ase(atoms: Atoms | Iterable[Atoms], dtype: torch.dtype = torch.float64) -> Structures:
         """Make a batch of one or many ASE ``Atoms``.
 
-        What :data:`STATED` lists is read from ``atoms.info``: total charge, unpaired electrons and field under
-        ``charge``, ``spin`` and ``electric_field``. Geometry only: labels are read by :mod:`atnn.reading`.
+        The fields of :data:`STATED` are read from ``atoms.info``: total charge, unpaired electrons and field under
+        ``charge``, ``spin`` and ``electric_field``. Labels are not read here but by :mod:`atnn.reading`.
 
         Raises:
             DataError: A structure is empty, not finite, or periodic with a cell of no volume.
@@ -242,7 +242,7 @@ def _from_frame(frame: Atoms, index: int, dtype: torch.dtype) -> Structures:
         cell=torch.as_tensor(cell.copy(), dtype=dtype)[None],
         pbc=torch.as_tensor(frame.pbc.copy(), dtype=torch.bool)[None],
         batch=torch.zeros(len(frame), dtype=torch.int64),
-        **{name: _stated(frame.info[entry.key], entry, where).to(torch.int64 if entry.integer else dtype)[None]
+        **{name: _parse_stated(frame.info[entry.key], entry, where).to(torch.int64 if entry.integer else dtype)[None]
            for name, entry in STATED.items() if frame.info.get(entry.key) is not None},
     )  # fmt: skip
 
@@ -266,7 +266,7 @@ def _check_lattice(periodic: np.ndarray, where: str) -> None:
         raise DataError("the two periodic lattice vectors are parallel", where=where, remedy="set the lattice vectors")
 
 
-def _stated(value: object, entry: Stated, where: str) -> Tensor:
+def _parse_stated(value: object, entry: Stated, where: str) -> Tensor:
     number = np.asarray(value, dtype=float)
     if number.shape != entry.shape:
         raise DataError(
@@ -282,9 +282,9 @@ class Labelled(NamedTuple):
 
     Attributes:
         structures: The geometries.
-        labels: Quantity name -> values, [structures, ...] or [atoms, ...] as the table of quantities says,
-            in the package's units; entries that the source did not give are zero and masked out.
-        masks: Quantity name -> whether each structure carries that label, [structures].
+        labels: Quantity name -> values in the package's units, [structures, ...] or [atoms, ...] as the table of
+            quantities says; missing values are zero and masked out.
+        masks: Quantity name -> True for each structure with that label, [structures].
     """
 
     structures: Structures
@@ -299,8 +299,8 @@ class Neighbors(NamedTuple):
         i: Center of each pair.
         j: Neighbor of each pair.
         shifts: Lattice translations of the neighbor, in lattice vectors.
-        reverse: Index of the pair (j, i, -shift); None where the list is one-sided, as with ghost atoms, which are
-            neighbors and have none.
+        reverse: Index of the pair (j, i, -shift). None for a one-sided list, as with ghost atoms, which are neighbors
+            but not centers.
         offsets: Pairs of atom a are ``offsets[a]:offsets[a + 1]``.
     """
 
@@ -322,8 +322,8 @@ class Edges(NamedTuple):
 
     Attributes:
         i, j, reverse, offsets: As in :class:`Neighbors`.
-        vectors: From center to neighbor [Angstrom].
-        lengths: Their lengths [Angstrom], never zero.
+        vectors: Vectors from center to neighbor [Angstrom].
+        lengths: Lengths of the vectors [Angstrom], never zero.
     """
 
     i: Int[Tensor, " pairs"]
@@ -335,13 +335,13 @@ class Edges(NamedTuple):
 
 
 class Elements(NamedTuple):
-    """Atoms sorted into blocks of one element each, so that per-element networks are batched products.
+    """Atoms sorted into blocks of one element each, so that per-element networks are batched matrix products.
 
     Attributes:
         row: Row of each atom's element in the model's table.
-        slots: Atom in each row of each block; 0 in the free rows.
-        filled: 1 in the rows that hold an atom, 0 in the free ones.
-        block_element: Row of the element table that each block belongs to.
+        slots: Atom in each row of each block; 0 in free rows.
+        filled: 1 in rows that hold an atom, 0 in free rows.
+        block_element: Row of each block's element in the model's table.
         place: Position of each atom in the flattened slots.
     """
 
@@ -353,11 +353,11 @@ class Elements(NamedTuple):
 
 
 class Features(NamedTuple):
-    """Features of every atom, ``nodes[l]`` of degree l.
+    """Features of every atom, ordered by degree.
 
     Attributes:
-        nodes: ``nodes[l]`` has the shape [atoms, 2 l + 1, channels of l]; components are ordered as those of
-            :func:`atnn.so3.solid_harmonics`, which for l = 1 are x, y, z.
+        nodes: ``nodes[l]`` has the shape [atoms, 2 l + 1, channels of l]. The components are ordered as in
+            :func:`atnn.so3.solid_harmonics`: x, y, z for l = 1.
     """
 
     nodes: tuple[Float[Tensor, "atoms m channels"], ...]

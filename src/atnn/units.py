@@ -1,7 +1,7 @@
-"""Units and constants: eV, Angstrom, fs, amu and e inside; every conversion factor lives here.
+"""Units, constants and all conversion factors; the package's units are eV, Angstrom, fs, amu and e.
 
-Constants are CODATA 2018 (doi:10.1103/RevModPhys.93.025010). A factor named after a unit is that
-unit expressed in ours: a length in bohr times ``bohr`` is a length in Angstrom.
+Constants are CODATA 2018 (doi:10.1103/RevModPhys.93.025010). A factor named after a unit is that unit in the package's
+unit: a length in bohr times ``bohr`` is a length in Angstrom.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Dimension:
 NUMBER, ENERGY, LENGTH, CHARGE, TIME = Dimension(), Dimension(1), Dimension(0, 1), Dimension(0, 0, 1), Dimension(time=1)
 FIELD = ENERGY / (CHARGE * LENGTH)
 
-# Names that people give to units; products, quotients and powers of them are units too.
+# Named units; products, quotients and powers of them are units too.
 _NAMED: dict[str, tuple[Dimension, float]] = {
     "eV": (ENERGY, eV),
     "meV": (ENERGY, meV),
@@ -122,7 +122,7 @@ _NAMED: dict[str, tuple[Dimension, float]] = {
     "GPa": (ENERGY / LENGTH**3, GPa),
     "kbar": (ENERGY / LENGTH**3, kbar),
 }
-_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _ATOMIC = (hartree, bohr, e, atomic_time)
 # Longest names first, so that "kcal/mol" is not taken for a quotient.
 _WORD = re.compile("|".join(map(re.escape, sorted(_NAMED, key=len, reverse=True))) + r"|\^-?\d+|[*/()]")
@@ -146,12 +146,12 @@ def unit_of(dimension: Dimension, energy: str = "eV", length: str = "Angstrom", 
 
 
 def typeset(unit: str) -> str:
-    """A unit as pages show it to people.
+    """Typeset a unit for people.
 
     >>> typeset("e*Angstrom^2/eV"), typeset("meV/Angstrom"), typeset("cm^-1")
     ('e·Å²/eV', 'meV/Å', 'cm⁻¹')
     """
-    raised = re.sub(r"\^(-?\d+)", lambda power: power[1].translate(_RAISED), unit)
+    raised = re.sub(r"\^(-?\d+)", lambda power: power[1].translate(_SUPERSCRIPTS), unit)
     return raised.replace("Angstrom", "Å").replace("*", "·")
 
 
@@ -162,21 +162,21 @@ def units_of(dimension: Dimension) -> tuple[str, ...]:
 
 
 def factor(dimension: Dimension, unit: str) -> float:
-    """Value of one ``unit`` in the package's unit of that dimension.
+    """Convert one ``unit`` to the package's unit of that dimension.
 
     Args:
         dimension: Powers of energy, length, charge and time.
         unit: A name such as ``debye``, a product such as ``e*bohr`` or ``hartree/bohr^3``, or ``au`` for atomic units.
 
     Raises:
-        KeyError: Unknown unit, or one of another dimension; the message lists known ones.
+        KeyError: The unit is unknown or of another dimension; the message lists known units.
 
     >>> round(factor(ENERGY / LENGTH, "hartree/bohr"), 4)
     51.4221
     """
     if unit == "au":
         return math.prod(base**power for base, power in zip(_ATOMIC, astuple(dimension), strict=True))
-    found, value = _product(unit)
+    found, value = _parse_product(unit)
     if found != dimension or value == 0.0:
         raise KeyError(
             f"unknown unit {unit!r} for {unit_of(dimension)}; known: {', '.join(units_of(dimension))}, and products"

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from atnn.parts import Design, Part, Scene, Statistics, Values
 
-INPUT_SPREAD = 0.2  # e; standard deviation of charges as inputs, assumed, as that of untrained charges is wrong
+INPUT_SPREAD = 0.2  # e; fixed for charges as inputs: a spread measured before training would delay learning from them
 
 
 class EnergyReadout(Part):
