@@ -78,7 +78,7 @@ def derivation(outputs: Iterable[str], given: Collection[str]) -> tuple[Quantity
 
 def make_variables(structures: Structures, outputs: Iterable[str], given: Collection[str]) -> Variables:
     """Make fresh variables for the outputs that are derived."""
-    wanted = {_rule(row).by for row in derivation(outputs, given)}
+    wanted = {_rule_of(row).by for row in derivation(outputs, given)}
     return Variables(
         positions=_variable(structures.positions) if "positions" in wanted else None,
         strain=_variable(torch.zeros_like(structures.cell)) if "strain" in wanted else None,
@@ -92,7 +92,7 @@ def _variable(start: Tensor) -> Tensor:
 
 def strain_structures(structures: Structures, strain: Float[Tensor, "structures 3 3"]) -> Structures:
     """Strain atoms and cells of each structure by its symmetric strain, ``r -> r (1 + strain)``."""
-    symmetric = _symmetric(strain)
+    symmetric = _symmetrise(strain)
     by_atom = symmetric.index_select(0, structures.batch)
     positions = structures.positions + torch.einsum("ax,axy->ay", structures.positions, by_atom)
     return structures.replace(positions=positions, cell=structures.cell + structures.cell @ symmetric)
@@ -100,7 +100,7 @@ def strain_structures(structures: Structures, strain: Float[Tensor, "structures 
 
 def strain_edges(edges: Edges, structures: Structures, strain: Float[Tensor, "structures 3 3"]) -> Edges:
     """Strain the pairs as :func:`strain_structures` strains the atoms."""
-    by_pair = _symmetric(strain).index_select(0, structures.batch.index_select(0, edges.i))
+    by_pair = _symmetrise(strain).index_select(0, structures.batch.index_select(0, edges.i))
     vectors = edges.vectors + torch.einsum("ex,exy->ey", edges.vectors, by_pair)
     return edges._replace(vectors=vectors, lengths=vector_lengths(vectors))
 

@@ -184,7 +184,7 @@ def factor(dimension: Dimension, unit: str) -> float:
     return value
 
 
-def _product(unit: str) -> tuple[Dimension, float]:
+def _parse_product(unit: str) -> tuple[Dimension, float]:
     """Find dimension and value of a product of named units; the value is zero where the text is no such product."""
     words = _WORD.findall(unit)
     if "".join(words) != unit or not words:

@@ -98,8 +98,8 @@ def translate_pairs(structures: Structures, neighbors: Neighbors) -> Pairs:
 def group_elements(index: Int[Tensor, " atoms"], elements: int, dtype: torch.dtype = torch.float64) -> Elements:
     """Sort atoms into blocks of rows of one element each.
 
-    There are at least two blocks and two rows, so that compiled sizes stay general. The number of rows balances free rows,
-    which are computed in vain, against the number of small products.
+    There are at least two blocks and two rows, so that compiled sizes stay general. The number of rows balances free
+    rows, which are computed in vain, against the number of small products.
     """
     counts = torch.bincount(index, minlength=elements)
     present = max(1, int((counts > 0).sum()))
