@@ -143,7 +143,7 @@ def test_a_tensor_readout_turns_with_the_molecule_on_every_representation(name, 
 
 
 def test_features_that_a_readout_needs_and_a_representation_lacks_are_named():
-    with pytest.raises(SpecificationError, match=r"degree 2 are needed, the representation gives them up to 0"):
+    with pytest.raises(SpecificationError, match=r"degree 2 are needed, but the representation has up to 0"):
         model_of("acsf", outputs=("energy", "polarizability"))
 
 

@@ -160,7 +160,7 @@ def broken(**changes) -> Atoms:
         (Atoms(), "without atoms"),
         (Atoms("H", cell=[0, 0, 0], pbc=True), "volume"),
         (Atoms("H", cell=[[1, 0, 0], [0, 1, 0], [1, 1, 0]], pbc=True), "volume"),
-        (Atoms("H", cell=[3, 0, 0], pbc=(True, True, False)), "no length"),
+        (Atoms("H", cell=[3, 0, 0], pbc=(True, True, False)), "zero length"),
         (Atoms("H", cell=[[3, 0, 0], [6, 0, 0], [0, 0, 1]], pbc=(True, True, False)), "parallel"),
         (Atoms("H", positions=[[np.nan, 0, 0]]), "NaN or infinite"),
         (Atoms("H", positions=[[np.inf, 0, 0]]), "NaN or infinite"),

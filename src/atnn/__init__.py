@@ -1,6 +1,6 @@
 """From quantum chemistry to spectra with atomistic neural networks.
 
-The public names load their modules on first use, so that ``import atnn`` costs nothing.
+Public names load their modules on first use, so that ``import atnn`` is fast.
 """
 
 from importlib import import_module

@@ -23,7 +23,7 @@ class Variables(NamedTuple):
 
     Attributes:
         positions: Cartesian positions [Angstrom].
-        strain: Strain of each structure, zero.
+        strain: Strain of each structure, whose value is zero.
         field: External electric field [V/Angstrom].
     """
 
@@ -64,9 +64,9 @@ def derivation(outputs: Iterable[str], given: Collection[str]) -> tuple[Quantity
             row = quantity(name)
             if row.derivative is None or quantity(row.derivative.of).axis != "structure":
                 raise SpecificationError(
-                    f"{name} is not given, and it does not follow from {', '.join(sorted(given)) or 'nothing'}",
+                    f"{name} is not given and does not follow from {', '.join(sorted(given)) or 'nothing'}",
                     where="outputs",
-                    remedy="leave it out, or give the model an output that has it",
+                    remedy="remove it, or add an output to the model that gives it",
                 )
             visit(row.derivative.of)
             ordered[name] = row
@@ -80,13 +80,13 @@ def make_variables(structures: Structures, outputs: Iterable[str], given: Collec
     """Make fresh variables for the outputs that are derived."""
     wanted = {_rule_of(row).by for row in derivation(outputs, given)}
     return Variables(
-        positions=_variable(structures.positions) if "positions" in wanted else None,
-        strain=_variable(torch.zeros_like(structures.cell)) if "strain" in wanted else None,
-        field=_variable(structures.applied_field) if "field" in wanted else None,
+        positions=_make_variable(structures.positions) if "positions" in wanted else None,
+        strain=_make_variable(torch.zeros_like(structures.cell)) if "strain" in wanted else None,
+        field=_make_variable(structures.applied_field) if "field" in wanted else None,
     )
 
 
-def _variable(start: Tensor) -> Tensor:
+def _make_variable(start: Tensor) -> Tensor:
     return start.detach().requires_grad_(True)
 
 
@@ -132,16 +132,16 @@ def differentiate(
         names = list(dict.fromkeys(_rule_of(row).by for row in derived))
         again = create_graph or any(row.name in sources for row in derived)
         keep = again or place + 1 < len(sources)
-        gradients = _gradients(found[source], [getattr(variables, name) for name in names], again, keep)
+        gradients = _compute_gradients(found[source], [getattr(variables, name) for name in names], again, keep)
         by_name = dict(zip(names, gradients, strict=True))
         found |= {row.name: _apply_rule(by_name[_rule_of(row).by], _rule_of(row), structures) for row in derived}
     # First derivatives still hold a graph if they were differentiated again.
     return {row.name: found[row.name] if create_graph else found[row.name].detach() for row in rows}
 
 
-def _gradients(value: Tensor, variables: Sequence[Tensor], create_graph: bool, retain: bool) -> list[Tensor]:
+def _compute_gradients(value: Tensor, variables: Sequence[Tensor], create_graph: bool, retain: bool) -> list[Tensor]:
     """Differentiate values [structures, *shape]; results are [rows, *shape of a value, *shape of a variable]."""
-    if not value.requires_grad:  # a derivative that is constant, as the dipole of an energy linear in the field
+    if not value.requires_grad:  # a constant derivative, such as the dipole of an energy that is linear in the field
         return [x.new_zeros((len(x), *value.shape[1:], *x.shape[1:])) for x in variables]
     parts = value.flatten(1).sum(0).unbind() if value.dim() > 1 else (value.sum(),)
     gradients = [

@@ -140,9 +140,9 @@ class Design(NamedTuple):
         """
         if degree >= len(self.channels):
             raise SpecificationError(
-                f"features of degree {degree} are needed, the representation gives them up to {len(self.channels) - 1}",
+                f"features of degree {degree} are needed, but the representation has up to {len(self.channels) - 1}",
                 where="model.representation",
-                remedy="give it a larger degree, choose another representation, or leave that output out",
+                remedy="give it a larger degree, choose another representation, or remove the output that needs them",
             )
         return self.channels[degree]
 

@@ -63,7 +63,7 @@ class Quantity:
 
     @property
     def display_unit(self) -> str:
-        """Unit shown to people."""
+        """Unit shown to users."""
         return f"m{self.unit}" if self.display is None else self.display[0]
 
     @property

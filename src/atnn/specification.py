@@ -69,7 +69,7 @@ def chosen_from(registry: Mapping[str, type[Specification]], what: str) -> Befor
             near = difflib.get_close_matches(str(name), registry, n=1, cutoff=0.5)
             hint = f"did you mean `{near[0]}`? " if near else ""
             raise SpecificationError(
-                f"`{info.field_name}` = {name!r} is no name of {what}",
+                f"`{info.field_name}` = {name!r} is not the name of {what}",
                 remedy=f"{hint}known: {', '.join(sorted(registry))}; or import the module that registers it",
             )
         return parse(registry[given["name"]], given, path=f"{info.field_name}.{given['name']}")
@@ -90,7 +90,7 @@ def _describe_problem(specification: type[BaseModel], problem: Mapping[str, Any]
     message = str(problem["msg"]).removeprefix("Value error, ")
     return (
         f"`{path or specification.__name__}` = {problem['input']!r}: {message}",
-        "give a value of that kind and range",
+        "give a value of the right type and range",
     )
 
 
@@ -99,7 +99,7 @@ def _known_keys(specification: type[BaseModel], location: tuple[Any, ...]) -> li
     candidates = [specification]
     for part in location[:-1]:
         annotations = [c.model_fields[part].annotation for c in candidates if part in c.model_fields]
-        if annotations:  # else the index of a sequence
+        if annotations:  # otherwise the part is an index of a sequence
             candidates = [model for annotation in annotations for model in _find_models(annotation)]
     return [name for candidate in candidates for name in candidate.model_fields]
 
@@ -137,7 +137,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         raise SpecificationError(
-            str(getattr(error, "problem", error)), where=f"{path}{line}", remedy="mend the YAML syntax there"
+            str(getattr(error, "problem", error)), where=f"{path}{line}", remedy="correct the YAML syntax there"
         ) from error
     if not isinstance(content, dict):
         raise SpecificationError("the file holds no keys", where=str(path), remedy="see `atnn init` for an example")

@@ -197,7 +197,7 @@ class Structures:
             DataError: A structure is empty, not finite, or periodic with a cell of no volume.
         """
         frames = [atoms] if isinstance(atoms, Atoms) else list(atoms)
-        return Structures.concatenate(_from_frame(frame, index, dtype) for index, frame in enumerate(frames))
+        return Structures.concatenate(_convert_frame(frame, index, dtype) for index, frame in enumerate(frames))
 
     def to_ase(self) -> list[Atoms]:
         """Convert the batch to ASE ``Atoms``, with stated values under ``info``."""
@@ -222,7 +222,7 @@ class Structures:
         return replace(self, **changes)
 
 
-def _from_frame(frame: Atoms, index: int, dtype: torch.dtype) -> Structures:
+def _convert_frame(frame: Atoms, index: int, dtype: torch.dtype) -> Structures:
     where = f"structure {index} ({frame.get_chemical_formula()})"
     if len(frame) == 0:
         raise DataError("structure without atoms", where=where, remedy="remove the empty frame")
@@ -230,7 +230,7 @@ def _from_frame(frame: Atoms, index: int, dtype: torch.dtype) -> Structures:
         raise DataError(
             f"atom {frame.numbers.argmin()} has the atomic number {frame.numbers.min()}",
             where=where,
-            remedy="name its element",
+            remedy="state its element",
         )
     cell = np.asarray(frame.cell[:], dtype=float)
     if not (np.isfinite(frame.positions).all() and np.isfinite(cell).all()):
@@ -258,7 +258,7 @@ def _check_lattice(periodic: np.ndarray, where: str) -> None:
     shortest = MINIMAL_VOLUME ** (1 / 3)
     if (np.linalg.norm(periodic, axis=1) < shortest).any():
         raise DataError(
-            "periodic along a lattice vector of no length",
+            "the structure is periodic along a lattice vector of zero length",
             where=where,
             remedy="set the lattice vector, or its pbc to False",
         )
@@ -272,7 +272,7 @@ def _parse_stated(value: object, entry: Stated, where: str) -> Tensor:
         raise DataError(
             f"{entry.key} has the shape {number.shape}, not {entry.shape}",
             where=where,
-            remedy=f"give a value of that shape [{unit_of(entry.dimension)}]",
+            remedy=f"give a value of shape {entry.shape} [{unit_of(entry.dimension)}]",
         )
     return torch.as_tensor(number)
 

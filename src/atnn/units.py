@@ -124,7 +124,7 @@ _NAMED: dict[str, tuple[Dimension, float]] = {
 }
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _ATOMIC = (hartree, bohr, e, atomic_time)
-# Longest names first, so that "kcal/mol" is not taken for a quotient.
+# The longest names come first, so that "kcal/mol" is not read as a quotient.
 _WORD = re.compile("|".join(map(re.escape, sorted(_NAMED, key=len, reverse=True))) + r"|\^-?\d+|[*/()]")
 
 
@@ -151,8 +151,8 @@ def typeset(unit: str) -> str:
     >>> typeset("e*Angstrom^2/eV"), typeset("meV/Angstrom"), typeset("cm^-1")
     ('e·Å²/eV', 'meV/Å', 'cm⁻¹')
     """
-    raised = re.sub(r"\^(-?\d+)", lambda power: power[1].translate(_SUPERSCRIPTS), unit)
-    return raised.replace("Angstrom", "Å").replace("*", "·")
+    text = re.sub(r"\^(-?\d+)", lambda power: power[1].translate(_SUPERSCRIPTS), unit)
+    return text.replace("Angstrom", "Å").replace("*", "·")
 
 
 def units_of(dimension: Dimension) -> tuple[str, ...]:

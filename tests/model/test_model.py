@@ -38,8 +38,8 @@ def test_every_atom_has_one_slot_in_a_block_of_its_element(values):
         ({"representation": {"name": "reann", "cutof": 5.0}}, "did you mean `cutoff`"),
         ({"representation": {"name": "reann", "cutoff": -1.0}}, "greater than 0"),
         ({"representation": {"name": "rean"}}, "did you mean `reann`(.|\n)*model.yaml|model.yaml(.|\n)*`reann`"),
-        ({"representation": 3}, "is no name of a representation"),
-        ({"terms": ["zbl", {"reach": 1.0}]}, "is no name of a physics term"),
+        ({"representation": 3}, "is not the name of a representation"),
+        ({"terms": ["zbl", {"reach": 1.0}]}, "is not the name of a physics term"),
         ({"terms": [{"name": "zbl", "reach": 7.0}]}, "`terms.zbl.reach` = 7.0: Input should be less than"),
         ({"representation": {"name": "eann", "channels": 0}}, "greater than or equal to 2"),
         ({"representation": {"name": "eann", "degree": 4}}, "less than or equal to 3"),
@@ -66,7 +66,7 @@ def test_a_specification_that_cannot_work_is_refused(change, message):
     [
         ({"representation": "acsf", "outputs": ["energy", "dipole"]}, "degree 1 are needed"),
         ({"representation": {"name": "reann", "degree": 0}, "outputs": ["energy", "dipole"]}, "degree 1 are needed"),
-        ({"outputs": ["dipole"], "terms": ["zbl"]}, r"none is learned(.|\n)*add energy to outputs"),
+        ({"outputs": ["dipole"], "terms": ["zbl"]}, r"the model learns no energy(.|\n)*add energy to outputs"),
         ({"terms": ["zbl", "zbl"]}, "zbl and zbl both bring the part zbl"),
     ],
 )

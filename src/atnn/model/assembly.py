@@ -26,8 +26,8 @@ def build_parts(specification: ModelSpecification, species: Species, channels: t
     """Build the parts by name: those of the outputs, the source of charges included, and those of the terms.
 
     Raises:
-        SpecificationError: Parts that need what no part gives, or give the same as others; features that the
-            representation does not have.
+        SpecificationError: A part needs a value that no part gives, or features that the representation does not have;
+            or two parts give the same value.
     """
     design = specification.design(species, channels)
     learned = {output: OUTPUTS[output](design) for output in specification.outputs}
@@ -38,16 +38,16 @@ def build_parts(specification: ModelSpecification, species: Species, channels: t
         design.width(part.degree or 0)
     _check_givers(parts)
     _check_needs(parts, design)
-    if terms and not SUMMED & _given([part for group in learned.values() for part in group.values()]):
+    if terms and not SUMMED & _gather_given([part for group in learned.values() for part in group.values()]):
         raise SpecificationError(
-            "physics terms are added to a learned energy, and none is learned",
+            "physics terms are added to a learned energy, but the model learns no energy",
             where="model.terms",
             remedy="add energy to outputs",
         )
     source = specification.charges.name
     if source not in {"network", *parts}:
         raise SpecificationError(
-            f"{source} makes charges, and the model gives none",
+            f"{source} makes charges, but no output of the model uses them",
             where="model.charges",
             remedy="add charges or dipole to outputs",
         )
@@ -56,7 +56,7 @@ def build_parts(specification: ModelSpecification, species: Species, channels: t
 
 def _check_outputs(learned: Mapping[str, dict[str, Part]]) -> None:
     for output, group in learned.items():
-        given = _given(group.values())
+        given = _gather_given(group.values())
         if output not in given and not (output == "energy" and "atomic_energies" in given):
             raise SpecificationError(
                 f"the parts of the output {output} give {', '.join(sorted(given)) or 'nothing'}, not {output}",
@@ -80,13 +80,13 @@ def _join(groups: Iterable[tuple[str, dict[str, Part]]]) -> dict[str, Part]:
                 raise SpecificationError(
                     f"{owners[name]} and {owner} both bring the part {name}",
                     where="model",
-                    remedy="leave one of them out; charges come with the dipole",
+                    remedy="remove one of them; the dipole includes the charges",
                 )
             parts[name], owners[name] = part, owner
     return parts
 
 
-def _given(parts: Iterable[Part]) -> frozenset[str]:
+def _gather_given(parts: Iterable[Part]) -> frozenset[str]:
     return frozenset().union(*(part.gives for part in parts))
 
 
@@ -96,26 +96,26 @@ def _check_givers(parts: Mapping[str, Part]) -> None:
         for value in sorted(part.gives - SUMMED):
             if value in givers:
                 raise SpecificationError(
-                    f"{givers[value]} and {name} both give {value}", where="model", remedy="leave one of them out"
+                    f"{givers[value]} and {name} both give {value}", where="model", remedy="remove one of them"
                 )
             givers[value] = name
 
 
 def _check_needs(parts: Mapping[str, Part], design: Design) -> None:
-    given = _given(parts.values())
+    given = _gather_given(parts.values())
     for name, part in parts.items():
         if missing := part.needs - given:
             raise SpecificationError(
                 f"{name} needs {', '.join(sorted(missing))}, which no part of the model gives",
                 where="model",
-                remedy=f"add {_sources(missing, design) or 'what gives it'} to outputs",
+                remedy=f"add {_name_outputs(missing, design) or 'an output that gives it'} to outputs",
             )
 
 
-def _sources(missing: Collection[str], design: Design) -> str:
+def _name_outputs(missing: Collection[str], design: Design) -> str:
     """Name the outputs that give all missing values."""
     return " or ".join(
-        output for output, build in sorted(OUTPUTS.items()) if _given(build(design).values()).issuperset(missing)
+        output for output, build in sorted(OUTPUTS.items()) if _gather_given(build(design).values()).issuperset(missing)
     )
 
 
@@ -126,15 +126,13 @@ def order_parts(parts: Mapping[str, Part]) -> tuple[str, ...]:
     readout starts from the energy that the physics terms do not explain.
 
     Raises:
-        SpecificationError: Parts that need each other.
+        SpecificationError: Parts need each other.
     """
     left, ordered = list(parts), []
     while left:
         free = [name for name in left if not any(parts[name].gives & parts[other].needs for other in left)]
         if not free:
-            raise SpecificationError(
-                f"{', '.join(left)} need each other", where="model", remedy="leave one of them out"
-            )
+            raise SpecificationError(f"{', '.join(left)} need each other", where="model", remedy="remove one of them")
         last = max(free, key=lambda name: (name in OUTPUTS, left.index(name)))
         ordered.append(last)
         left.remove(last)
@@ -157,9 +155,9 @@ def find_dependences(
     """Find the names of :data:`atnn.structures.STATED` that each value depends on.
 
     Args:
-        parts: The parts.
-        order: Their order.
-        of_features: What the representation depends on.
+        parts: The parts by name.
+        order: Their names in the order of evaluation.
+        of_features: Names on which the features of the representation depend.
     """
     found: dict[str, set[str]] = {}
     for name in order:

@@ -27,7 +27,7 @@ def refuse_elements(structures: Structures, known: Collection[int], where: str =
         where: File or caller, for the message.
 
     Raises:
-        DataError: An element is not known.
+        DataError: The model does not know an element.
     """
     unknown = [z for z in structures.numbers.unique().tolist() if z not in known]
     if unknown:
@@ -45,16 +45,18 @@ def refuse_ignored(structures: Structures, depends: Dependences, where: str = ""
         structures: The structures.
         depends: Quantity of the model -> names of :data:`STATED` that it depends on.
         where: File or caller, for the message.
-        all: Refuse also what a training may leave out of account.
+        all: Also refuse properties that a training may ignore.
 
     Raises:
-        DataError: They state, for instance, an electric field that the model ignores.
+        DataError: The structures state a property that the model ignores, such as an electric field.
     """
     for name, count in _count_stated(structures):
         entry = STATED[name]
         if (all or not entry.ignorable) and not any(name in names for names in depends.values()):
             raise DataError(
-                f"{count} structures carry {entry.words}, which the model ignores", where=where, remedy=_remedy(entry)
+                f"{count} structures carry {entry.words}, which the model ignores",
+                where=where,
+                remedy=_suggest_remedy(entry),
             )
 
 
@@ -62,7 +64,7 @@ def warn_of_ignored(structures: Structures, depends: Dependences, where: str = "
     """Warn of what structures state and the model, or its energy, does not depend on.
 
     Warns:
-        AtnnWarning: For instance charges or spins that the model ignores, with their number.
+        AtnnWarning: The number of structures with, for instance, charges or spins that the model ignores.
     """
     for name, count in _count_stated(structures):
         entry = STATED[name]
@@ -85,19 +87,19 @@ def _count_stated(structures: Structures) -> list[tuple[str, int]]:
     return [(name, count) for name, count in counts.items() if count]
 
 
-def _remedy(entry: Stated) -> str:
+def _suggest_remedy(entry: Stated) -> str:
     if not entry.ignorable:
         return f"remove `{entry.key}` from the structures"
     return f"train a model with `conditions: [{entry.key}]`, or remove `{entry.key}`"
 
 
 def check_charges(structures: Structures, where: str = "") -> None:
-    """Check that no structure is more positive than its nuclei.
+    """Check that the charge of no structure exceeds that of its nuclei.
 
     Raises:
         DataError: The nuclei cannot carry the charge. The message names the first such structure.
     """
-    protons, charge = _protons(structures), structures.total_charge.double()
+    protons, charge = _count_protons(structures), structures.total_charge.double()
     _refuse_first(
         structures,
         charge > protons,
@@ -118,7 +120,7 @@ def check_electrons(structures: Structures, where: str = "") -> None:
     """
     if structures.spin is None:
         return
-    electrons, spin = _protons(structures) - structures.total_charge.double(), structures.spin.double()
+    electrons, spin = _count_protons(structures) - structures.total_charge.double(), structures.spin.double()
     wrong = (spin < 0) | (spin > electrons)
     wrong = wrong | (((electrons - spin) % 2 - 1).abs() < 1 - 1e-4) & ~_has_lanthanides(structures)
     _refuse_first(
@@ -129,7 +131,7 @@ def check_electrons(structures: Structures, where: str = "") -> None:
     )
 
 
-def _protons(structures: Structures) -> Float[Tensor, " structures"]:
+def _count_protons(structures: Structures) -> Float[Tensor, " structures"]:
     zeros = torch.zeros(len(structures), dtype=torch.float64, device=structures.numbers.device)
     return zeros.index_add(0, structures.batch, structures.numbers.double())
 

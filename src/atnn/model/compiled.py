@@ -12,9 +12,9 @@ from atnn.model.tracing import compile_graph, trace
 
 
 class CompiledModel:
-    """Compiles at the first call for each set of outputs; later calls take any number of atoms and pairs.
+    """A model compiled at the first call for each set of outputs; later calls take any number of atoms and pairs.
 
-    The weights are constants of the graph: make a new one after changing them.
+    The graph holds the weights as constants. Make a new object after changing them.
 
     Args:
         model: The model.

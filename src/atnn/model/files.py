@@ -25,7 +25,7 @@ def save_model(path: str | Path, model: Model) -> None:
 
     Args:
         path: File to write; the usual suffix is ``.atnn``.
-        model: The model; its ``provenance`` must be made of JSON values.
+        model: The model; its ``provenance`` must consist of JSON values.
     """
     header = {
         "format": FORMAT,
@@ -64,7 +64,7 @@ def load_model(path: str | Path) -> Model:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    remedy = "give a model file written by atnn train or save_model, or an intact copy"
+    remedy = "give an intact model file written by atnn train or save_model"
     if not path.is_file():
         raise ModelFileError("no such model file", where=str(path), remedy=remedy)
     try:
@@ -74,7 +74,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
                 raise ModelFileError("not an atnn model file", where=str(path), remedy=remedy)
             if header["version"] > VERSION:
                 raise ModelFileError(
-                    f"model format {header['version']} is newer than {VERSION}, the newest this atnn reads",
+                    f"model format {header['version']} is newer than {VERSION}, the newest that this atnn can read",
                     where=str(path),
                     remedy="update atnn",
                 )

@@ -16,7 +16,7 @@ class Pairs(NamedTuple):
     """Neighbors and their translations, so that the geometry of the pairs follows from the positions alone.
 
     Attributes:
-        neighbors: Who is a neighbor of whom.
+        neighbors: The list of pairs.
         translations: Cartesian shift of each pair's neighbor [Angstrom].
     """
 
@@ -30,8 +30,8 @@ class Inputs(NamedTuple):
     Attributes:
         structures: Batch in the model's floating-point type.
         near: Pairs within the cutoff of the representation.
-        far: Pairs within that of the parts, where some of them reach farther.
-        molecular: Every pair of atoms of each molecule, where a part asks for them; see :class:`atnn.parts.Scene`.
+        far: Pairs within the largest cutoff of the parts; None if no part reaches beyond the representation.
+        molecular: All pairs within each molecule; None if no part needs them. See :class:`atnn.parts.Scene`.
         elements: Atoms in blocks of one element.
         reference: Sum of the elements' reference energies of each structure [eV], float64.
     """
@@ -47,7 +47,7 @@ class Inputs(NamedTuple):
 Names = tuple[str | None, ...]
 Given = tuple[bool, ...]
 
-# Sizes that vary from call to call, of every tensor of the inputs in the order of flatten_inputs.
+# For every tensor of the inputs, in the order of flatten_inputs, names of the sizes that vary from call to call.
 _STRUCTURES: tuple[Names, ...] = (
     ("atoms", None), ("atoms",), ("structures", None, None), ("structures", None), ("atoms",),
     *(("structures", *(None,) * len(entry.shape)) for entry in STATED.values()),

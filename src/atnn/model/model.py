@@ -50,15 +50,15 @@ class Model(nn.Module):
     """A model predicts quantities of the table from structures and their neighbors.
 
     Args:
-        specification: What it is made of.
-        reference_energies: Energy [eV] of each element's atom, by atomic number; zero where not given.
-        seed: Of the random start of the weights.
+        specification: The components of the model.
+        reference_energies: Atomic number -> energy [eV] of the isolated atom; zero where not given.
+        seed: Seed of the random initial weights.
 
     Attributes:
         cutoff: Distance up to which the model needs pairs [Angstrom].
-        parts: The parts by name; they are evaluated in the order of ``order``.
-        given: Quantities that the parts give, without derivatives.
-        depends: For each of them the names of :data:`atnn.structures.STATED` that it depends on.
+        parts: The parts by name; :attr:`order` lists the names in the order of evaluation.
+        given: Quantities that the parts give without differentiation.
+        depends: For each of these quantities, the names of :data:`atnn.structures.STATED` that it depends on.
         outputs: All quantities that the model can give.
 
     Raises:
@@ -86,7 +86,7 @@ class Model(nn.Module):
         self.parts, self.order = nn.ModuleDict(parts), order_parts(parts)
         self._plans: dict[tuple[str, ...], Plan] = {}
         values = find_dependences(parts, self.order, specification.depends_on)
-        if "atomic_energies" in values:  # which sum up to the energy, but for parts that give no share of each atom
+        if "atomic_energies" in values:  # they sum to the energy, except for parts that give no atomic energies
             values["energy"] = values["atomic_energies"] | values.get("energy", set())
         if any("energy" in part.gives for part in parts.values()):
             values.pop("atomic_energies", None)
@@ -126,23 +126,23 @@ class Model(nn.Module):
                 buffer.fill_(max(1.0, statistics.neighbors))
         inputs = self.prepare(structures, neighbors)
         values: dict[str, Tensor] = {}
-        with torch.no_grad(), _calibration(self):
-            scene = _scene(inputs, make_variables(inputs.structures, (), self.given))
-            scene = self._with_features(scene, HIGHEST)
-            for part in self._ordered(self.order):
-                part.start(statistics, self._seen(part, scene), values)
-                values = add_values(values, part(self._seen(part, scene), values))
+        with torch.no_grad(), _calibrate_networks(self):
+            scene = _make_scene(inputs, make_variables(inputs.structures, (), self.given))
+            scene = self._add_features(scene, HIGHEST)
+            for part in self._list_parts(self.order):
+                part.start(statistics, self._choose_pairs(part, scene), values)
+                values = add_values(values, part(self._choose_pairs(part, scene), values))
 
     def prepare(self, structures: Structures, neighbors: Neighbors, skin: float = 0.0) -> Inputs:
         """Prepare the inputs of :meth:`compute` in the type and on the device of the model.
 
         Args:
             structures: The batch.
-            neighbors: All its pairs within :attr:`cutoff` and the skin.
-            skin: By how much pairs may come closer while these inputs are used [Angstrom].
+            neighbors: All its pairs within :attr:`cutoff` plus the skin.
+            skin: Largest decrease of a distance while these inputs are used [Angstrom].
 
         Raises:
-            DataError: An element that the model does not know.
+            DataError: The model does not know an element.
         """
         structures = structures.to(self.device, self.dtype)
         neighbors = neighbors.to(self.device, self.dtype)
@@ -157,7 +157,7 @@ class Model(nn.Module):
         reference = torch.zeros(len(structures), dtype=torch.float64, device=self.device)
         reference = reference.index_add(0, structures.batch, self._reference_table()[index])
         molecular = None
-        if any(part.molecular for part in self._ordered(self.order)):
+        if any(part.molecular for part in self._list_parts(self.order)):
             molecular = molecular_pairs(structures.batch, ~structures.pbc.any(1))
         elements = group_elements(index, len(self.elements), self.dtype)
         return Inputs(structures, near, far, molecular, elements, reference)
@@ -165,7 +165,7 @@ class Model(nn.Module):
     def compute(self, inputs: Inputs, outputs: Sequence[str], create_graph: bool = False) -> dict[str, Tensor]:
         """Compute the outputs by tensor operations alone, so that the course can be traced."""
         variables = make_variables(inputs.structures, outputs, self.given)
-        values = self.from_edges(_scene(inputs, variables), outputs)
+        values = self.from_edges(_make_scene(inputs, variables), outputs)
         values |= differentiate(values, variables, inputs.structures, outputs, create_graph)
         return {name: values[name] for name in outputs}
 
@@ -178,11 +178,11 @@ class Model(nn.Module):
         """
         plan = self._plan(tuple(outputs))
         if plan.degree is not None:
-            scene = self._with_features(scene, plan.degree)
+            scene = self._add_features(scene, plan.degree)
         values: dict[str, Tensor] = {}
         for part in plan.parts:
-            values = add_values(values, part(self._seen(part, scene), values))
-        return self._with_references(values, scene, plan.wanted)
+            values = add_values(values, part(self._choose_pairs(part, scene), values))
+        return self._add_references(values, scene, plan.wanted)
 
     def forward(
         self,
@@ -214,7 +214,7 @@ class Model(nn.Module):
         if missing:
             raise SpecificationError(
                 f"the model does not give {', '.join(missing)}",
-                remedy=f"ask for some of: {', '.join(sorted(self.outputs))}",
+                remedy=f"choose from: {', '.join(sorted(self.outputs))}",
             )
         over_volume = [name for name in outputs if QUANTITIES[name].per_volume]
         if over_volume and not bool(structures.pbc.all()):
@@ -224,21 +224,21 @@ class Model(nn.Module):
             )
 
     def check_structures(self, structures: Structures, where: str = "", refuse: bool = False) -> None:
-        """Check once, at the border, that the model can describe these structures.
+        """Check that the model can describe these structures.
 
         Args:
-            structures: What it is asked about.
+            structures: The structures.
             where: File or caller, for the message.
-            refuse: Charges and spins that the model ignores are errors, as they must be in predictions; training and
-                comparison with labels count them in a warning.
+            refuse: Raise an error for charges and spins that the model ignores, as predictions must. Training and
+                comparison with labels warn of them instead.
 
         Raises:
-            DataError: Elements that the model does not know, or an electric field that it would ignore; with ``refuse``
-                charges and spins, too; a charge that no partition can carry, if the model depends on it; numbers of
-                electrons that contradict each other, if the representation depends on them.
+            DataError: The model does not know an element, or ignores an electric field or, with ``refuse``, charges or
+                spins. A model that depends on the charge also refuses charges that exceed those of the nuclei, and one
+                whose representation depends on charge or spin refuses numbers of electrons that contradict each other.
 
         Warns:
-            AtnnWarning: Charges or spins that the model ignores, with their number.
+            AtnnWarning: The number of structures with charges or spins that the model ignores.
         """
         refuse_elements(structures, self.elements, where)
         if any("charge" in names for names in self.depends.values()):
@@ -254,26 +254,26 @@ class Model(nn.Module):
             sources = {row.derivative.of for row in derivation(outputs, self.given) if row.derivative}
             wanted = (sources | set(outputs)) & self.given
             values = wanted | SUMMED if wanted & SUMMED else wanted
-            named = dict(zip(self.order, self._ordered(self.order), strict=True))
-            parts = tuple(self._ordered(choose_parts(named, self.order, values)))
+            named = dict(zip(self.order, self._list_parts(self.order), strict=True))
+            parts = tuple(self._list_parts(choose_parts(named, self.order, values)))
             degrees = [part.degree for part in parts if part.degree is not None]
             self._plans[outputs] = Plan(frozenset(wanted), parts, max(degrees, default=None))
         return self._plans[outputs]
 
-    def _ordered(self, names: Sequence[str]) -> Iterator[Part]:
+    def _list_parts(self, names: Sequence[str]) -> Iterator[Part]:
         for name in names:
             part = self.parts[name]
             assert isinstance(part, Part)
             yield part
 
-    def _with_features(self, scene: Scene, degree: int) -> Scene:
+    def _add_features(self, scene: Scene, degree: int) -> Scene:
         return scene._replace(features=self.representation(scene.structures, scene.edges, scene.elements, degree))
 
     def _reference_table(self) -> Tensor:
         """Reference energy of each element [eV], float64."""
         return torch.tensor(list(self.reference_energies.values()), dtype=torch.float64, device=self.device)
 
-    def _with_references(self, values: dict[str, Tensor], scene: Scene, wanted: frozenset[str]) -> dict[str, Tensor]:
+    def _add_references(self, values: dict[str, Tensor], scene: Scene, wanted: frozenset[str]) -> dict[str, Tensor]:
         """Choose the wanted values. Energies are made totals: shares of atoms and reference energies are added."""
         found = {name: values[name] for name in wanted - SUMMED}
         if "energy" in wanted:
@@ -285,12 +285,12 @@ class Model(nn.Module):
             found["atomic_energies"] = values["atomic_energies"] + self._reference_table()[scene.elements.row]
         return found
 
-    def _seen(self, part: Part, scene: Scene) -> Scene:
+    def _choose_pairs(self, part: Part, scene: Scene) -> Scene:
         """Give the part the scene with pairs as far as it reaches."""
         return scene if part.cutoff <= self.representation.cutoff else scene._replace(edges=scene.far)
 
 
-def _scene(inputs: Inputs, variables: Variables) -> Scene:
+def _make_scene(inputs: Inputs, variables: Variables) -> Scene:
     """Set the scene: the geometry of the batch as a function of the variables."""
     structures = variables.apply(inputs.structures)
     lists = [pairs for pairs in (inputs.near, inputs.far) if pairs is not None]
@@ -302,7 +302,7 @@ def _scene(inputs: Inputs, variables: Variables) -> Scene:
 
 
 @contextmanager
-def _calibration(model: nn.Module) -> Iterator[None]:
+def _calibrate_networks(model: nn.Module) -> Iterator[None]:
     """Let every network standardise its inputs by those that it sees within this context."""
     networks = [module for module in model.modules() if isinstance(module, ElementNetwork)]
     for network in networks:

@@ -35,11 +35,11 @@ class ModelPotential:
     """A model with its neighbor list, ready for dynamics.
 
     Args:
-        model: The model, which stays as it is; it is copied where type or device differ.
-        skin: Verlet skin [Angstrom]; the pair list is rebuilt when an atom has moved half of it.
-        compile: Trace and compile the model at the first call (seconds), for many fast calls after.
-        dtype: Floating-point type to compute in; the model's own by default.
-        device: Where to compute; where the model is by default.
+        model: The model, which is not changed; it is copied if type or device differ.
+        skin: Verlet skin [Angstrom]; the pair list is rebuilt when an atom has moved by half the skin.
+        compile: Trace and compile the model at the first call, which takes seconds and makes later calls faster.
+        dtype: Floating-point type of the computation; that of the model by default.
+        device: Device of the computation; that of the model by default.
     """
 
     def __init__(
@@ -68,8 +68,8 @@ class ModelPotential:
     def forget(self) -> None:
         """Drop the pair list.
 
-        The order of the pairs, and with it the last bits of a sum, depends on where a list was built;
-        dynamics calls this at each checkpoint, so that a resumed run repeats the undisturbed one.
+        The order of the pairs, and with it the last bits of a sum, depends on the positions at which the list was
+        built. Dynamics calls this at each checkpoint, so that a resumed run repeats an uninterrupted one.
         """
         self._list.forget()
         self._static = None
@@ -78,14 +78,14 @@ class ModelPotential:
         """Compute the asked quantities, detached.
 
         Raises:
-            DataError: Unknown elements, or a field, charges or spins that the model ignores.
-            SpecificationError: An output that the model does not have.
+            DataError: The model does not know an element, or ignores a field, charges or spins.
+            SpecificationError: The model does not give an output.
         """
         self._check(structures, outputs)
         neighbors = self._list(structures)
         if self._static is None or self._static[0] is not neighbors:
-            # Everything but the positions is prepared once per pair list. Between now and the last use of the list
-            # each of two atoms may move by the skin: half of it away from where the list was built, and back.
+            # All but the positions is prepared once per pair list. Until the list is rebuilt, each atom of a pair may
+            # move by the skin: from half a skin on one side of where the list was built to half a skin on the other.
             self._static = (neighbors, self.model.prepare(structures, neighbors, 2 * self._list.skin))
         inputs = self._static[1]
         positions = structures.positions.to(self.model.device, self.model.dtype)
@@ -100,5 +100,5 @@ class ModelPotential:
         if self._checked is not None and all(new is old for new, old in zip(key, self._checked, strict=True)):
             return
         self.model.check_structures(structures, refuse=True)
-        self._static = None  # other elements or charges at the same positions leave the pair list as it is
+        self._static = None  # the pair list does not change with elements or charges, but the inputs do
         self._checked = key

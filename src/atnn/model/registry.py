@@ -45,13 +45,13 @@ REPRESENTATIONS: dict[str, type[RepresentationSpecification]] = {
     "reann": REANNSpecification,
     "spookynet": SpookyNetSpecification,
 }
-# Name of an output -> the parts that give it, by name.
+# Name of an output -> function that builds the parts that give it, by name.
 OUTPUTS: dict[str, Callable[[Design], dict[str, Part]]] = {
     "energy": lambda design: {"energy": EnergyReadout(design)},
     "dipole": make_dipole,
     "charges": make_charges,
 }
-# Specifications whose ``parts`` are the sources of charges, and the terms added to the energy.
+# Specifications whose ``parts`` build the sources of charges, and the terms that are added to the energy.
 CHARGES: dict[str, type[ChargesSpecification]] = {
     "network": NetworkChargesSpecification,
     "equilibration": EquilibrationSpecification,
@@ -79,7 +79,7 @@ class ModelSpecification(Specification):
         default=NetworkChargesSpecification(), description="where charges come from, e.g. {name: equilibration}"
     )
     charges_in_energy: bool = Field(
-        default=False, description="the network of the energy sees the charges of its atoms"
+        default=False, description="whether the energy network reads the charges of the atoms"
     )
     terms: tuple[Term, ...] = Field(default=(), description="physics terms added to the energy, e.g. - {name: zbl}")
     conditions: tuple[Literal["charge", "spin"], ...] | None = Field(
@@ -87,12 +87,12 @@ class ModelSpecification(Specification):
         description="stated numbers that energies depend on; none: charge and spin with spookynet, else neither",
     )
     networks: Literal["element", "shared"] = Field(
-        default="element", description="a network per element, or one for all"
+        default="element", description="one network per element, or one shared by all"
     )
     hidden: tuple[int, ...] = Field(
-        default=(64, 64), min_length=1, description="readout layer widths in a residual block"
+        default=(64, 64), min_length=1, description="widths of the layers in each residual block of the readouts"
     )
-    blocks: int = Field(default=1, ge=1, le=8, description="residual blocks of the readouts")
+    blocks: int = Field(default=1, ge=1, le=8, description="number of residual blocks of the readouts")
 
     @field_validator("elements")
     @classmethod

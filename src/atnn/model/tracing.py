@@ -18,7 +18,7 @@ from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
 
-# Stand-ins while tracing: equal sizes become equal symbols, so each name needs its own, unlike any fixed size.
+# Sizes of the stand-ins while tracing. Equal sizes become one symbol, so each name needs a size unlike any other.
 SIZES = (1009, 10007, 1013, 1019, 1021, 1031, 1033, 1039)
 
 Names = tuple[str | None, ...]
@@ -30,24 +30,24 @@ def trace(
     """Trace a function of tensors into a graph in which named sizes are symbols.
 
     Args:
-        function: Takes tensors only; may call ``torch.autograd.grad``.
-        example: Arguments; of them only type, device and unnamed sizes matter.
-        names: For each argument the name of each dimension that varies, None for fixed ones; ``"x+1"`` is one
-            more than ``"x"``.
+        function: A function of tensors only; it may call ``torch.autograd.grad``.
+        example: Example arguments, of which only type, device and unnamed sizes matter.
+        names: For each argument, the names of the dimensions that vary, None for fixed ones; the size ``"x+1"`` is
+            one more than ``"x"``.
 
     Returns:
-        The graph, and stand-in arguments to compile it for.
+        The graph, and the stand-in arguments for :func:`compile_graph`.
     """
     free = dict.fromkeys(name.removesuffix("+1") for name in itertools.chain(*names) if name)
     sizes = dict(zip(free, SIZES, strict=False))
     sizes |= {f"{name}+1": size + 1 for name, size in sizes.items()}
     mode = FakeTensorMode(shape_env=ShapeEnv(), allow_non_fake_inputs=True)
-    fakes = [_stand_in(mode, tensor, dims, sizes) for tensor, dims in zip(example, names, strict=True)]
+    fakes = [_make_stand_in(mode, tensor, dims, sizes) for tensor, dims in zip(example, names, strict=True)]
     graph = make_fx(function, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*fakes)
     return graph, fakes
 
 
-def _stand_in(mode: FakeTensorMode, tensor: Tensor, names: Names, sizes: dict[str, int]) -> Tensor:
+def _make_stand_in(mode: FakeTensorMode, tensor: Tensor, names: Names, sizes: dict[str, int]) -> Tensor:
     shape = [sizes[name] if name else size for name, size in zip(names, tensor.shape, strict=True)]
     dynamic = [DimDynamic.DUCK if name else DimDynamic.STATIC for name in names]
     meta = torch.empty(shape, dtype=tensor.dtype, device=tensor.device)
