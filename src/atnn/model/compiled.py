@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-from atnn.model.inputs import Given, Inputs, flatten_inputs, size_names, unflatten_inputs
+from atnn.model.inputs import Given, Inputs, flatten_inputs, name_sizes, unflatten_inputs
 from atnn.model.model import Model
 from atnn.model.tracing import compile_graph, trace
 
@@ -25,7 +25,7 @@ class CompiledModel:
         self._graphs: dict[tuple, Callable] = {}
 
     def __call__(self, inputs: Inputs, outputs: Sequence[str]) -> dict[str, Tensor]:
-        """Compute the asked outputs, detached."""
+        """Compute the requested outputs, detached."""
         tensors, given = flatten_inputs(inputs)
         key = (tuple(outputs), given)
         if key not in self._graphs:
@@ -40,7 +40,7 @@ class CompiledModel:
         required = [parameter.requires_grad for parameter in self.model.parameters()]
         self.model.requires_grad_(False)
         try:
-            return compile_graph(*trace(evaluate, example, size_names(given)))
+            return compile_graph(*trace(evaluate, example, name_sizes(given)))
         finally:
             for parameter, value in zip(self.model.parameters(), required, strict=True):
                 parameter.requires_grad_(value)

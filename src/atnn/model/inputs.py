@@ -58,7 +58,7 @@ _SIZES: tuple[Names, ...] = (*_STRUCTURES, *_NEAR, *_FAR, (None, "molecular"), *
 
 
 def flatten_inputs(inputs: Inputs) -> tuple[list[Tensor], Given]:
-    """List the tensors of the inputs in a fixed order, and tell which of all possible ones are there."""
+    """List the tensors of the inputs in a fixed order, and tell which of all possible ones are present."""
     s = inputs.structures
     far = (*inputs.far.neighbors, inputs.far.translations) if inputs.far is not None else (None,) * len(_FAR)
     slots = (
@@ -68,7 +68,7 @@ def flatten_inputs(inputs: Inputs) -> tuple[list[Tensor], Given]:
     return [tensor for tensor in slots if tensor is not None], tuple(tensor is not None for tensor in slots)
 
 
-def size_names(given: Given) -> list[Names]:
+def name_sizes(given: Given) -> list[Names]:
     """Name the sizes that vary from call to call, for every tensor of :func:`flatten_inputs`."""
     return [names for names, there in zip(_SIZES, given, strict=True) if there]
 

@@ -111,15 +111,15 @@ class Model(nn.Module):
         return self.rows.device
 
     def start(self, statistics: Statistics, structures: Structures, neighbors: Neighbors) -> None:
-        """Set the start of all parameters from the training data.
+        """Initialise the model from the training data.
 
         Sums over neighbors are scaled to their mean number, and the inputs of every network are standardised. Each part
         then starts from the statistics, after the parts that it needs.
 
         Args:
-            statistics: Of the training data.
-            structures: A sample of them.
-            neighbors: Their pairs.
+            statistics: Statistics of the training data.
+            structures: A sample of the training data.
+            neighbors: The pairs of the sample.
         """
         for name, buffer in self.representation.named_buffers():
             if name.endswith("neighbor_count"):
@@ -163,18 +163,18 @@ class Model(nn.Module):
         return Inputs(structures, near, far, molecular, elements, reference)
 
     def compute(self, inputs: Inputs, outputs: Sequence[str], create_graph: bool = False) -> dict[str, Tensor]:
-        """Compute the outputs by tensor operations alone, so that the course can be traced."""
+        """Compute the outputs by tensor operations alone, so that the computation can be traced."""
         variables = make_variables(inputs.structures, outputs, self.given)
         values = self.from_edges(_make_scene(inputs, variables), outputs)
         values |= differentiate(values, variables, inputs.structures, outputs, create_graph)
         return {name: values[name] for name in outputs}
 
     def from_edges(self, scene: Scene, outputs: Sequence[str]) -> dict[str, Tensor]:
-        """Compute what the parts give of the outputs, and what the others derive from, from the vectors of the pairs.
+        """Compute, from the vectors of the pairs, the quantities that the outputs are or are derivatives of.
 
         Args:
-            scene: Without features; the list of pairs may be one-sided.
-            outputs: Names out of :attr:`outputs`.
+            scene: Scene without features; its list of pairs may be one-sided.
+            outputs: Names from :attr:`outputs`.
         """
         plan = self._plan(tuple(outputs))
         if plan.degree is not None:
@@ -191,17 +191,18 @@ class Model(nn.Module):
         outputs: Sequence[str] = ("energy", "forces"),
         create_graph: bool = False,
     ) -> dict[str, Tensor]:
-        """Compute quantities of a batch.
+        """Compute the requested quantities of a batch.
 
         Args:
             structures: The batch.
-            neighbors: All its pairs within :attr:`cutoff`; more do no harm.
-            outputs: Names out of :attr:`outputs`.
+            neighbors: All its pairs within :attr:`cutoff`; more distant pairs change nothing.
+            outputs: Names from :attr:`outputs`.
             create_graph: Keep the graph of the derivatives, as training needs.
 
         Raises:
-            SpecificationError: An output that the model does not have, or the stress of a structure without a cell.
-            DataError: An element that the model does not know, or a field that it ignores.
+            SpecificationError: The model does not give an output, or stress is requested of a structure that is not
+                periodic in three dimensions.
+            DataError: The model does not know an element, or ignores a field.
         """
         self.check_outputs(outputs, structures)
         refuse_ignored(structures, self.depends)
@@ -249,7 +250,7 @@ class Model(nn.Module):
         warn_of_ignored(structures, self.depends, where)
 
     def _plan(self, outputs: tuple[str, ...]) -> Plan:
-        """Find out once which parts the outputs need."""
+        """Find the parts that the outputs need; the result is kept for later calls."""
         if outputs not in self._plans:
             sources = {row.derivative.of for row in derivation(outputs, self.given) if row.derivative}
             wanted = (sources | set(outputs)) & self.given
@@ -274,7 +275,7 @@ class Model(nn.Module):
         return torch.tensor(list(self.reference_energies.values()), dtype=torch.float64, device=self.device)
 
     def _add_references(self, values: dict[str, Tensor], scene: Scene, wanted: frozenset[str]) -> dict[str, Tensor]:
-        """Choose the wanted values. Energies are made totals: shares of atoms and reference energies are added."""
+        """Select the wanted values; atomic and reference energies are added, so that energies are totals."""
         found = {name: values[name] for name in wanted - SUMMED}
         if "energy" in wanted:
             total = scene.reference
@@ -286,12 +287,12 @@ class Model(nn.Module):
         return found
 
     def _choose_pairs(self, part: Part, scene: Scene) -> Scene:
-        """Give the part the scene with pairs as far as it reaches."""
+        """Give the scene the pairs within the cutoff of the part."""
         return scene if part.cutoff <= self.representation.cutoff else scene._replace(edges=scene.far)
 
 
 def _make_scene(inputs: Inputs, variables: Variables) -> Scene:
-    """Set the scene: the geometry of the batch as a function of the variables."""
+    """Build the scene of a batch as a function of the variables."""
     structures = variables.apply(inputs.structures)
     lists = [pairs for pairs in (inputs.near, inputs.far) if pairs is not None]
     edges = [edges_of(structures.positions, pairs.translations, pairs.neighbors) for pairs in lists]

@@ -25,7 +25,7 @@ class Potential(Protocol):
         """Names of the quantities that it can give."""
 
     def __call__(self, structures: Structures, outputs: Sequence[str]) -> dict[str, Tensor]:
-        """Compute the asked quantities, detached, in the units of the table."""
+        """Compute the requested quantities, detached, in the units of the table."""
 
     def forget(self) -> None:
         """Drop everything kept of earlier calls. The next result then depends on its own arguments alone."""
@@ -75,7 +75,7 @@ class ModelPotential:
         self._static = None
 
     def __call__(self, structures: Structures, outputs: Sequence[str]) -> dict[str, Tensor]:
-        """Compute the asked quantities, detached.
+        """Compute the requested quantities, detached.
 
         Raises:
             DataError: The model does not know an element, or ignores a field, charges or spins.

@@ -14,7 +14,7 @@ from torch.func import functional_call
 from atnn.derivatives import parameter_gradients
 from atnn.errors import AtnnWarning
 from atnn.model import Inputs, Model
-from atnn.model.inputs import Given, flatten_inputs, size_names, unflatten_inputs
+from atnn.model.inputs import Given, flatten_inputs, name_sizes, unflatten_inputs
 from atnn.model.tracing import compile_graph, trace
 from atnn.neighbors import neighbor_pairs
 from atnn.quantities import QUANTITIES
@@ -113,7 +113,7 @@ class Step:
         return StepResult(terms, squares, tuple(gradient.contiguous() for gradient in gradients))
 
     def _function(self, given: Given) -> Callable:
-        names, count = list(self.parameters), len(size_names(given))
+        names, count = list(self.parameters), len(name_sizes(given))
 
         def evaluate(*arguments: Tensor) -> list[Tensor]:
             parameters = [a.detach().requires_grad_(True) for a in arguments[: len(names)]]
@@ -134,7 +134,7 @@ class Step:
         fixed = [(None,) * p.dim() for p in self.parameters.values()]
         labels = [(_axis(name), *(None,) * len(QUANTITIES[name].shape)) for name in self.names]
         masks = [("structures",)] * len(self.names)
-        names = [*fixed, *size_names(given), *labels, *masks, (None,), (None,)]
+        names = [*fixed, *name_sizes(given), *labels, *masks, (None,), (None,)]
         try:
             graph, fakes = trace(self._function(given), [a.detach() for a in arguments], names)
             self._graphs[given] = compile_graph(graph, fakes)
