@@ -170,7 +170,7 @@ def test_atomic_dipoles_are_refused_without_the_output_that_has_them():
 
 
 def test_charges_twice_are_refused():
-    with pytest.raises(SpecificationError, match="charges come with the dipole"):
+    with pytest.raises(SpecificationError, match="the dipole includes the charges"):
         small_model("eann", outputs=("energy", "dipole", "charges"))
 
 

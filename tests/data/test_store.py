@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import pickle
-import time
 import tracemalloc
 from multiprocessing import get_context
 from pathlib import Path
@@ -55,22 +54,6 @@ def test_conversion_needs_no_more_memory_for_more_frames(random_labelled, tmp_pa
         tracemalloc.stop()
     size = os.path.getsize(tmp_path / "a.h5")
     assert peaks[1] - peaks[0] < 0.35 * size  # assembling works in blocks of a column
-
-
-def test_random_access_takes_little_longer_than_from_memory(tmp_path, random_labelled):
-    batch = random_labelled(0, count=500, full=True)
-    store, memory = write_store(tmp_path / "a.h5", batch), Frames(batch)
-    rng = np.random.default_rng(0)
-    orders = [rng.integers(0, 500, 32) for _ in range(100)]
-    # 1.5 times where this was measured, at 200 000 frames a second; a ratio does not depend on the machine
-    assert min(_seconds(store, orders) for _ in range(5)) < 5 * min(_seconds(memory, orders) for _ in range(5))
-
-
-def _seconds(frames, orders):
-    start = time.perf_counter()
-    for order in orders:
-        frames[order]
-    return time.perf_counter() - start
 
 
 def _energies(store):
