@@ -34,9 +34,12 @@ def neighbor_pairs(structures: Structures, cutoff: float) -> Neighbors:
     cells = structures.cell.detach().cpu().to(torch.float64).numpy()
     pbc = structures.pbc.cpu().numpy()
     ends = np.cumsum(structures.counts.cpu().numpy())
+    # One look at the whole batch: a look at each structure would cost as much as its list.
+    wide = len(positions) > 0 and np.ptp(positions) > WIDEST * cutoff
     halves, start = [], 0
     for index, end in enumerate(ends):
-        i, j, shifts = _half_list(positions[start:end], cells[index], pbc[index], float(cutoff))
+        find = _half_list_of_wide if wide and not pbc[index].any() else _half_list
+        i, j, shifts = find(positions[start:end], cells[index], pbc[index], float(cutoff))
         halves.append((i + start, j + start, shifts) if start else (i, j, shifts))
         start = end
     i, j, shifts = halves[0] if len(halves) == 1 else (np.concatenate(part) for part in zip(*halves, strict=True))
@@ -50,11 +53,13 @@ def _calculator(cutoff: float) -> vesin.NeighborList:
     return vesin.NeighborList(cutoff=cutoff, full_list=False, n_threads=torch.get_num_threads())
 
 
+def _half_list_of_wide(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float):
+    """Find the pairs of a molecule without vesin, which divides the space into so many cells that the process ends."""
+    i, j = cKDTree(positions).query_pairs(cutoff, output_type="ndarray").T.astype(np.int64)
+    return i, j, np.zeros((len(i), 3), dtype=np.int32)
+
+
 def _half_list(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float):
-    if not pbc.any() and len(positions) and np.ptp(positions, axis=0).max() > WIDEST * cutoff:
-        # vesin divides the space into cells, of which there would be too many: it ends the whole process.
-        i, j = cKDTree(positions).query_pairs(cutoff, output_type="ndarray").T.astype(np.int64)
-        return i, j, np.zeros((len(i), 3), dtype=np.int32)
     box = _complete_cell(cell, pbc) if pbc.any() else np.zeros((3, 3))
     i, j, shifts = _calculator(cutoff).compute(points=positions, box=box, periodic=pbc.tolist(), quantities="ijS")
     return i.astype(np.int64), j.astype(np.int64), shifts.astype(np.int32, copy=False).reshape(-1, 3)
