@@ -294,7 +294,7 @@ def test_the_commented_example_is_the_defaults(tmp_path):
         ("data: {train: a.xyz}\ntraining: {epoch: 3}", "did you mean `epochs`"),
         (
             "data: {train: a.xyz}\nmodel: {representation: nemo}",
-            r"no name of a representation(.|\n)*known: acsf",
+            r"not the name of a representation(.|\n)*known: acsf",
         ),
         ("data: {train: a.xyz}\ntraining: {weights: {energie: 1}}", "unknown quantities energie"),
         ("data: {train: $NOWHERE_AT_ALL/a.xyz}", "unset variable"),
