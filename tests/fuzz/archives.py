@@ -6,15 +6,20 @@ import io
 import random
 import sqlite3
 import struct
+import warnings
 import zipfile
 from pathlib import Path
 
 import h5py
 import numpy as np
 
+from fuzz.mutations import flip_bit
+
 HEADERS = (
-    *("(10000000000000,)", "(-1, 3)", "()", "(3,", "None", "'x'", "(2, 3, 4, 5)", "(1000000000, 3)", "(0, 0)", "(3.5,)"),
+    *("(10000000000000,)", "(-1, 3)", "()", "(3,", "None", "'x'", "(2, 3, 4, 5)", "(1000000000, 3)", "(0, 0)"),
+    *("(3.5,)", "(True,)"),
 )
+CELLS = (None, 0, -1, 10**12, "x", b"", b"12345678", "null")
 KINDS = ("'<f8'", "'|O'", "'<U4'", "'<c16'", "'|b1'", "'<M8[s]'", "'|V8'", "'<i8'", "None", "'xx'", "[('a', '<f8')]")
 
 
@@ -80,8 +85,6 @@ def damage_npz(rng: random.Random, content: bytes) -> tuple[bytes, str]:
     elif kind == "bytes":
         members[at] = (name, rng.randbytes(len(body)))
     target = io.BytesIO()
-    import warnings
-
     with warnings.catch_warnings(), zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         warnings.simplefilter("ignore")
         for name, body in members:
@@ -131,31 +134,32 @@ def damage_database(rng: random.Random, path: Path) -> str:
     columns = [row[1] for row in database.execute(f'PRAGMA table_info("{table}")')]
     column = rng.choice(columns)
     kind = rng.choice(("flip", "flip", "flip", "value", "value", "delete row", "drop table", "version", "rename"))
+    target = f'"{table}"'
+    statements = {
+        "value": f'UPDATE {target} SET "{column}"=?',
+        "delete row": f'DELETE FROM {target} WHERE "{column}" IS (SELECT "{column}" FROM {target} LIMIT 1)',
+        "drop table": f"DROP TABLE {target}",
+        "rename": f'ALTER TABLE {target} RENAME COLUMN "{column}" TO "other"',
+        "version": f"PRAGMA user_version={rng.choice((0, -1, 99))}",
+    }
     try:
         with database:
             if kind == "flip":
-                rows = database.execute(f'SELECT DISTINCT "{column}" FROM "{table}"').fetchall()
-                old = rng.choice(rows)[0] if rows else None
-                if isinstance(old, bytes) and old:
-                    at = rng.randrange(len(old))
-                    new: object = old[:at] + bytes([old[at] ^ 1 << rng.randrange(8)]) + old[at + 1 :]
-                else:
-                    new = f"{old}x" if isinstance(old, str) else 7
-                database.execute(f'UPDATE "{table}" SET "{column}"=? WHERE "{column}" IS ?', (new, old))
-            elif kind == "value":
-                database.execute(f'UPDATE "{table}" SET "{column}"=?', (rng.choice((None, 0, -1, 10**12, "x", b"", b"12345678", "null")),))
-            elif kind == "delete row":
-                database.execute(f'DELETE FROM "{table}" WHERE "{column}" IS (SELECT "{column}" FROM "{table}" LIMIT 1)')
-            elif kind == "drop table":
-                database.execute(f'DROP TABLE "{table}"')
-            elif kind == "rename":
-                database.execute(f'ALTER TABLE "{table}" RENAME COLUMN "{column}" TO "other"')
+                _flip_value(rng, database, target, column)
             else:
-                database.execute(f"PRAGMA user_version={rng.choice((0, -1, 99))}")
+                database.execute(statements[kind], (rng.choice(CELLS),) if kind == "value" else ())
     except sqlite3.Error as error:
         kind = f"{kind} refused by sqlite: {error}"
     database.close()
     return f"{kind} {table}.{column}"
+
+
+def _flip_value(rng: random.Random, database: sqlite3.Connection, table: str, column: str) -> None:
+    """Change one bit of a value, or a letter of a text."""
+    rows = database.execute(f'SELECT DISTINCT "{column}" FROM {table}').fetchall()
+    old = rng.choice(rows)[0] if rows else None
+    new = flip_bit(rng, old) if isinstance(old, bytes) else f"{old}x" if isinstance(old, str) else 7
+    database.execute(f'UPDATE {table} SET "{column}"=? WHERE "{column}" IS ?', (new, old))
 
 
 def _npy(array: np.ndarray) -> bytes:

@@ -67,7 +67,7 @@ BYTES: tuple[Callable[[random.Random, bytes], bytes], ...] = (
 
 def replace_word(rng: random.Random, text: str) -> str:
     """One word of a line is another."""
-    return _edit_word(rng, text, lambda words, at: words[:at] + [rng.choice(WORDS)] + words[at + 1 :])
+    return _edit_word(rng, text, lambda words, at: [*words[:at], rng.choice(WORDS), *words[at + 1 :]])
 
 
 def replace_value(rng: random.Random, text: str) -> str:
