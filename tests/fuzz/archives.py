@@ -32,7 +32,7 @@ def damage_array(rng: random.Random, array: np.ndarray) -> tuple[np.ndarray, str
         other = rng.choice(("float32", "int64", "complex128", "bool", "U8", "uint8", "float16"))
         with np.errstate(all="ignore"):
             return array.astype(other), f"type {other}"
-    if kind == "value" and array.size:
+    if kind == "value" and array.size and array.dtype.kind in "fiub":
         copy = array.astype(rng.choice((array.dtype, np.dtype("float64")))).copy()
         value = rng.choice((np.nan, np.inf, -1, 0, 200, 1e9, 1e300))
         with np.errstate(all="ignore"):

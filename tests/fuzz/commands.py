@@ -19,7 +19,7 @@ LINES = (
     "eval run/model.atnn data.xyz --batch-size 4 --report errors.html",
     "info run/model.atnn",
     MD,
-    f"{MD} --integrator langevin --friction 0.01 --outputs forces --seed 3 --timestep 0.2",
+    f"{MD.replace('new', 'langevin')} --integrator langevin --friction 0.01 --outputs forces --seed 3 --timestep 0.2",
     "spectrum run.traj --temperature 5 --kind power --resolution 6000 --maximum 4000 --window hann --output s.html",
     "harmonic run/model.atnn start.xyz",
     "report run --output report.html",
