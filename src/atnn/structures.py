@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from ase import Atoms
+from ase.data import chemical_symbols
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -194,9 +195,10 @@ class Structures:
         ``charge``, ``spin`` and ``electric_field``. Labels are not read here but by :mod:`atnn.reading`.
 
         Raises:
-            DataError: A structure is empty, not finite, or periodic with a cell of no volume.
+            DataError: A structure is empty, not finite, has no known element, is periodic with a cell of no volume,
+                or states what is no number; or what is given are no ``Atoms``.
         """
-        frames = [atoms] if isinstance(atoms, Atoms) else list(atoms)
+        frames = [atoms] if isinstance(atoms, Atoms) else list(atoms) if isinstance(atoms, Iterable) else [atoms]
         return Structures.concatenate(_convert_frame(frame, index, dtype) for index, frame in enumerate(frames))
 
     def to_ase(self) -> list[Atoms]:
@@ -223,15 +225,18 @@ class Structures:
 
 
 def _convert_frame(frame: Atoms, index: int, dtype: torch.dtype) -> Structures:
+    if not isinstance(frame, Atoms):
+        raise DataError(f"{frame!r:.60} is no Atoms of ASE", where=f"structure {index}", remedy="give ase.Atoms")
+    unknown = np.flatnonzero((frame.numbers < 1) | (frame.numbers >= len(chemical_symbols)))
+    if len(unknown):
+        raise DataError(
+            f"atom {unknown[0]} has the atomic number {frame.numbers[unknown[0]]}",
+            where=f"structure {index}",
+            remedy="state its element",
+        )
     where = f"structure {index} ({frame.get_chemical_formula()})"
     if len(frame) == 0:
         raise DataError("structure without atoms", where=where, remedy="remove the empty frame")
-    if frame.numbers.min() < 1:
-        raise DataError(
-            f"atom {frame.numbers.argmin()} has the atomic number {frame.numbers.min()}",
-            where=where,
-            remedy="state its element",
-        )
     cell = np.asarray(frame.cell[:], dtype=float)
     if not (np.isfinite(frame.positions).all() and np.isfinite(cell).all()):
         raise DataError("positions or cell are NaN or infinite", where=where, remedy="remove or repair the frame")
@@ -267,7 +272,16 @@ def _check_lattice(periodic: np.ndarray, where: str) -> None:
 
 
 def _parse_stated(value: object, entry: Stated, where: str) -> Tensor:
-    number = np.asarray(value, dtype=float)
+    try:
+        number = np.asarray(value, dtype=float)
+    except (TypeError, ValueError, OverflowError):
+        number = np.full(entry.shape, np.nan)
+    if not np.isfinite(number).all() or (entry.integer and ((abs(number) > 1e6) | (number % 1 != 0)).any()):
+        raise DataError(
+            f"{entry.key} = {value!r:.60} is no {'integer' if entry.integer else 'finite number'}",
+            where=where,
+            remedy=f"set {entry.key}, or remove it from info",
+        )
     if number.shape != entry.shape:
         raise DataError(
             f"{entry.key} has the shape {number.shape}, not {entry.shape}",

@@ -237,3 +237,24 @@ def test_a_reference_method_is_a_calculator_and_sees_a_changed_charge(tmp_path):
 def test_settings_of_a_model_are_refused_for_a_potential():
     with pytest.raises(SpecificationError, match="compile, skin"):
         Calculator(Wells(), compile=True, skin=0.3)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_coordinate_that_is_no_number_is_refused_at_every_call(water, value):
+    water.get_potential_energy()
+    water.positions[1, 2] = value
+    with pytest.raises(DataError, match="NaN or infinite"):
+        water.get_potential_energy()
+
+
+def test_a_charge_that_is_no_number_is_refused_at_every_call(water):
+    water.get_potential_energy()
+    water.info["charge"] = "x"
+    with pytest.raises(DataError, match="charge = 'x'"):
+        water.get_potential_energy()
+
+
+@pytest.mark.parametrize("settings", [{"skin": -1.0}, {"skin": float("nan")}, {"dtype": "x"}, {"dtype": torch.int64}])
+def test_settings_without_a_meaning_are_refused(settings):
+    with pytest.raises(SpecificationError, match=next(iter(settings))):
+        Calculator(_model(), **settings)

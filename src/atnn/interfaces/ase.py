@@ -14,7 +14,7 @@ from ase.calculators import calculator as ase_calculator
 from ase.stress import full_3x3_to_voigt_6_stress
 from torch import Tensor
 
-from atnn.errors import SpecificationError
+from atnn.errors import DataError, SpecificationError
 from atnn.model import Model, ModelPotential, Potential, load_model
 from atnn.quantities import QUANTITIES
 from atnn.structures import STATED, Structures
@@ -39,7 +39,8 @@ class Calculator(ase_calculator.Calculator):
 
     Raises:
         ModelFileError: The file is no intact model.
-        SpecificationError: Another ``dtype``, or settings of a model given with another potential.
+        SpecificationError: Another ``dtype``, a ``skin`` that is no length, or settings of a model given with another
+            potential.
         DataError: At the first call, if the model does not know an element or ignores a charge or a spin.
 
     Example:
@@ -56,7 +57,7 @@ class Calculator(ase_calculator.Calculator):
         device: torch.device | str | None = None,
     ):
         super().__init__()
-        settings = {"dtype": _dtype(dtype), "compile": compile or None, "skin": skin, "device": device}
+        settings = {"dtype": _dtype(dtype), "compile": compile or None, "skin": _skin(skin), "device": device}
         self.potential = _potential(model, {name: value for name, value in settings.items() if value is not None})
         given: list[str] = [name for name in QUANTITIES if name in self.potential.outputs]
         self.implemented_properties = [*given, "free_energy"] if "energy" in given else given
@@ -85,6 +86,7 @@ class Calculator(ase_calculator.Calculator):
             self._fixed, self._last = _fixed(atoms), atoms.copy()
             self._wanted = list(self._always)
         else:
+            _check_finite(atoms)
             self._structure = self._structure.replace(positions=torch.from_numpy(atoms.positions))
             self._last.positions[:] = atoms.positions
         self.atoms = self._last  # which ASE drops at every move
@@ -97,12 +99,27 @@ class Calculator(ase_calculator.Calculator):
         self.results = results
 
 
+def _check_finite(atoms: Atoms) -> None:
+    if not np.isfinite(atoms.positions).all():
+        raise DataError(
+            "positions are NaN or infinite",
+            where=f"structure {atoms.get_chemical_formula()}",
+            remedy="look at what moved the atoms: a smaller time step, or another start",
+        )
+
+
 def _dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
-    if not isinstance(dtype, str):
-        return dtype
-    if dtype not in _DTYPES:
+    if dtype is None or dtype in _DTYPES.values():
+        return dtype  # type: ignore[return-value]
+    if not isinstance(dtype, str) or dtype not in _DTYPES:
         raise SpecificationError(f"unknown dtype {dtype!r}", remedy="use float32 or float64")
     return _DTYPES[dtype]
+
+
+def _skin(skin: float | None) -> float | None:
+    if skin is not None and not (isinstance(skin, int | float) and 0 <= skin < np.inf):
+        raise SpecificationError(f"skin = {skin!r}", where="Calculator", remedy="give a length [Angstrom], or none")
+    return skin
 
 
 def _potential(model: Model | str | Path | Potential, settings: dict[str, Any]) -> Potential:
@@ -132,5 +149,12 @@ def _as_ase(name: str, value: Tensor) -> float | np.ndarray:
 def _fixed(atoms: Atoms) -> tuple:
     """Everything but the positions that results depend on; bytes compare faster than arrays."""
     stated = (atoms.info.get(entry.key) for entry in STATED.values())
-    rest = (None if value is None else np.asarray(value, dtype=float).tobytes() for value in stated)
+    rest = (None if value is None else _as_bytes(value) for value in stated)
     return (atoms.numbers.tobytes(), atoms.cell.array.tobytes(), atoms.pbc.tobytes(), *rest)
+
+
+def _as_bytes(value: Any) -> bytes:
+    try:
+        return np.asarray(value, dtype=float).tobytes()
+    except (TypeError, ValueError, OverflowError):
+        return repr(value).encode()  # Structures.from_ase says what is wrong with it
