@@ -1,4 +1,4 @@
-"""The wheel is for one platform where it brings compiled kernels (``make wheel``), and for every other one where not."""
+"""A wheel that brings compiled kernels (``make wheel``) is for one platform; one without them is for all."""
 
 from __future__ import annotations
 

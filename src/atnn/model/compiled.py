@@ -14,8 +14,8 @@ from atnn.model.tracing import try_compile
 class CompiledModel:
     """A model compiled at the first call for each set of outputs; later calls take any number of atoms and pairs.
 
-    Where compilation fails, one warning says so, and the model runs eagerly from then on. The graph holds the weights as
-    constants. Make a new object after changing them.
+    Where compilation fails, one warning says so, and the model runs eagerly from then on. The graph holds the weights
+    as constants. Make a new object after changing them.
 
     Args:
         model: The model.
