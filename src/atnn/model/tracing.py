@@ -45,7 +45,7 @@ def try_compile(
     try:
         if any(tensor.device.type == "cpu" for tensor in example):
             get_cpp_compiler()
-        logger.info("compiling %s: 20 to 140 s, once for each process (without compilation it starts at once)", what)
+        logger.info("compiling %s: 10 to 140 s, once for each process (without compilation it starts at once)", what)
         start = time.perf_counter()
         compiled = compile_graph(*trace(function, example, names))
     # Compilers raise any exception. Nothing is hidden: an error of the function itself returns when it is evaluated.
