@@ -11,6 +11,7 @@ import numpy as np
 
 from atnn.data.dataset import Dataset, batches_of
 from atnn.data.geometries import hash_geometries
+from atnn.documents import read_json
 from atnn.errors import DataError
 from atnn.files import write_atomically
 
@@ -86,14 +87,21 @@ def load_split(path: str | os.PathLike, count: int | None = None) -> dict[str, n
     Raises:
         DataError: No such file, no split, parts that overlap, or a split of another data set.
     """
-    try:
-        content = json.loads(Path(path).read_text())
-        if content["format"] != _FORMAT or content["version"] > _VERSION:
-            raise ValueError(f"format {content['format']!r}, version {content['version']}")
-        parts = {name: np.array(part, dtype=np.int64) for name, part in content["parts"].items()}
-        stored = int(content["count"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"is no split that can be read ({error})", where=str(path), remedy="make a new split") from None
+    content = read_json(path)
+    kind, version, stored, lists = (content.get(name) for name in ("format", "version", "count", "parts"))
+    if kind != _FORMAT or version not in range(1, _VERSION + 1):
+        raise DataError(
+            f"is no split that can be read (format {kind!r}, version {version!r:.20})",
+            where=str(path),
+            remedy="make a new split",
+        )
+    if not _is_index(stored) or not isinstance(lists, dict) or not all(map(_is_indices, lists.values())):
+        raise DataError(
+            "is no split that can be read (parts are lists of indices below count)",
+            where=str(path),
+            remedy="make a new split",
+        )
+    parts = {name: np.array(part, dtype=np.int64) for name, part in lists.items()}
     everything = np.concatenate([*parts.values(), np.zeros(0, dtype=np.int64)])
     if len(np.unique(everything)) != len(everything):
         raise DataError("parts of the split overlap", where=str(path), remedy="make a new split")
@@ -106,6 +114,14 @@ def load_split(path: str | os.PathLike, count: int | None = None) -> dict[str, n
             remedy="use the data set that it was made for, or make a new split",
         )
     return parts
+
+
+def _is_index(value: object) -> bool:
+    return type(value) is int and abs(value) < 2**62
+
+
+def _is_indices(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_index, value))
 
 
 def _count_parts(count: int, parts: Mapping[str, float] | Mapping[str, int]) -> dict[str, int]:
