@@ -79,7 +79,7 @@ def damage_npz(rng: random.Random, content: bytes) -> tuple[bytes, str]:
     elif kind == "drop":
         del members[at]
     elif kind == "rename":
-        members[at] = (rng.choice(("x.npy", "", "../x.npy", "é.npy", "x")), body)
+        members[at] = (rng.choice(("x.npy", "../x.npy", "é.npy", "x")), body)
     elif kind == "twice":
         members.append(rng.choice(members))
     elif kind == "bytes":

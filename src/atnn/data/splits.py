@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -88,7 +87,7 @@ def load_split(path: str | os.PathLike, count: int | None = None) -> dict[str, n
         DataError: No such file, no split, parts that overlap, or a split of another data set.
     """
     content = read_json(path)
-    kind, version, stored, lists = (content.get(name) for name in ("format", "version", "count", "parts"))
+    kind, version, stored, lists = (content.get(name, "none") for name in ("format", "version", "count", "parts"))
     if kind != _FORMAT or version not in range(1, _VERSION + 1):
         raise DataError(
             f"is no split that can be read (format {kind!r}, version {version!r:.20})",

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from ase.data import chemical_symbols
 
 from atnn.data.summary import Source
 from atnn.errors import AtnnWarning, DataError
@@ -107,9 +108,12 @@ class Recogniser:
     def _build_structures(self, frames: Sequence[RawFrame]) -> Structures:
         length = self.factors["length"][1]
         counts = [len(frame.numbers) for frame in frames]
+        numbers = np.concatenate([frame.numbers for frame in frames])
+        if ((numbers < 1) | (numbers >= len(chemical_symbols))).any():
+            _refuse_numbers(frames)
         return Structures(
             positions=torch.from_numpy(np.concatenate([frame.positions for frame in frames]) * length),
-            numbers=torch.from_numpy(np.concatenate([frame.numbers for frame in frames])),
+            numbers=torch.from_numpy(numbers),
             cell=torch.from_numpy(np.stack([frame.cell for frame in frames]) * length),
             pbc=torch.from_numpy(np.stack([frame.pbc for frame in frames]).astype(bool)),
             batch=torch.repeat_interleave(torch.arange(len(frames)), torch.tensor(counts)),
@@ -149,3 +153,9 @@ class Recogniser:
             count, example = self._lacking.get(name, (0, ""))
             keys = ", ".join(sorted({*lacking[0].info, *lacking[0].arrays})) or "none"
             self._lacking[name] = (count + len(lacking), example or f"{lacking[0].where}, whose keys are: {keys}")
+
+
+def _refuse_numbers(frames: Sequence[RawFrame]) -> None:
+    for frame in frames:
+        for number in frame.numbers[(frame.numbers < 1) | (frame.numbers >= len(chemical_symbols))]:
+            raise DataError(f"no element has the number {number}", where=frame.where, remedy="repair the frame")

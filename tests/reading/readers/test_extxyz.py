@@ -108,3 +108,58 @@ def test_the_convention_of_units_is_stated(water_file):
     data = read(water_file("energy=1"))
     assert any("eV, Angstrom" in note for note in data.summary.notes)
     assert data.summary.labels["energy"].unit == "eV"
+
+
+@pytest.mark.parametrize(
+    ("comment", "message"),
+    [
+        ('pbc="T F"', "T or F along each lattice vector"),
+        ("energy=1 energy=2", "'energy' is given twice"),
+        ("Properties=species:S:1:pos:R:null", "cannot be understood"),
+        ("Properties=species:S:1:pos:R:3:pos:R:3", "cannot be understood"),
+        ("Properties=species:S:1:pos:R:-3", "cannot be understood"),
+        ("Properties=", "cannot be understood"),
+    ],
+)
+def test_a_comment_that_makes_no_sense_is_an_error(tmp_path, comment, message):
+    properties = "" if "Properties" in comment else "Properties=species:S:1:pos:R:3 "
+    (tmp_path / "a.xyz").write_text(f"1\n{properties}{comment}\nO 0 0 0\n")
+    with pytest.raises(DataError, match=message):
+        read(tmp_path / "a.xyz")
+
+
+@pytest.mark.parametrize("count", ["-1", "1_0", "٣", "1e1", "99999999999999999999", "1" * 5000, "20000000"])
+def test_a_count_of_atoms_that_is_none_is_an_error(tmp_path, count):
+    (tmp_path / "a.xyz").write_text(f"{count}\nProperties=species:S:1:pos:R:3\nO 0 0 0\n")
+    with pytest.raises(DataError, match="frame 0"):
+        read(tmp_path / "a.xyz")
+
+
+def test_an_underscore_makes_no_number(tmp_path):
+    (tmp_path / "a.xyz").write_text("1\nProperties=species:S:1:pos:R:3:site_name:S:1\nO 0 1_0 0 a_b\n")
+    with pytest.raises(DataError, match="column 'pos': a number with an underscore"):
+        read(tmp_path / "a.xyz")
+
+
+def test_an_element_that_does_not_exist_is_an_error(tmp_path):
+    (tmp_path / "a.xyz").write_text("1\nProperties=Z:I:1:pos:R:3\n200 0 0 0\n")
+    with pytest.raises(DataError, match="no element has the number 200"):
+        read(tmp_path / "a.xyz")
+
+
+@pytest.mark.parametrize("start", [0, 10, 40, 80])
+def test_a_damaged_gzip_stream_is_an_error(water_file, tmp_path, start):
+    """Some damage is found by the format of gzip, some by its checksum, some by zlib."""
+    content = bytearray(gzip.compress(water_file("energy=-1.0", "energy=-2.0").read_bytes()))
+    content[start : start + 8] = b"\xff" * 8
+    (tmp_path / "a.xyz.gz").write_bytes(content)
+    with pytest.raises(DataError, match="cannot be"):
+        read(tmp_path / "a.xyz.gz")
+
+
+@pytest.mark.parametrize("content", [b" ", b"\n", b"x"])
+def test_a_small_file_does_not_unpack_to_gigabytes(tmp_path, content):
+    with gzip.open(tmp_path / "a.xyz.gz", "wb") as stream:
+        stream.write(b"1\nProperties=species:S:1:pos:R:3\nO 0 0 0\n" + content * (17 << 20))
+    with pytest.raises(DataError, match=r"16 MB|1000 empty lines"):
+        read(tmp_path / "a.xyz.gz")

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from atnn.documents import read_text
 from atnn.errors import DataError
+from atnn.reading.arrays import load_npy
 from atnn.reading.raw import ASE_UNITS, Format, RawFrame, find_axis, find_numbers
+from atnn.reading.text import parse_integer
 
 _GEOMETRY = ("coord", "box", "real_atom_types")
 _ALIASES = {"atomic_energies": ("atom_ener",)}
@@ -24,7 +27,7 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
         DataError: Element names are missing, or arrays do not fit together.
     """
     for system in sorted(file.parent for file in path.rglob("type.raw")):
-        types = np.loadtxt(system / "type.raw", dtype=np.int64, ndmin=1)
+        types = _read_types(system / "type.raw")
         names = system / "type_map.raw"
         if not names.exists():
             raise DataError(
@@ -32,7 +35,7 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
                 where=str(system),
                 remedy="write the element symbols of types 0, 1, ... into type_map.raw, one a line",
             )
-        elements = find_numbers(names.read_text().split(), str(names))
+        elements = find_numbers(read_text(names).split(), str(names))
         periodic = not (system / "nopbc").exists()
         sets = sorted(folder for folder in system.glob("set.*") if (folder / "coord.npy").exists())
         if not sets:
@@ -42,26 +45,36 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
 
 
 def _read_set(folder: Path, types: np.ndarray, elements: np.ndarray, periodic: bool) -> Iterator[RawFrame]:
-    arrays = {file.stem: _load_array(file) for file in sorted(folder.glob("*.npy"))}
-    count = len(arrays["coord"])
-    for name, array in arrays.items():
-        if len(array) != count:
+    arrays = {file.stem: load_npy(file) for file in sorted(folder.glob("*.npy"))}
+    for name in [name for name, array in arrays.items() if array.dtype.kind not in "fiu"]:
+        if name in _GEOMETRY or find_axis(name, _ALIASES) is not None:
             raise DataError(
-                f"{name}.npy has {len(array)} frames, coord.npy {count}", where=str(folder), remedy="write them anew"
+                f"{name}.npy has the type {arrays[name].dtype}", where=str(folder), remedy="store numbers in it"
+            )
+        del arrays[name]
+    count = (*arrays["coord"].shape, 0)[0]
+    for name, array in arrays.items():
+        if array.shape[:1] != (count,):
+            raise DataError(
+                f"{name}.npy has the shape {array.shape}, coord.npy {arrays['coord'].shape}: one row a frame",
+                where=str(folder),
+                remedy="write them anew",
             )
     if periodic and "box" not in arrays:
         raise DataError("no box.npy", where=str(folder), remedy="add it, or an empty file nopbc beside type.raw")
     atomic = {name for name in arrays if find_axis(name, _ALIASES) == "atom"}
     for index in range(count):
         where = f"{folder}, frame {index}"
-        frame_types = arrays["real_atom_types"][index] if "real_atom_types" in arrays else types
+        frame_types = arrays["real_atom_types"][index].astype(np.int64) if "real_atom_types" in arrays else types
         real = np.flatnonzero(frame_types >= 0)
-        if arrays["coord"][index].size != 3 * len(frame_types) or frame_types.max() >= len(elements):
+        if arrays["coord"][index].size != 3 * frame_types.size or frame_types.max() >= len(elements):
             raise DataError(
                 f"coord.npy, {len(frame_types)} atom types and {len(elements)} elements do not fit together",
                 where=where,
                 remedy="check type.raw and type_map.raw",
             )
+        if periodic and arrays["box"][index].size != 9:
+            raise DataError("box.npy has no nine numbers a frame", where=where, remedy="write it anew")
         info, per_atom = {}, {}
         for name, array in arrays.items():
             value = np.array(array[index], dtype=np.float64)
@@ -80,11 +93,14 @@ def _read_set(folder: Path, types: np.ndarray, elements: np.ndarray, periodic: b
         )
 
 
-def _load_array(file: Path) -> np.ndarray:
+def _read_types(file: Path) -> np.ndarray:
     try:
-        return np.load(file, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"cannot be read ({error})", where=str(file), remedy="copy the file again") from None
+        types = np.array([parse_integer(word) for word in read_text(file).split()], dtype=np.int64)
+    except ValueError as error:
+        raise DataError(f"cannot be read ({error})", where=str(file), remedy="give a type, 0, 1, ..., a line") from None
+    if len(types) == 0:
+        raise DataError("no atom types", where=str(file), remedy="give a type, 0, 1, ..., for each atom")
+    return types
 
 
 DEEPMD = Format(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from atnn.errors import DataError
+from atnn.reading.arrays import load_npz
 from atnn.reading.raw import Format, RawFrame, find_axis
 
 _POSITIONS = ("R", "coords", "coordinates", "positions")
@@ -25,22 +25,26 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
     Raises:
         DataError: The archive is damaged, or lacks positions or atomic numbers.
     """
-    try:
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files if archive[name].dtype.kind in "fiu"}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"cannot be read ({error})", where=str(path), remedy="copy the file again") from None
+    arrays = {name: array for name, array in load_npz(path).items() if _is_usable(name, array, path)}
     positions = _take_array(arrays, _POSITIONS, path, "positions")
-    numbers = _take_array(arrays, _NUMBERS, path, "atomic numbers").astype(np.int64)
-    if positions.ndim != 3 or positions.shape[1:] != (numbers.shape[-1], 3):
+    numbers = _take_array(arrays, _NUMBERS, path, "atomic numbers")
+    if (
+        positions.ndim != 3
+        or numbers.shape not in (positions.shape[1:2], positions.shape[:2])
+        or positions.shape[2] != 3
+    ):
         raise DataError(
             f"positions of shape {positions.shape} and atomic numbers of shape {numbers.shape} do not fit",
             where=str(path),
-            remedy="positions are [frames, atoms, 3]",
+            remedy="positions are [frames, atoms, 3], atomic numbers [atoms] or [frames, atoms]",
         )
+    numbers = _as_integers(numbers, path)
+    count, size = positions.shape[:2]
     cells = next((arrays.pop(name) for name in _CELLS if name in arrays), None)
     pbc = arrays.pop("pbc", np.full(3, cells is not None))
-    count, size = positions.shape[:2]
+    _check_shape(cells, ((3, 3), (count, 3, 3)), "cell", path)
+    _check_shape(pbc, ((), (3,), (count, 3)), "pbc", path)
+    _refuse_lost(arrays, count, size, path)
     atomic = {name for name, array in arrays.items() if _is_per_atom(name, array, count, size)}
     for index in range(count):
         own = numbers if numbers.ndim == 1 else numbers[index]
@@ -62,6 +66,41 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
             per_atom,
             f"{path}, frame {index}",
         )
+
+
+def _is_usable(name: str, array: np.ndarray, path: Path) -> bool:
+    """Whether an array holds numbers. Strings and the like are no labels, unless their name says so."""
+    if array.dtype.kind in "fiub" and (array.dtype.kind != "b" or name == "pbc"):
+        return True
+    if name in (*_POSITIONS, *_NUMBERS, *_CELLS, "pbc") or find_axis(name, _ALIASES) is not None:
+        raise DataError(f"{name} has the type {array.dtype}", where=str(path), remedy="store numbers under this name")
+    return False
+
+
+def _as_integers(numbers: np.ndarray, path: Path) -> np.ndarray:
+    if not ((numbers >= 0) & (numbers < 1000) & (numbers == np.rint(numbers))).all():
+        raise DataError("atomic numbers are no whole numbers", where=str(path), remedy="repair the array")
+    return numbers.astype(np.int64)
+
+
+def _check_shape(array: np.ndarray | None, shapes: tuple[tuple[int, ...], ...], what: str, path: Path) -> None:
+    if array is not None and array.shape not in shapes:
+        raise DataError(
+            f"{what} has the shape {array.shape}", where=str(path), remedy="give " + " or ".join(map(str, shapes))
+        )
+
+
+def _refuse_lost(arrays: dict[str, np.ndarray], count: int, size: int, path: Path) -> None:
+    """Refuse labels that fit no frame, instead of dropping them."""
+    for name, array in arrays.items():
+        axis = find_axis(name, _ALIASES)
+        rows = (count, size) if axis == "atom" else (count,)
+        if axis is not None and array.shape[: len(rows)] != rows:
+            raise DataError(
+                f"{name} has the shape {array.shape}, but there are {count} frames of {size} atoms",
+                where=str(path),
+                remedy=f"give an array of the shape {rows} and so on, or another name to what is no label",
+            )
 
 
 def _is_per_atom(name: str, array: np.ndarray, frames: int, atoms: int) -> bool:

@@ -21,8 +21,9 @@ import numpy as np
 
 from atnn.errors import DataError
 from atnn.reading.raw import Format, RawFrame, find_numbers
+from atnn.reading.text import open_text
 
-_PROPERTY = re.compile(r"(\w+)='([^']*)'")
+_PROPERTY = re.compile(r"(?<!\w)(\w+)='([^']*)'")
 _ENDS = ("abprop:", "External_field:")
 
 
@@ -39,7 +40,7 @@ def read_frames(path: Path, fractional: bool = False, dipole_sign: int = -1) -> 
         DataError: The file is truncated, a line cannot be understood, or positions look fractional and are not
             declared to be.
     """
-    with open(path) as stream:
+    with open_text(path) as stream:
         index = 0
         while comment := stream.readline():
             if comment.strip():
@@ -67,7 +68,12 @@ def _read_frame(stream: TextIOWrapper, where: str, fractional: bool, dipole_sign
         if not line:
             raise DataError("the file ends inside a frame", where=where, remedy="copy the file again")
         if "='" in line:
-            info.update({key: np.array(value.split(), dtype=np.float64) for key, value in _PROPERTY.findall(line)})
+            found = {key: np.array(value.split(), dtype=np.float64) for key, value in _PROPERTY.findall(line)}
+            if len(found) < len(_PROPERTY.findall(line)) or found.keys() & info.keys():
+                raise DataError("a property is given twice", where=where, remedy="remove the wrong one")
+            info.update(found)
+        elif "_" in line:  # Python takes 1_0 for 10
+            raise DataError("a number with an underscore", where=where, remedy=f"repair {line.strip()[:80]!r}")
         elif line.strip():
             atoms.append(line.split())
     if not atoms:

@@ -12,6 +12,9 @@ import numpy as np
 
 from atnn.errors import DataError
 from atnn.reading.raw import Format, RawFrame, find_numbers
+from atnn.reading.text import open_text
+
+_NUMBERS = ("atom", "lattice", "energy", "charge")
 
 
 def read_frames(path: Path) -> Iterator[RawFrame]:
@@ -22,7 +25,7 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
     """
     block: list[list[str]] | None = None
     index = 0
-    with open(path) as stream:
+    with open_text(path) as stream:
         for line in stream:
             words = line.split()
             if not words:
@@ -38,6 +41,8 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
                 yield _parse_frame(block, where)
                 block, index = None, index + 1
             elif block is not None:
+                if "_" in line and words[0] in _NUMBERS:  # Python takes 1_0 for 10
+                    raise DataError("a number with an underscore", where=where, remedy=f"repair {line.strip()[:80]!r}")
                 block.append(words)
     if block is not None:
         raise DataError("the file ends inside a block", where=f"{path}, frame {index}", remedy="copy the file again")
@@ -47,6 +52,9 @@ def _parse_frame(block: list[list[str]], where: str) -> RawFrame:
     atoms = [words[1:] for words in block if words[0] == "atom"]
     if not atoms:
         raise DataError("frame without atoms", where=where, remedy="remove the block")
+    names = [words[0] for words in block]
+    if twice := [name for name in ("energy", "charge") if names.count(name) > 1]:
+        raise DataError(f"{twice[0]} is given twice", where=where, remedy="remove the wrong one")
     try:
         positions = np.array([words[:3] for words in atoms], dtype=np.float64)
         lattice = np.array([words[1:4] for words in block if words[0] == "lattice"], dtype=np.float64)
