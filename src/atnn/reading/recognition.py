@@ -20,7 +20,7 @@ from atnn.reading.factors import find_factors
 from atnn.reading.keys import Keys
 from atnn.reading.plausibility import looks_like_hartree
 from atnn.reading.raw import Format, RawFrame
-from atnn.reading.values import check_geometry, check_numbers, expand_voigt, find_shape, join_values, symmetrize
+from atnn.reading.values import check_geometries, check_numbers, expand_voigt, find_shape, join_values, symmetrize
 from atnn.structures import STATED, Labelled, Stated, Structures
 
 
@@ -73,8 +73,7 @@ class Recogniser:
             DataError: Two keys fit one quantity, one key fits two, or a label is not finite or has a wrong shape.
         """
         self.keys.search(frames)
-        for frame in frames:
-            check_geometry(frame)
+        check_geometries(frames)
         structures = self._build_structures(frames)
         refuse_impossible_electrons(structures, [frame.where for frame in frames])
         labels, masks = {}, {}

@@ -88,16 +88,22 @@ def _read_frame(stream: TextIOWrapper, first: str, where: str, before: int) -> t
 
 
 def _parse_comment(comment: str, where: str) -> dict[str, Any]:
-    keys = [key.strip("\"'") for key in _KEY.findall(_QUOTED.sub("= ", comment))]
-    if len(set(keys)) < len(keys):
-        key = next(key for key in keys if keys.count(key) > 1)
-        raise DataError(f"the key {key!r} is given twice", where=where, remedy="keep the right one")
     # ASE insists on nine numbers under these names, but files with six (Voigt) are as common.
     renamed = _TENSOR.sub(r"_tensor_\1=", comment)
     found = {key.removeprefix("_tensor_"): value for key, value in key_val_str_to_dict(renamed).items()}
+    # Every key with a value has an equals sign; where there are no more than these, none was overwritten.
+    if comment.count("=") > sum(value is not True for value in found.values()):
+        _refuse_repeated_keys(comment, where)
     if "_" in comment and _ODD_NUMBER.search(comment):  # Python, and so ASE, takes 1_0 for ten; it stays a word here
         found |= {key: value.strip("\"'") for key, value in _PAIR.findall(comment) if _ODD_NUMBER.search(value)}
     return found
+
+
+def _refuse_repeated_keys(comment: str, where: str) -> None:
+    keys = _KEY.findall(_QUOTED.sub("= ", comment).replace('"', ""))
+    for key in keys:
+        if keys.count(key) > 1:
+            raise DataError(f"the key {key!r} is given twice", where=where, remedy="keep the right one")
 
 
 def _split_columns(lines: list[str], properties: str, where: str) -> dict[str, np.ndarray]:
