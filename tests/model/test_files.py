@@ -9,7 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from atnn.errors import DataError, ModelFileError
-from atnn.model import files, load_model, save_model
+from atnn.model import files, hash_model, load_model, save_model
 from contracts.models import evaluate, small_model
 from systems import crystal, ethanol
 
@@ -57,6 +57,18 @@ def test_a_file_of_version_2_with_parts_of_every_kind_still_loads():
         for quantity, values in expected[name].items():
             wanted = torch.tensor(values, dtype=torch.float64)
             torch.testing.assert_close(found[quantity].double(), wanted, rtol=1e-10, atol=1e-10)
+
+
+def test_the_hash_of_a_model_survives_its_file_and_notices_every_change(saved):
+    path, model = saved
+    loaded = load_model(path)
+    assert hash_model(loaded) == hash_model(model)
+    next(loaded.parameters()).data.view(-1)[0] += 1e-12
+    assert hash_model(loaded) != hash_model(model)
+    shifted = load_model(path)
+    shifted.reference_energies[1] += 1e-9
+    assert hash_model(shifted) != hash_model(model)
+    assert hash_model(load_model(path).float()) != hash_model(model)
 
 
 @pytest.mark.parametrize("kept", [0, 5, 200, -20])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from atnn.archives import hash_tensor
 from atnn.errors import ModelFileError
 from atnn.files import write_atomically
 from atnn.model.model import Model
@@ -38,6 +40,16 @@ def save_model(path: str | Path, model: Model) -> None:
     }
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     write_atomically(Path(path), save(weights, metadata={"atnn": json.dumps(header)}))
+
+
+def hash_model(model: Model) -> str:
+    """Hash of all that the predictions of a model depend on: specification, reference energies and weights.
+
+    It takes a millisecond for a million weights, and is the same after saving and loading.
+    """
+    weights = {name: hash_tensor(tensor) for name, tensor in model.state_dict().items()}
+    content = [model.specification.model_dump(mode="json"), model.reference_energies, weights]
+    return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def load_model(path: str | Path) -> Model:
