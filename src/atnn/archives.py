@@ -67,6 +67,7 @@ class Archive:
     Attributes:
         header: The JSON header.
         names: Names of the tensors.
+        seal: Hash of the header and of all tensors; empty where the file is older than hashes.
     """
 
     def __init__(
@@ -87,6 +88,8 @@ class Archive:
         except DataError as problem:
             raise self.damaged(problem.what) from problem
         self._check(metadata, format, newest, sealed)
+        self.seal = metadata.get("seal", "") if self._hashes is not None else ""
+        self._checked: set[str] = set()
 
     def __getitem__(self, name: str) -> Tensor:
         """Read a tensor and check its hash.
@@ -100,7 +103,21 @@ class Archive:
             raise self.damaged(problem) from problem
         if self._hashes is not None and hash_tensor(tensor) != self._hashes[name]:
             raise self.damaged(f"{name} is not what was written")
+        self._checked.add(name)
         return tensor
+
+    def rows(self, name: str, start: int, stop: int) -> Tensor:
+        """Read some rows of a tensor, which is read whole and checked the first time.
+
+        Raises:
+            AtnnError: Of the class given at opening: there is no such tensor, or it has changed since it was written.
+        """
+        if name not in self._checked:
+            return self[name][start:stop]
+        try:
+            return self._file.get_slice(name)[start:stop]
+        except _FAILURES as problem:
+            raise self.damaged(problem) from problem
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a tensor that is not read."""
