@@ -116,7 +116,7 @@ def read_thermometer(
     temperatures = 2 * later / (boltzmann * degrees)
     expected = float((degrees * bath).sum() / degrees.sum())
     together = temperatures @ (degrees / degrees.sum())
-    samples = max(1.0, len(later) / memory)
+    samples = max(1.0, len(later) / max(1.0, memory))
     error = _error(together, math.sqrt(2 / float(degrees.sum()) / samples) * expected)
     half = len(together) // 2
     first, second = float(together[:half].mean()) - expected, float(together[half:].mean()) - expected
