@@ -183,9 +183,9 @@ def test_single_precision_potential_drives_double_precision_state():
 
 def test_timestep_beyond_the_stability_limit_is_refused_and_a_coarse_one_warned_of():
     with pytest.raises(DynamicsError, match=r"period of .* fs: beyond .* fs the motion is unstable"):
-        run(moving(), Morse(), Langevin(10.0, 300.0, 0.01), 101, generator=torch.Generator())
+        run(moving(), Morse(), Langevin(20.0, 300.0, 0.01), 101, generator=torch.Generator())
     with pytest.warns(AtnnWarning, match="has a period of"):
-        run(moving(), Morse(), VelocityVerlet(2.0), 101)
+        run(moving(), Morse(), VelocityVerlet(4.0), 101)
 
 
 @pytest.mark.parametrize("wrong", [-1.0, float("nan"), float("inf"), 1e6])
