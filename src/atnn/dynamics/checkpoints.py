@@ -172,5 +172,5 @@ def _is_entry(entry: object, count: int) -> bool:
     """Whether this is what a trajectory says of its end, among so many."""
     if not isinstance(entry, dict) or entry.keys() != set(_PLAIN):
         return False
-    kinds = {"number": int, "fault": bool, "step": int, "time": (int, float)}
+    kinds: dict[str, Any] = {"number": int, "fault": bool, "step": int, "time": (int, float)}
     return all(isinstance(entry[name], kinds.get(name, str)) for name in _PLAIN) and 0 <= entry["number"] < count
