@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,6 +34,11 @@ class LabellerPotential:
     ):
         self.labeller, self.path, self.workers = labeller, path, workers
         self.outputs = frozenset(outputs)
+
+    @property
+    def identity(self) -> str:
+        """The settings of the method, as JSON."""
+        return json.dumps(dict(self.labeller.settings), sort_keys=True)
 
     def forget(self) -> None:
         """Do nothing: labels depend on nothing but the structure and the labeller's settings."""
