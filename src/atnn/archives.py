@@ -101,7 +101,7 @@ class Archive:
             raise self.damaged("the header is not what was written")
         self._checked: set[str] = set()
         if not headless or metadata:
-            self._check(format, newest, sealed)
+            self._check(metadata, format, newest, sealed)
 
     def __getitem__(self, name: str) -> Tensor:
         """Read a tensor and check its hash.
@@ -150,7 +150,7 @@ class Archive:
         """The error for a file that is damaged."""
         return self._error(f"truncated or corrupted: {problem}", where=str(self.path), remedy=self._remedy)
 
-    def _check(self, format: str, newest: int, sealed: int) -> None:
+    def _check(self, metadata: Mapping[str, str], format: str, newest: int, sealed: int) -> None:
         if self.header.get("format") != format:
             raise self._error(f"not a file of the kind {format}", where=str(self.path), remedy=self._remedy)
         version = self.header.get("version")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 import json
-=======
 import weakref
->>>>>>> docs
 from collections.abc import Sequence
 from pathlib import Path
 
