@@ -86,21 +86,14 @@ def load_split(path: str | os.PathLike, count: int | None = None) -> dict[str, n
     Raises:
         DataError: No such file, no split, parts that overlap, or a split of another data set.
     """
-    content = read_json(path)
-    kind, version, stored, lists = (content.get(name, "none") for name in ("format", "version", "count", "parts"))
-    if kind != _FORMAT or version not in range(1, _VERSION + 1):
-        raise DataError(
-            f"is no split that can be read (format {kind!r}, version {version!r:.20})",
-            where=str(path),
-            remedy="make a new split",
-        )
-    if not _is_index(stored) or not isinstance(lists, dict) or not all(map(_is_indices, lists.values())):
-        raise DataError(
-            "is no split that can be read (parts are lists of indices below count)",
-            where=str(path),
-            remedy="make a new split",
-        )
-    parts = {name: np.array(part, dtype=np.int64) for name, part in lists.items()}
+    try:
+        content = read_json(path)
+        if content["format"] != _FORMAT or content["version"] > _VERSION:
+            raise ValueError(f"format {content['format']!r}, version {content['version']}")
+        parts = {name: _take_indices(part) for name, part in content["parts"].items()}
+        stored = int(content["count"])
+    except (DataError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise DataError(f"is no split that can be read ({error})", where=str(path), remedy="make a new split") from None
     everything = np.concatenate([*parts.values(), np.zeros(0, dtype=np.int64)])
     if len(np.unique(everything)) != len(everything):
         raise DataError("parts of the split overlap", where=str(path), remedy="make a new split")
@@ -115,12 +108,11 @@ def load_split(path: str | os.PathLike, count: int | None = None) -> dict[str, n
     return parts
 
 
-def _is_index(value: object) -> bool:
-    return type(value) is int and abs(value) < 2**62
-
-
-def _is_indices(value: object) -> bool:
-    return isinstance(value, list) and all(map(_is_index, value))
+def _take_indices(part: list[int]) -> np.ndarray:
+    indices = np.array(part)
+    if indices.ndim != 1 or (indices.size and indices.dtype.kind not in "iu"):
+        raise ValueError("a part is no list of whole numbers")
+    return indices.astype(np.int64)
 
 
 def _count_parts(count: int, parts: Mapping[str, float] | Mapping[str, int]) -> dict[str, int]:
@@ -128,6 +120,8 @@ def _count_parts(count: int, parts: Mapping[str, float] | Mapping[str, int]) -> 
         raise DataError("a split without parts", remedy='give e.g. {"train": 0.8, "validation": 0.2}')
     if any(value < 0 for value in parts.values()):
         raise DataError(f"negative part in {dict(parts)}", remedy="give positive fractions or numbers")
+    if not all(value < float("inf") for value in parts.values()):
+        raise DataError(f"{dict(parts)} holds no fractions or numbers", remedy="give positive fractions or numbers")
     if all(isinstance(value, int | np.integer) for value in parts.values()) and sum(parts.values()) > 1:
         if sum(parts.values()) > count:
             raise DataError(

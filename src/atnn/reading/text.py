@@ -1,4 +1,4 @@
-"""Opening text files that anybody may have written: UTF-8, plain or gzipped, with lines of bounded length."""
+"""Text files of any origin: UTF-8, plain or gzipped, in lines of bounded length."""
 
 from __future__ import annotations
 
@@ -6,74 +6,122 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
 
 from atnn.errors import DataError
 
-LONGEST = 16 << 20  # bytes of a line; a small gzipped file may unpack to one of gigabytes
-_BLOCK = 1 << 16
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+LONGEST_LINE = 1 << 24  # bytes
+EXPANSION = 100  # of a compressed file, beyond SMALL; text of numbers shrinks three to ten times
+SMALL = 1 << 28  # bytes
 
 
 @contextmanager
 def open_text(path: Path) -> Iterator[io.TextIOWrapper]:
-    """Open a text file, unpacked if its name ends in ``.gz``.
+    """Open a text file; what cannot be decompressed or decoded while it is read is an error, too.
 
     Raises:
-        DataError: Here or while it is read: it cannot be opened or unpacked, is no UTF-8, or has a line of more than
-            16 MB.
+        DataError: The file cannot be opened, decompressed or decoded, or holds a line of more than 16 MB.
     """
     try:
-        raw = gzip.GzipFile(path) if path.suffix == ".gz" else path.open("rb", buffering=0)
+        with open(path, "rb") as file:
+            source = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
+            limit = max(SMALL, EXPANSION * path.stat().st_size)
+            buffered = io.BufferedReader(_Bounded(source, limit, path), 1 << 20)
+            with io.TextIOWrapper(buffered, encoding="utf-8-sig") as stream:
+                yield stream
     except OSError as error:
-        raise _unreadable(path, error) from error
-    with raw, io.TextIOWrapper(io.BufferedReader(_Bounded(raw, path), _BLOCK), encoding="utf-8") as stream:
-        try:
-            yield stream
-        except UnicodeDecodeError as error:
-            raise _unreadable(path, error) from error
+        raise DataError(
+            f"cannot be read ({error.strerror or error})", where=str(path), remedy="check the path and its permissions"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"is no UTF-8 text (byte 0x{error.object[error.start]:02X})",
+            where=str(path),
+            remedy="it is damaged, in another encoding, or no text file: copy it again or convert it",
+        ) from error
 
 
-def parse_integer(text: str) -> int:
-    """Read a decimal integer. Unlike Python's, ``1_0`` is none.
+def parse_floats(words: Sequence[str] | Sequence[Sequence[str]]) -> Float[np.ndarray, "..."]:
+    """Numbers of a text; Python alone would take 1_0 for ten.
 
     Raises:
-        ValueError: It is none, or has more than 18 digits.
+        ValueError: A word is no number, or the rows have unequal lengths.
     """
-    if not _INTEGER.fullmatch(text.strip()):
-        raise ValueError(f"{text.strip()[:40]!r} is no integer")
-    return int(text)
+    refuse_underscores(words)
+    return np.array(words, dtype=np.float64)
 
 
-def _unreadable(path: Path, error: Exception) -> DataError:
-    return DataError(
-        f"cannot be read, decompressed or decoded ({error})", where=str(path), remedy="copy the file again"
-    )
+def parse_count(word: str) -> int:
+    """A number of things, in digits.
+
+    Raises:
+        ValueError: The word is anything else.
+    """
+    if not re.fullmatch(r"[0-9]{1,9}", word):
+        raise ValueError(f"{word!r} is no count")
+    return int(word)
+
+
+def refuse_underscores(words: Sequence[Any]) -> None:
+    """Refuse numbers such as 1_0.
+
+    Raises:
+        ValueError: There is one.
+    """
+    for word in words:
+        if isinstance(word, str):
+            if "_" in word:
+                raise ValueError(f"{word!r} is no number")
+        else:
+            refuse_underscores(word)
 
 
 class _Bounded(io.RawIOBase):
-    """Bytes of another stream, block by block, until one line is too long."""
+    """Passes bytes on as long as they can be lines of text.
 
-    def __init__(self, stream: io.BufferedIOBase | io.RawIOBase, path: Path):
-        self._stream, self._path, self._length = stream, path, 0
+    Args:
+        source: Gives the bytes.
+        limit: How many it may give.
+        path: The file, for messages.
+    """
+
+    def __init__(self, source: Any, limit: int, path: Path):
+        self._source, self._limit, self._path = source, limit, path
+        self._line = self._total = 0
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, target) -> int:
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer)
         try:
-            block = self._stream.read(len(target)) or b""
-        except (OSError, EOFError, zlib.error) as error:
-            raise _unreadable(self._path, error) from error
-        last = block.rfind(b"\n")
-        self._length = self._length + len(block) if last < 0 else len(block) - last
-        if self._length > LONGEST:
+            count = self._source.readinto(view)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise DataError(
-                f"a line has more than {LONGEST >> 20} MB",
+                f"cannot be decompressed ({error})", where=str(self._path), remedy="copy the file again"
+            ) from error
+        self._total += count
+        if isinstance(self._source, gzip.GzipFile) and self._total > self._limit:
+            raise DataError(
+                f"grows to more than {self._limit >> 20} MB when it is decompressed",
                 where=str(self._path),
-                remedy="copy the file again; if it is right, break its lines",
+                remedy="no data shrink so much; if these are sound, decompress the file first",
             )
-        target[: len(block)] = block
-        return len(block)
+        content = bytes(view[:count])
+        if b"\0" in content:
+            raise DataError("holds zero bytes, so it is no text", where=str(self._path), remedy="copy the file again")
+        end = content.rfind(b"\n")
+        self._line = self._line + count if end < 0 else count - end - 1
+        if self._line > LONGEST_LINE:
+            raise DataError(
+                f"holds a line of more than {LONGEST_LINE >> 20} MB",
+                where=str(self._path),
+                remedy="this is no file of structures",
+            )
+        return count

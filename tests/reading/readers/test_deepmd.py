@@ -77,10 +77,7 @@ def test_mixed_types_are_read_without_their_padding(system):
         (lambda f: (f / "type.raw").write_text("0\n1"), "do not fit together"),
         (lambda f: (f / "type.raw").write_text("0\n1\n2"), "do not fit together"),
         (lambda f: (f / "set.000" / "box.npy").unlink(), "no box.npy"),
-        (
-            lambda f: np.save(f / "set.000" / "energy.npy", np.zeros(2)),
-            r"energy.npy has the shape \(2,\), coord.npy \(3, 9\)",
-        ),
+        (lambda f: np.save(f / "set.000" / "energy.npy", np.zeros(2)), "energy.npy has 2 frames, coord.npy 3"),
         (lambda f: (f / "set.000" / "force.npy").write_bytes(b"\x93NUMPY"), "cannot be read"),
         (lambda f: np.save(f / "set.000" / "energy.npy", np.array([1, np.nan, 2])), "NaN"),
     ],
@@ -96,23 +93,3 @@ def test_a_set_without_forces_is_masked_and_counted(system):
     with pytest.warns(AtnnWarning, match="2 of 5 frames have no forces"):
         data = read(system[0])
     assert data.labelled.masks["forces"].tolist() == [True] * 3 + [False] * 2
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda f: (f / "type.raw").write_text(""), "no atom types"),
-        (lambda f: (f / "type.raw").write_text("1\n0\n9999999999999999999999"), "no integer"),
-        (lambda f: (f / "type.raw").write_text("1\n0\n1*0"), "no integer"),
-        (lambda f: (f / "type.raw").write_bytes(b"1\n0\n\xae"), "no UTF-8"),
-        (lambda f: np.save(f / "set.000" / "coord.npy", np.array(1.0)), "coord.npy"),
-        (lambda f: np.save(f / "set.000" / "virial.npy", np.array(1.0)), "one row a frame"),
-        (lambda f: np.save(f / "set.000" / "energy.npy", np.array(["a", "b", "c"])), "energy.npy has the type"),
-        (lambda f: np.save(f / "set.000" / "box.npy", np.ones((3, 8))), "no nine numbers"),
-        (lambda f: (f / "set.000" / "force.npy").write_bytes(b"\x93NUMPY\x01\x00\x0a\x00{'shape':("), "cannot be read"),
-    ],
-)
-def test_odd_arrays_are_an_error(system, damage, message):
-    damage(system[0])
-    with pytest.raises(DataError, match=message):
-        read(system[0])

@@ -105,21 +105,6 @@ def test_units_have_to_be_declared(configuration):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("POL='", "Energy='1' POL='", "given twice"),
-        ("15.999 0.0", "15.999 1_0", "underscore"),
-        ("-5.5 ", "\udcae", "decoded"),
-    ],
-)
-def test_a_broken_fireann_file_is_an_error(tmp_path, old, new, message):
-    assert old in FIREANN
-    (tmp_path / "configuration").write_bytes(FIREANN.replace(old, new).encode(errors="surrogateescape"))
-    with pytest.raises(DataError, match=message):
-        read(tmp_path / "configuration", units=UNITS)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "message"),
-    [
         ("abprop: -12.5\n", "", "ends inside a frame"),
         ("1.0 9.0 0.0", "1.0 9.0", "cannot be read"),
         ("O 15.999", "Oo 15.999", "'Oo' is not a chemical symbol"),

@@ -56,15 +56,12 @@ def test_undeclared_units_are_an_error_that_shows_how_to_declare_them(input_data
         ("energy -76.5", "energy minus", "cannot be read"),
         ("O -0.8 0.0 0.1 -0.2 0.3", "O -0.8 0.0 0.1 -0.2", "cannot be read"),
         ("begin\ncomment", "comment", "'end' without 'begin'"),
-        ("energy -76.5", "energy -76.5\nenergy -76.4", "energy is given twice"),
-        ("energy -76.5", "energy -7_6.5", "underscore"),
-        ("energy -76.5", "energy \udcae", "decoded"),
     ],
 )
 def test_a_broken_file_is_an_error(input_data, old, new, message):
     text = input_data.read_text()
     assert old in text
-    input_data.write_bytes(text.replace(old, new).encode(errors="surrogateescape"))
+    input_data.write_text(text.replace(old, new))
     with pytest.raises(DataError, match=message):
         read(input_data, units={"energy": "eV", "length": "Angstrom"})
 

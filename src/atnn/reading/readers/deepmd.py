@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from atnn.documents import read_text
 from atnn.errors import DataError
 from atnn.reading.arrays import load_npy
 from atnn.reading.raw import ASE_UNITS, Format, RawFrame, find_axis, find_numbers
-from atnn.reading.text import parse_integer
+from atnn.reading.text import open_text, parse_count
 
 _GEOMETRY = ("coord", "box", "real_atom_types")
 _ALIASES = {"atomic_energies": ("atom_ener",)}
@@ -35,7 +34,7 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
                 where=str(system),
                 remedy="write the element symbols of types 0, 1, ... into type_map.raw, one a line",
             )
-        elements = find_numbers(read_text(names).split(), str(names))
+        elements = find_numbers(_read_words(names), str(names))
         periodic = not (system / "nopbc").exists()
         sets = sorted(folder for folder in system.glob("set.*") if (folder / "coord.npy").exists())
         if not sets:
@@ -46,39 +45,41 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
 
 def _read_set(folder: Path, types: np.ndarray, elements: np.ndarray, periodic: bool) -> Iterator[RawFrame]:
     arrays = {file.stem: load_npy(file) for file in sorted(folder.glob("*.npy"))}
-    for name in [name for name, array in arrays.items() if array.dtype.kind not in "fiu"]:
-        if name in _GEOMETRY or find_axis(name, _ALIASES) is not None:
-            raise DataError(
-                f"{name}.npy has the type {arrays[name].dtype}", where=str(folder), remedy="store numbers in it"
-            )
-        del arrays[name]
-    count = (*arrays["coord"].shape, 0)[0]
+    count = len(np.atleast_1d(arrays["coord"]))
     for name, array in arrays.items():
-        if array.shape[:1] != (count,):
+        if array.ndim == 0:
+            raise DataError(f"{name}.npy holds one number", where=str(folder), remedy="give one row a frame")
+        if len(array) != count:
             raise DataError(
-                f"{name}.npy has the shape {array.shape}, coord.npy {arrays['coord'].shape}: one row a frame",
-                where=str(folder),
-                remedy="write them anew",
+                f"{name}.npy has {len(array)} frames, coord.npy {count}", where=str(folder), remedy="write them anew"
             )
+    if periodic and "box" in arrays and arrays["box"].size != 9 * count:
+        raise DataError("box.npy does not have nine numbers a frame", where=str(folder), remedy="write it anew")
     if periodic and "box" not in arrays:
         raise DataError("no box.npy", where=str(folder), remedy="add it, or an empty file nopbc beside type.raw")
     atomic = {name for name in arrays if find_axis(name, _ALIASES) == "atom"}
     for index in range(count):
         where = f"{folder}, frame {index}"
-        frame_types = arrays["real_atom_types"][index].astype(np.int64) if "real_atom_types" in arrays else types
+        given = np.ravel(arrays["real_atom_types"][index]) if "real_atom_types" in arrays else types
+        frame_types = given.astype(np.int64)
         real = np.flatnonzero(frame_types >= 0)
-        if arrays["coord"][index].size != 3 * frame_types.size or frame_types.max() >= len(elements):
+        fitting = len(frame_types) > 0 and arrays["coord"][index].size == 3 * len(frame_types)
+        if not fitting or (frame_types != given).any() or frame_types.max() >= len(elements):
             raise DataError(
                 f"coord.npy, {len(frame_types)} atom types and {len(elements)} elements do not fit together",
                 where=where,
                 remedy="check type.raw and type_map.raw",
             )
-        if periodic and arrays["box"][index].size != 9:
-            raise DataError("box.npy has no nine numbers a frame", where=where, remedy="write it anew")
         info, per_atom = {}, {}
         for name, array in arrays.items():
             value = np.array(array[index], dtype=np.float64)
-            if name in atomic and value.size % len(frame_types) == 0:
+            if name in atomic:
+                if value.size % len(frame_types):
+                    raise DataError(
+                        f"{name}.npy has {value.size} numbers for {len(frame_types)} atoms",
+                        where=where,
+                        remedy="write it anew",
+                    )
                 per_atom[name] = value.reshape(len(frame_types), -1)[real]
             elif name not in _GEOMETRY:
                 info[name] = value
@@ -93,13 +94,18 @@ def _read_set(folder: Path, types: np.ndarray, elements: np.ndarray, periodic: b
         )
 
 
+def _read_words(file: Path) -> list[str]:
+    with open_text(file) as stream:
+        return stream.read().split()
+
+
 def _read_types(file: Path) -> np.ndarray:
     try:
-        types = np.array([parse_integer(word) for word in read_text(file).split()], dtype=np.int64)
+        types = np.array([parse_count(word) for word in _read_words(file)], dtype=np.int64)
     except ValueError as error:
-        raise DataError(f"cannot be read ({error})", where=str(file), remedy="give a type, 0, 1, ..., a line") from None
+        raise DataError(str(error), where=str(file), remedy="write the type of each atom, 0, 1, ...") from None
     if len(types) == 0:
-        raise DataError("no atom types", where=str(file), remedy="give a type, 0, 1, ..., for each atom")
+        raise DataError("holds no types", where=str(file), remedy="write the type of each atom, 0, 1, ...")
     return types
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from atnn.errors import DataError
 from atnn.reading.arrays import load_npz
-from atnn.reading.raw import Format, RawFrame, find_axis
+from atnn.reading.raw import Format, RawFrame, find_axis, list_every_key
 
 _POSITIONS = ("R", "coords", "coordinates", "positions")
 _NUMBERS = ("z", "nuclear_charges", "atomic_numbers", "numbers")
@@ -23,28 +23,24 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
     Atomic numbers are one row for all frames, or one row per frame, padded with zeros.
 
     Raises:
-        DataError: The archive is damaged, or lacks positions or atomic numbers.
+        DataError: The archive is damaged, lacks positions or atomic numbers, or holds arrays that do not fit them.
     """
-    arrays = {name: array for name, array in load_npz(path).items() if _is_usable(name, array, path)}
+    arrays = load_npz(path)
     positions = _take_array(arrays, _POSITIONS, path, "positions")
-    numbers = _take_array(arrays, _NUMBERS, path, "atomic numbers")
-    if (
-        positions.ndim != 3
-        or numbers.shape not in (positions.shape[1:2], positions.shape[:2])
-        or positions.shape[2] != 3
-    ):
-        raise DataError(
-            f"positions of shape {positions.shape} and atomic numbers of shape {numbers.shape} do not fit",
-            where=str(path),
-            remedy="positions are [frames, atoms, 3], atomic numbers [atoms] or [frames, atoms]",
-        )
-    numbers = _as_integers(numbers, path)
+    numbers = _take_numbers(arrays, positions, path)
     count, size = positions.shape[:2]
     cells = next((arrays.pop(name) for name in _CELLS if name in arrays), None)
     pbc = arrays.pop("pbc", np.full(3, cells is not None))
-    _check_shape(cells, ((3, 3), (count, 3, 3)), "cell", path)
-    _check_shape(pbc, ((), (3,), (count, 3)), "pbc", path)
-    _refuse_lost(arrays, count, size, path)
+    if cells is not None and cells.shape not in ((3, 3), (count, 3, 3)):
+        raise _unfit("cells", cells, count, path, "cells are [3, 3] or [frames, 3, 3]")
+    if pbc.shape not in ((), (3,), (count, 3)):
+        raise _unfit("pbc", pbc, count, path, "pbc is [3] or [frames, 3]")
+    known = list_every_key(_ALIASES)
+    for name, array in arrays.items():
+        if name in known and array.shape[:1] != (count,):
+            raise _unfit(
+                name, array, count, path, "give one value a frame, or rename the array if it is something else"
+            )
     atomic = {name for name, array in arrays.items() if _is_per_atom(name, array, count, size)}
     for index in range(count):
         own = numbers if numbers.ndim == 1 else numbers[index]
@@ -68,39 +64,27 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
         )
 
 
-def _is_usable(name: str, array: np.ndarray, path: Path) -> bool:
-    """Whether an array holds numbers. Strings and the like are no labels, unless their name says so."""
-    if array.dtype.kind in "fiub" and (array.dtype.kind != "b" or name == "pbc"):
-        return True
-    if name in (*_POSITIONS, *_NUMBERS, *_CELLS, "pbc") or find_axis(name, _ALIASES) is not None:
-        raise DataError(f"{name} has the type {array.dtype}", where=str(path), remedy="store numbers under this name")
-    return False
-
-
-def _as_integers(numbers: np.ndarray, path: Path) -> np.ndarray:
-    if not ((numbers >= 0) & (numbers < 1000) & (numbers == np.rint(numbers))).all():
-        raise DataError("atomic numbers are no whole numbers", where=str(path), remedy="repair the array")
+def _take_numbers(arrays: dict[str, np.ndarray], positions: np.ndarray, path: Path) -> np.ndarray:
+    numbers = _take_array(arrays, _NUMBERS, path, "atomic numbers")
+    fitting = positions.ndim == 3 and numbers.shape in (positions.shape[1:2], positions.shape[:2])
+    if not fitting or positions.shape[2] != 3:
+        raise DataError(
+            f"positions of shape {positions.shape} and atomic numbers of shape {numbers.shape} do not fit",
+            where=str(path),
+            remedy="positions are [frames, atoms, 3]",
+        )
+    whole = np.isfinite(numbers) & (numbers == np.rint(numbers)) & (numbers >= 0) & (numbers < 1000)
+    if not whole.all():
+        raise DataError(
+            f"{numbers[~whole][0]} is no atomic number", where=str(path), remedy="write whole numbers, 0 for no atom"
+        )
     return numbers.astype(np.int64)
 
 
-def _check_shape(array: np.ndarray | None, shapes: tuple[tuple[int, ...], ...], what: str, path: Path) -> None:
-    if array is not None and array.shape not in shapes:
-        raise DataError(
-            f"{what} has the shape {array.shape}", where=str(path), remedy="give " + " or ".join(map(str, shapes))
-        )
-
-
-def _refuse_lost(arrays: dict[str, np.ndarray], count: int, size: int, path: Path) -> None:
-    """Refuse labels that fit no frame, instead of dropping them."""
-    for name, array in arrays.items():
-        axis = find_axis(name, _ALIASES)
-        rows = (count, size) if axis == "atom" else (count,)
-        if axis is not None and array.shape[: len(rows)] != rows:
-            raise DataError(
-                f"{name} has the shape {array.shape}, but there are {count} frames of {size} atoms",
-                where=str(path),
-                remedy=f"give an array of the shape {rows} and so on, or another name to what is no label",
-            )
+def _unfit(name: str, array: np.ndarray, count: int, path: Path, remedy: str) -> DataError:
+    return DataError(
+        f"the array {name!r} of shape {array.shape} does not fit {count} frames", where=str(path), remedy=remedy
+    )
 
 
 def _is_per_atom(name: str, array: np.ndarray, frames: int, atoms: int) -> bool:
