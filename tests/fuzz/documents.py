@@ -64,8 +64,11 @@ def damage_header(rng: random.Random, content: bytes) -> tuple[bytes, str]:
         return struct.pack("<Q", rng.choice((0, 1, 2**31, 2**62, size - 1, size + 1))) + content[8:], "header length"
     if inner and rng.random() < 0.6:
         key = rng.choice(inner)
-        document, name = damage_document(rng, json.loads(header["__metadata__"][key]))
-        header["__metadata__"][key] = write_json(document)
+        lines = header["__metadata__"][key].split("\n")  # of which some are JSON
+        at = rng.choice([index for index, line in enumerate(lines) if line[:1] in ("{", "[")])
+        document, name = damage_document(rng, json.loads(lines[at]))
+        lines[at] = write_json(document)
+        header["__metadata__"][key] = "\n".join(lines)
         name = f"metadata: {name}"
     else:
         header, name = damage_document(rng, header)

@@ -258,3 +258,9 @@ def test_a_charge_that_is_no_number_is_refused_at_every_call(water):
 def test_settings_without_a_meaning_are_refused(settings):
     with pytest.raises(SpecificationError, match=next(iter(settings))):
         Calculator(_model(), **settings)
+
+
+def test_coinciding_atoms_are_refused(water):
+    water.positions[1] = water.positions[0] + 0.01
+    with pytest.raises(DataError, match="atoms 0 and 1 are"):
+        water.get_potential_energy()

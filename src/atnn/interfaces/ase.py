@@ -16,6 +16,7 @@ from torch import Tensor
 
 from atnn.errors import DataError, SpecificationError
 from atnn.model import Model, ModelPotential, Potential, load_model
+from atnn.neighbors import refuse_contacts
 from atnn.quantities import QUANTITIES
 from atnn.structures import STATED, Structures
 
@@ -41,7 +42,8 @@ class Calculator(ase_calculator.Calculator):
         ModelFileError: The file is no intact model.
         SpecificationError: Another ``dtype``, a ``skin`` that is no length, or settings of a model given with another
             potential.
-        DataError: At the first call, if the model does not know an element or ignores a charge or a spin.
+        DataError: At a call, if the model does not know an element or ignores a charge or a spin, if positions are no
+            numbers, or atoms coincide.
 
     Example:
         atoms.calc = Calculator("ethanol.atnn", compile=True)
@@ -83,6 +85,7 @@ class Calculator(ase_calculator.Calculator):
         assert atoms is not None
         if self._structure is None or "numbers" in system_changes:
             self._structure = Structures.from_ase(atoms)
+            refuse_contacts(self._structure)
             self._fixed, self._last = _fixed(atoms), atoms.copy()
             self._wanted = list(self._always)
         else:
@@ -93,6 +96,13 @@ class Calculator(ase_calculator.Calculator):
         asked = ["energy" if name == "free_energy" else name for name in properties]
         self._wanted += [name for name in dict.fromkeys(asked) if name not in self._wanted]
         found = self.potential(self._structure, self._wanted)
+        if "energy" in found and not torch.isfinite(found["energy"]).all():
+            refuse_contacts(self._structure)
+            raise DataError(
+                "the energy is NaN or infinite",
+                where=f"structure {atoms.get_chemical_formula()}",
+                remedy="look at what moved the atoms: a smaller time step, or another start",
+            )
         results = {name: _as_ase(name, value) for name, value in found.items() if name in QUANTITIES}
         if "energy" in results:
             results["free_energy"] = results["energy"]
