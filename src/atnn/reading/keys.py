@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from atnn.errors import DataError
+from atnn.errors import DataError, suggest
 from atnn.quantities import QUANTITIES
 from atnn.reading.raw import STATED_BY_KEY, Aliases, RawFrame, list_keys
 
@@ -38,7 +38,8 @@ class Keys:
         known = [*QUANTITIES, *STATED_BY_KEY]
         for name in self.declared:
             if name not in known:
-                raise DataError(f"no quantity is called {name!r}", where=where, remedy="known: " + ", ".join(known))
+                remedy = f"{suggest(name, known)}known: {', '.join(known)}"
+                raise DataError(f"no quantity is called {name!r}", where=where, remedy=remedy)
 
     def search(self, frames: Sequence[RawFrame]) -> None:
         """Settle the key of each quantity that these frames carry for the first time.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
+from atnn.documents import read_json
 from atnn.errors import DataError, SpecificationError
 from atnn.files import write_atomically
 from atnn.training.config import RunConfig
@@ -19,7 +22,7 @@ def claim_folder(config: RunConfig) -> None:
 
     Raises:
         DataError: The folder cannot be created.
-        SpecificationError: The folder holds a run with another configuration.
+        SpecificationError: The folder holds a run with another configuration; the message names the keys that differ.
     """
     folder = Path(config.output)
     try:
@@ -29,13 +32,32 @@ def claim_folder(config: RunConfig) -> None:
             f"the output folder cannot be made ({error.strerror})", where=str(folder), remedy="choose another `output`"
         ) from error
     path, text = folder / "config.json", config.model_dump_json(exclude=CHANGEABLE, indent=1)
-    if path.exists() and (folder / CHECKPOINT).exists() and path.read_text() != text:
-        raise SpecificationError(
-            "the folder holds a run with another configuration",
-            where=str(folder),
-            remedy="choose another output folder, or remove this one",
-        )
+    if path.exists() and (folder / CHECKPOINT).exists():
+        _refuse_changes(read_json(path), json.loads(text), folder)
     for name in (CHECKPOINT, MODEL):  # left half written by a killed run
         for partial in folder.glob(f".{name}.*.tmp"):
             partial.unlink()
     write_atomically(path, text)
+
+
+def _refuse_changes(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
+    if changes := _list_changes(before, now):
+        raise SpecificationError(
+            f"the folder holds a run with another configuration: {'; '.join(changes)}",
+            where=str(folder),
+            remedy="restore the value, choose another output folder, or remove this one",
+        )
+
+
+def _list_changes(before: Any, now: Any, path: str = "") -> list[str]:
+    """Name each key that differs with both values."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = [(key, f"{path}.{key}" if path else str(key)) for key in {**before, **now}]
+        return [line for key, name in keys for line in _list_changes(before.get(key), now.get(key), name)]
+    if before == now:
+        return []
+    return [f"`{path}` was {_write_value(before)}, and is now {_write_value(now)}"]
+
+
+def _write_value(value: Any) -> str:
+    return textwrap.shorten(json.dumps(value), 200)
