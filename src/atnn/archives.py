@@ -70,7 +70,14 @@ class Archive:
     """
 
     def __init__(
-        self, path: str | os.PathLike, format: str, newest: int, sealed: int, error: type[AtnnError], remedy: str
+        self,
+        path: str | os.PathLike,
+        format: str,
+        newest: int,
+        sealed: int,
+        error: type[AtnnError],
+        remedy: str,
+        headless: bool = False,
     ):
         self.path, self._error, self._remedy = Path(path), error, remedy
         if not self.path.is_file():
@@ -86,7 +93,8 @@ class Archive:
             self._hashes = parse_json(metadata["hashes"], str(path)) if "hashes" in metadata else None
         except DataError as problem:
             raise self.damaged(problem.what) from problem
-        self._check(metadata, format, newest, sealed)
+        if not headless or metadata:
+            self._check(metadata, format, newest, sealed)
 
     def __getitem__(self, name: str) -> Tensor:
         """Read a tensor and check its hash.
@@ -148,6 +156,7 @@ def open_archive(
     sealed: int = 1,
     error: type[AtnnError] = DataError,
     remedy: str = "restore an intact copy",
+    headless: bool = False,
 ) -> Archive:
     """Open an archive and check its header.
 
@@ -158,11 +167,12 @@ def open_archive(
         sealed: First version whose files carry hashes; older ones are read without.
         error: Class of the errors.
         remedy: What to do about a file that cannot be read.
+        headless: Whether files without any header, which are older than the format, are read without checks.
 
     Raises:
         AtnnError: Of the given class: the file is missing, damaged, of another format or newer.
     """
-    return Archive(path, format, newest, sealed, error, remedy)
+    return Archive(path, format, newest, sealed, error, remedy, headless)
 
 
 def _seal(words: str, hashes: str) -> str:

@@ -22,6 +22,7 @@ from rich.progress import Progress
 from atnn.errors import LabellingError
 from atnn.labelling.protocol import Labeller, Labels, check_labels, label_shape
 from atnn.labelling.store import LabelStore, task_key
+from atnn.locks import hold
 from atnn.quantities import QUANTITIES
 from atnn.structures import Labelled, Structures
 
@@ -73,14 +74,17 @@ def label(structures: Structures, labeller: Labeller, path: str | Path, workers:
         workers: Number of processes; 0 calculates in this process.
 
     Raises:
+        InUseError: Another process labels into the store.
         LabellingError: The store cannot be used, worker processes cannot be started, or the labeller gives what the
             table of quantities does not know, or in another shape.
     """
     settings = labeller.settings
     parts = structures.singles()
     keys = [task_key(part, settings) for part in parts]
-    with LabelStore(path) as store:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with hold(path, "the label store"), LabelStore(path) as store:
         first = {key: index for index, key in reversed(list(enumerate(keys)))}
+        store.drop_damaged(first)
         done = store.errors(first)
         tasks = {key: parts[index] for key, index in sorted(first.items(), key=lambda item: item[1]) if key not in done}
         crashed: dict[str, str] = {}

@@ -106,7 +106,7 @@ def check_names(functional: str, basis: str) -> None:
     except (KeyError, ValueError, NotImplementedError):
         parts = None
     if not functional.strip() or parts is None:
-        hint = suggest(functional, dft.libxc.XC_CODES)
+        hint = suggest(functional, {*dft.libxc.XC_CODES, *dft.libxc.XC_ALIAS})
         raise LabellingError(f"PySCF knows no functional {functional!r}", remedy=f"{hint}e.g. pbe, b3lyp, wb97m-v")
     aliases = gto.basis.ALIAS
     plain = re.sub("[-_ ]", "", basis.lower())

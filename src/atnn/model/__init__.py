@@ -1,6 +1,6 @@
 """A model is a representation and parts under one specification, here built, evaluated, compiled and saved."""
 
-from atnn.model.files import load_model, save_model
+from atnn.model.files import hash_model, load_model, save_model
 from atnn.model.inputs import Inputs, group_elements
 from atnn.model.model import Model
 from atnn.model.potential import ModelPotential, Potential
@@ -19,6 +19,7 @@ __all__ = [
     "ModelSpecification",
     "Potential",
     "group_elements",
+    "hash_model",
     "load_model",
     "save_model",
 ]

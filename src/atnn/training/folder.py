@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import json
 import textwrap
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from atnn.documents import read_json
 from atnn.errors import DataError, SpecificationError
 from atnn.files import write_atomically
+from atnn.locks import hold
 from atnn.training.config import RunConfig
 
 CHECKPOINT, MODEL = "checkpoint.safetensors", "model.atnn"
 # What may change when a run is resumed.
 CHANGEABLE: dict[str, Any] = {"training": {"epochs", "max_minutes", "checkpoint_seconds", "compile"}, "output": True}
+
+
+def hold_folder(config: RunConfig) -> AbstractContextManager[None]:
+    """Keep other trainings out of the folder while this one runs.
+
+    Raises:
+        DataError: The folder cannot be created.
+        InUseError: Another process trains in it.
+    """
+    folder = Path(config.output).absolute()
+    _make(folder)
+    return hold(folder, "the output folder")
 
 
 def claim_folder(config: RunConfig) -> None:
@@ -25,12 +39,7 @@ def claim_folder(config: RunConfig) -> None:
         SpecificationError: The folder holds a run with another configuration; the message names the keys that differ.
     """
     folder = Path(config.output)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(
-            f"the output folder cannot be made ({error.strerror})", where=str(folder), remedy="choose another `output`"
-        ) from error
+    _make(folder)
     path, text = folder / "config.json", config.model_dump_json(exclude=CHANGEABLE, indent=1)
     if path.exists() and (folder / CHECKPOINT).exists():
         _refuse_changes(read_json(path), json.loads(text), folder)
@@ -61,3 +70,12 @@ def _list_changes(before: Any, now: Any, path: str = "") -> list[str]:
 
 def _write_value(value: Any) -> str:
     return textwrap.shorten(json.dumps(value), 200)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"the output folder cannot be made ({error.strerror})", where=str(folder), remedy="choose another `output`"
+        ) from error
