@@ -34,7 +34,8 @@ def encode(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> bytes:
     arrays = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     words = json.dumps(dict(header))
     hashes = json.dumps({name: hash_tensor(array) for name, array in sorted(arrays.items())})
-    return save(arrays, metadata={"atnn": words, "hashes": hashes, "seal": _seal(words, hashes)})
+    # One entry: safetensors writes several in any order, and equal content shall be equal bytes.
+    return save(arrays, metadata={"atnn": "\n".join([words, hashes, _seal(words, hashes)])})
 
 
 def hash_tensor(tensor: Tensor) -> str:
@@ -67,6 +68,7 @@ class Archive:
     Attributes:
         header: The JSON header.
         names: Names of the tensors.
+        seal: Hash of the header and of all tensors; empty where the file is older than hashes.
     """
 
     def __init__(
@@ -88,11 +90,16 @@ class Archive:
             self.names = tuple(self._file.keys())
         except _FAILURES as problem:
             raise self.damaged(problem) from problem
+        words, _, rest = metadata.get("atnn", "{}").partition("\n")
+        hashes, _, self.seal = rest.partition("\n")
         try:
-            self.header = parse_json(metadata.get("atnn", "{}"), str(path))
-            self._hashes = parse_json(metadata["hashes"], str(path)) if "hashes" in metadata else None
+            self.header = parse_json(words, str(path))
+            self._hashes = parse_json(hashes, str(path)) if rest else None
         except DataError as problem:
             raise self.damaged(problem.what) from problem
+        if rest and self.seal != _seal(words, hashes):
+            raise self.damaged("the header is not what was written")
+        self._checked: set[str] = set()
         if not headless or metadata:
             self._check(metadata, format, newest, sealed)
 
@@ -108,7 +115,21 @@ class Archive:
             raise self.damaged(problem) from problem
         if self._hashes is not None and hash_tensor(tensor) != self._hashes[name]:
             raise self.damaged(f"{name} is not what was written")
+        self._checked.add(name)
         return tensor
+
+    def rows(self, name: str, start: int, stop: int) -> Tensor:
+        """Read some rows of a tensor, which is read whole and checked the first time.
+
+        Raises:
+            AtnnError: Of the class given at opening: there is no such tensor, or it has changed since it was written.
+        """
+        if name not in self._checked:
+            return self[name][start:stop]
+        try:
+            return self._file.get_slice(name)[start:stop]
+        except _FAILURES as problem:
+            raise self.damaged(problem) from problem
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of a tensor that is not read."""
@@ -141,11 +162,9 @@ class Archive:
                 where=str(self.path),
                 remedy="update atnn",
             )
-        if self._hashes is None and version < sealed:
-            return
-        if metadata.get("seal") != _seal(metadata.get("atnn", ""), metadata.get("hashes", "")):
+        if self._hashes is None and version >= sealed:
             raise self.damaged("the header is not what was written")
-        if set(self.names) != set(self._hashes or ()):
+        if self._hashes is not None and set(self.names) != set(self._hashes):
             raise self.damaged("the tensors are not those that were written")
 
 

@@ -32,7 +32,7 @@ def saved(tmp_path):
 def rewritten(path, tensors=None, **changes):
     """The same file with another header or other tensors, sealed as if it had been written so."""
     with safe_open(path, framework="pt") as file:
-        header = json.loads(file.metadata()["atnn"]) | changes
+        header = json.loads(file.metadata()["atnn"].partition("\n")[0]) | changes
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     path.write_bytes(encode({k: v for k, v in header.items() if v is not DROPPED}, weights | (tensors or {})))
     return path

@@ -3,7 +3,7 @@
 from atnn.model.files import hash_model, load_model, save_model
 from atnn.model.inputs import Inputs, group_elements
 from atnn.model.model import Model
-from atnn.model.potential import ModelPotential, Potential
+from atnn.model.potential import Identified, ModelPotential, Potential
 from atnn.model.presets import PRESETS
 from atnn.model.registry import CHARGES, OUTPUTS, REPRESENTATIONS, TERMS, ModelSpecification
 
@@ -13,6 +13,7 @@ __all__ = [
     "PRESETS",
     "REPRESENTATIONS",
     "TERMS",
+    "Identified",
     "Inputs",
     "Model",
     "ModelPotential",
