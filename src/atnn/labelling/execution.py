@@ -18,8 +18,8 @@ from rich.progress import Progress
 from atnn.errors import LabellingError
 from atnn.labelling.protocol import Labeller, Labels, check_labels, label_shape
 from atnn.labelling.store import LabelStore, task_key
-from atnn.locks import hold
 from atnn.labelling.worker import Worker, WorkerDied, Workers
+from atnn.locks import hold
 from atnn.quantities import QUANTITIES
 from atnn.structures import Labelled, Structures
 
