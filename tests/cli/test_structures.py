@@ -56,7 +56,8 @@ def test_relax_writes_minima_with_energies_and_forces(trained, tmp_path):
     assert len(frames) == 2
     for frame, start in zip(frames, before.tolist(), strict=True):
         there = potential(Structures.from_ase(frame), ("energy", "forces"))
-        assert frame.get_potential_energy() == pytest.approx(float(there["energy"]), abs=1e-9) < start
+        assert frame.get_potential_energy() == pytest.approx(float(there["energy"]), abs=1e-9)
+        assert frame.get_potential_energy() < start
         assert np.linalg.norm(frame.get_forces(), axis=1).max() < 1e-3
         assert f"{frame.get_potential_energy():.6f}" in output and f"{start:.6f}" in output
 

@@ -30,12 +30,13 @@ def describe_model(model: Model, title: str) -> RenderableType:
     errors, ranges = record.pop("validation_errors", None), record.pop("ranges", None)
     if isinstance(errors, dict) and errors:
         parts.append(_tabulate_errors(errors))
-    data = {name: record.pop(name) for name in ("structures", "data_hash") if name in record}
+    data: dict[str, Any] = {name: record.pop(name) for name in ("structures", "data_hash") if name in record}
     if isinstance(ranges, dict):
         data |= {_RANGES.get(name, words(name)): value for name, value in ranges.items()}
     if data:
         parts.append(_tabulate("Training data", data))
-    if plain := {name: record.pop(name) for name in ("seed", "versions") if name in record}:
+    plain: dict[str, Any] = {name: record.pop(name) for name in ("seed", "versions") if name in record}
+    if plain:
         parts.append(_tabulate("Training", plain))
     for name, value in {"specification": model.specification.model_dump(mode="json"), **record}.items():
         parts += [Text(words(name), style="bold"), Text(json.dumps(value, indent=1))]
