@@ -38,6 +38,7 @@ def read_water(folder, **options):
         (lambda folder: read_water(folder, format="extxzy"), "extxyz"),
         (lambda folder: read_water(folder, keys={"energi": "E"}), "energy"),
         (lambda folder: read_water(folder, units={"lenght": "bohr"}), "length"),
+        (lambda folder: read_water(folder, units={"energy": "hartre", "length": "bohr"}), "hartree"),
         (lambda folder: parse(TrainingConfig, {"weights": {"force": 1.0}}), "forces"),
         (lambda folder: parse(ModelSpecification, {"elements": [1], "outputs": ["dipol"]}), "dipole"),
         (lambda folder: parse(ModelSpecification, {"elements": [1], "representation": "rean"}), "reann"),

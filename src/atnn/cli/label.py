@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,7 +18,7 @@ def label(
     store: Annotated[Path, typer.Option(help="Keeps each finished calculation.")] = Path("labels.db"),
     output: Annotated[Path, typer.Option(help="Extended XYZ with the labels.")] = Path("labelled.xyz"),
     workers: Annotated[int, typer.Option(min=0, help="Number of processes with one thread each.")] = 2,
-) -> None:
+) -> dict[str, Any]:
     """Label structures by quantum chemistry; run the command again to continue after an interruption."""
     from ase.symbols import Symbols
 
@@ -43,6 +43,12 @@ def label(
         )
     write_extxyz(output, result.labelled)
     print(f"labelled: {output} ({len(result.indices)} of {len(structures)} structures)")
+    return {
+        "output": output,
+        "computed": result.computed,
+        "stored": result.stored,
+        "failed": {failure.structure: failure.reason for failure in result.failures},
+    }
 
 
 COMMANDS = (label,)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,9 +16,9 @@ def relax(
     model: Annotated[Path, typer.Argument(help="Model file.")],
     start: Annotated[Path, typer.Argument(help="Structures to start from.")],
     output: Annotated[Path, typer.Option(help="Extended XYZ with energies and forces.")] = Path("relaxed.xyz"),
-    fmax: Annotated[float, typer.Option(min=1e-9, help="Largest force that may remain (eV/Angstrom).")] = 1e-3,
+    fmax: Annotated[float, typer.Option(min=1e-9, help="Largest force that may remain [eV/Angstrom].")] = 1e-3,
     steps: Annotated[int, typer.Option(min=1, help="Largest number of steps for each structure.")] = 500,
-) -> None:
+) -> dict[str, Any]:
     """Relax each structure to the next minimum of the model's energy, at a fixed cell."""
     from atnn.cli.tables import check_output, show, tabulate_minima
     from atnn.data import write_extxyz
@@ -41,6 +41,15 @@ def relax(
     show(tabulate_minima(minima, f"Minima of {model}"))
     write_extxyz(output, minima.labelled)
     print(f"relaxed: {output} ({len(minima.indices)} of {len(structures)} structures)")
+    return {
+        "output": output,
+        "structures": minima.indices,
+        "energies_before": minima.before,
+        "energies": minima.labelled.labels["energy"],
+        "largest_forces": minima.largest_forces,
+        "failed": minima.failures,
+        "units": {"energies": "eV", "energies_before": "eV", "largest_forces": "eV/Angstrom"},
+    }
 
 
 COMMANDS = (relax,)
