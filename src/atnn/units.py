@@ -181,9 +181,8 @@ def factor(dimension: Dimension, unit: str) -> float:
     found, value = _parse_product(unit)
     if found != dimension or value == 0.0:
         known = units_of(dimension)
-        raise KeyError(
-            f"unknown unit {unit!r} for {unit_of(dimension)}; {suggest(unit, known)}known: {', '.join(known)}, and products"
-        )
+        hint = f"{suggest(unit, known)}known: {', '.join(known)}, and products"
+        raise KeyError(f"unknown unit {unit!r} for {unit_of(dimension)}; {hint}")
     return value
 
 

@@ -44,5 +44,5 @@ def test_a_program_that_is_not_installed_is_said_before_anything_runs(monkeypatc
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "version", version)
-    with pytest.raises(LabellingError, match="tblite is not installed(.|\n)*pip install"):
+    with pytest.raises(LabellingError, match=r"tblite is not installed(.|\n)*pip install"):
         find_labeller("GFN2-xTB")
