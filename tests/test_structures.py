@@ -196,3 +196,37 @@ def test_a_wrong_shape_is_refused_when_the_hook_is_on(hooked):
         good.replace(numbers=good.numbers[:-1])
     with pytest.raises(Exception, match=r"(?i)type-check error"):
         good.atoms_of(torch.zeros((2, 2), dtype=torch.int64))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("charge", "x"),
+        ("charge", True),
+        ("charge", [1.0, 2.0]),
+        ("charge", float("nan")),
+        ("spin", "x"),
+        ("spin", 0.5),
+        ("spin", None.__class__),
+        ("electric_field", 1.0),
+        ("electric_field", [0.0, float("inf"), 0.0]),
+    ],
+)
+def test_charges_spins_and_fields_that_are_none_are_errors(key, value):
+    atoms = methane()
+    atoms.info[key] = value
+    with pytest.raises(DataError, match=f"structure 1.*{key}"):
+        Structures.from_ase([methane(), atoms])
+
+
+@pytest.mark.parametrize("number", [0, 119, 200, -3])
+def test_impossible_elements_are_errors(number):
+    atoms = methane()
+    atoms.numbers[2] = number
+    with pytest.raises(DataError, match=f"atom 2 has the atomic number {number}"):
+        Structures.from_ase(atoms)
+
+
+def test_a_structure_without_atoms_is_an_error():
+    with pytest.raises(DataError, match="structure without atoms"):
+        Structures.from_ase(Atoms())
