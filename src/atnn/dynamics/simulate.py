@@ -14,7 +14,7 @@ from atnn.dynamics.run import run
 from atnn.dynamics.state import State
 from atnn.dynamics.stopping import closer_than, usual_faults
 from atnn.dynamics.velocities import maxwell_boltzmann
-from atnn.errors import SpecificationError
+from atnn.errors import SpecificationError, suggest
 from atnn.model import Model, ModelPotential, load_model
 from atnn.neighbors import refuse_contacts
 from atnn.reading import read
@@ -94,7 +94,9 @@ def simulate(
 def _integrator(name: str, timestep: float, temperature: float, friction: float | None) -> Integrator:
     if not isinstance(name, str) or name not in INTEGRATORS:
         raise SpecificationError(
-            f"no integrator {name!r}", where="integrator", remedy=f"choose one of {', '.join(INTEGRATORS)}"
+            f"no integrator {name!r}",
+            where="integrator",
+            remedy=f"{suggest(name, INTEGRATORS)}known: {', '.join(INTEGRATORS)}",
         )
     kind: Any = INTEGRATORS[name]
     known = {field.name for field in fields(kind)}

@@ -10,7 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from atnn.errors import DataError
+from atnn.errors import DataError, suggest
 from atnn.quantities import QUANTITIES
 from atnn.reading.raw import MOVE_MASK, STATED_BY_KEY, Aliases, RawFrame, list_keys
 
@@ -45,7 +45,8 @@ class Keys:
         known = [*QUANTITIES, *STATED_BY_KEY]
         for name in self.declared:
             if name not in known:
-                raise DataError(f"no quantity is called {name!r}", where=where, remedy="known: " + ", ".join(known))
+                remedy = f"{suggest(name, known)}known: {', '.join(known)}"
+                raise DataError(f"no quantity is called {name!r}", where=where, remedy=remedy)
 
     def search(self, frames: Sequence[RawFrame]) -> None:
         """Settle the key of each quantity that these frames carry for the first time.
