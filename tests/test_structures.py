@@ -228,3 +228,8 @@ def test_an_atomic_number_without_an_element_is_refused(number):
     atoms.numbers[2] = number
     with pytest.raises(DataError, match=f"atom 2 has the atomic number {number}"):
         Structures.from_ase(atoms)
+
+
+def test_a_structure_without_atoms_is_an_error():
+    with pytest.raises(DataError, match="structure without atoms"):
+        Structures.from_ase(Atoms())

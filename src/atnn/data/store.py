@@ -106,6 +106,7 @@ class Store:
             cell=take("cell"),
             pbc=take("pbc").to(torch.bool),
             batch=torch.from_numpy(np.repeat(np.arange(len(order)), counts)),
+            fixed=take("fixed").to(torch.bool) if "fixed" in columns else None,
             **{name: take(name) for name in STATED if name in columns},
         )
         names = [name.removeprefix("labels/") for name in columns if name.startswith("labels/")]

@@ -14,8 +14,9 @@ from atnn.dynamics.run import run
 from atnn.dynamics.state import State
 from atnn.dynamics.stopping import closer_than, usual_faults
 from atnn.dynamics.velocities import maxwell_boltzmann
-from atnn.errors import SpecificationError
+from atnn.errors import SpecificationError, suggest
 from atnn.model import Model, ModelPotential, load_model
+from atnn.neighbors import refuse_contacts
 from atnn.reading import read
 from atnn.structures import Structures
 
@@ -41,7 +42,8 @@ def simulate(
 ) -> RunReport:
     """Molecular dynamics of every structure of a file, many copies at once, resumable.
 
-    A trajectory ends where atoms come nearer than 0.8 of the shortest distance in the training data.
+    Fixed atoms (``move_mask`` in extended XYZ) stay where they are. A trajectory ends where atoms come nearer than 0.8
+    of the shortest distance in the training data.
 
     Args:
         model: Model file.
@@ -60,7 +62,7 @@ def simulate(
         seed: Of velocities and noise.
 
     Raises:
-        DataError: The structures cannot be read, or the model does not know an element.
+        DataError: The structures cannot be read, two atoms coincide, or the model does not know an element.
         SpecificationError: No such integrator, or one without friction where a friction is given.
         DynamicsError: A number makes no sense, the timestep is too long for the fastest vibration, or all trajectories
             ended by NaN, an energy jump, or atoms nearer than the model knows.
@@ -73,6 +75,7 @@ def simulate(
     rule = _integrator(integrator, timestep, temperature, friction)
     potential = ModelPotential(load_model(model), compile=compile)
     frames = read(start).labelled.structures
+    refuse_contacts(frames, str(start))
     structures = Structures.concatenate([frames] * copies)
     velocities = maxwell_boltzmann(structures, temperature, generator)
     return run(
@@ -91,7 +94,9 @@ def simulate(
 def _integrator(name: str, timestep: float, temperature: float, friction: float | None) -> Integrator:
     if not isinstance(name, str) or name not in INTEGRATORS:
         raise SpecificationError(
-            f"no integrator {name!r}", where="integrator", remedy=f"choose one of {', '.join(INTEGRATORS)}"
+            f"no integrator {name!r}",
+            where="integrator",
+            remedy=f"{suggest(name, INTEGRATORS)}known: {', '.join(INTEGRATORS)}",
         )
     kind: Any = INTEGRATORS[name]
     known = {field.name for field in fields(kind)}

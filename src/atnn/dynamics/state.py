@@ -63,7 +63,7 @@ class State:
             structures: The geometries.
             velocities: Velocities [Angstrom/fs]; at rest when not given.
             masses: Masses [amu]; the standard atomic weights when not given.
-            fixed: Atoms that never move.
+            fixed: Atoms that never move; those of the structures when not given.
             degrees: Degrees of freedom of each structure. When not given they are counted: three per free
                 atom, less the components of total linear (and, without periodicity, angular) momentum
                 that are zero now, because an isolated system keeps them.
@@ -79,6 +79,7 @@ class State:
             velocities = torch.zeros_like(structures.positions)
         if masses is None:
             masses = standard_masses(structures)
+        fixed = structures.fixed if fixed is None else fixed
         free = None if fixed is None else ~fixed.bool()
         if free is not None:
             velocities = velocities * free[:, None]

@@ -16,10 +16,11 @@ from torch import Tensor
 
 from atnn.errors import DataError, SpecificationError
 from atnn.model import Model, ModelPotential, Potential, load_model
-from atnn.neighbors import refuse_contacts
+from atnn.neighbors import CLOSEST, refuse_contacts
 from atnn.quantities import QUANTITIES
 from atnn.structures import STATED, Structures
 
+_LOOK = 3.0  # Angstrom; atoms farther apart need not be looked at for a while
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -43,7 +44,7 @@ class Calculator(ase_calculator.Calculator):
         SpecificationError: Another ``dtype``, a ``skin`` that is no length, or settings of a model given with another
             potential.
         DataError: At a call, if the model does not know an element or ignores a charge or a spin, if positions are no
-            numbers, or atoms coincide.
+            numbers, or two atoms are closer than 0.1 Angstrom.
 
     Example:
         atoms.calc = Calculator("ethanol.atnn", compile=True)
@@ -67,6 +68,7 @@ class Calculator(ase_calculator.Calculator):
         self._wanted: list[str] = []
         self._structure: Structures | None = None
         self._fixed: tuple = ()
+        self._apart: tuple[np.ndarray, float] | None = None
 
     def check_state(self, atoms: Atoms, tol: float = 0.0) -> list[str]:
         """What changed since the last calculation; anything but positions starts a new pair list."""
@@ -84,15 +86,16 @@ class Calculator(ase_calculator.Calculator):
         atoms = self.atoms if atoms is None else atoms
         assert atoms is not None
         if self._structure is None or "numbers" in system_changes:
-            self._structure = Structures.from_ase(atoms)
-            refuse_contacts(self._structure)
+            bare = atoms.copy()
+            bare.set_constraint()  # which ASE obeys itself
+            self._structure, self._apart = Structures.from_ase(bare), None
             self._fixed, self._last = _fixed(atoms), atoms.copy()
             self._wanted = list(self._always)
         else:
-            _check_finite(atoms)
             self._structure = self._structure.replace(positions=torch.from_numpy(atoms.positions))
             self._last.positions[:] = atoms.positions
         self.atoms = self._last  # which ASE drops at every move
+        self._refuse_contacts()
         asked = ["energy" if name == "free_energy" else name for name in properties]
         self._wanted += [name for name in dict.fromkeys(asked) if name not in self._wanted]
         found = self.potential(self._structure, self._wanted)
@@ -108,14 +111,17 @@ class Calculator(ase_calculator.Calculator):
             results["free_energy"] = results["energy"]
         self.results = results
 
-
-def _check_finite(atoms: Atoms) -> None:
-    if not np.isfinite(atoms.positions).all():
-        raise DataError(
-            "positions are NaN or infinite",
-            where=f"structure {atoms.get_chemical_formula()}",
-            remedy="look at what moved the atoms: a smaller time step, or another start",
-        )
+    def _refuse_contacts(self) -> None:
+        """Refuse coincident atoms; they are looked for again when some could have met since the last look."""
+        assert self._structure is not None
+        positions = self._structure.positions.numpy()
+        if self._apart is not None:
+            before, free = self._apart
+            moved = positions - before
+            if np.einsum("ij,ij->i", moved, moved).max() < free * free:
+                return
+        shortest = refuse_contacts(self._structure, reach=_LOOK)
+        self._apart = positions.copy(), (shortest - CLOSEST) / 2
 
 
 def _dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
