@@ -198,29 +198,32 @@ def test_a_wrong_shape_is_refused_when_the_hook_is_on(hooked):
         good.atoms_of(torch.zeros((2, 2), dtype=torch.int64))
 
 
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("charge", "x"),
-        ("charge", True),
-        ("charge", [1.0, 2.0]),
-        ("charge", float("nan")),
-        ("spin", "x"),
-        ("spin", 0.5),
-        ("spin", None.__class__),
-        ("electric_field", 1.0),
-        ("electric_field", [0.0, float("inf"), 0.0]),
-    ],
+ODD = st.one_of(  # values that scripts and files put there
+    st.text(max_size=5), st.sampled_from([np.nan, np.inf, 2**70, {}, {"a": 1}, [None], [[1], [1, 2]]])
 )
-def test_charges_spins_and_fields_that_are_none_are_errors(key, value):
+
+
+@given(ODD, st.sampled_from(["charge", "spin", "electric_field"]))
+def test_what_is_stated_is_a_number_or_an_error_that_names_it(value, key):
     atoms = methane()
     atoms.info[key] = value
-    with pytest.raises(DataError, match=f"structure 1.*{key}"):
-        Structures.from_ase([methane(), atoms])
+    try:
+        Structures.from_ase(atoms)
+    except DataError as error:
+        assert key in error.what and "structure 0 (CH4)" in error.where
+    else:
+        assert np.isfinite(np.asarray(value, dtype=float)).all()
 
 
-@pytest.mark.parametrize("number", [0, 119, 200, -3])
-def test_impossible_elements_are_errors(number):
+def test_half_an_unpaired_electron_is_refused():
+    atoms = methane()
+    atoms.info["spin"] = 0.5
+    with pytest.raises(DataError, match=r"spin = 0\.5 is no integer"):
+        Structures.from_ase(atoms)
+
+
+@pytest.mark.parametrize("number", [0, -1, 119, 200])
+def test_an_atomic_number_without_an_element_is_refused(number):
     atoms = methane()
     atoms.numbers[2] = number
     with pytest.raises(DataError, match=f"atom 2 has the atomic number {number}"):

@@ -207,10 +207,10 @@ class Structures:
         read here but by :mod:`atnn.reading`.
 
         Raises:
-            DataError: A structure is empty, not finite, or periodic with a cell of no volume; an element, charge, spin
-                or field is impossible; or there are constraints other than ``FixAtoms``.
+            DataError: A structure is empty, not finite, has no known element, is periodic with a cell of no volume,
+                states what is no number, or has constraints other than ``FixAtoms``; or what is given are no ``Atoms``.
         """
-        frames = [atoms] if isinstance(atoms, Atoms) else list(atoms)
+        frames = [atoms] if isinstance(atoms, Atoms) else list(atoms) if isinstance(atoms, Iterable) else [atoms]
         return Structures.concatenate(_convert_frame(frame, index, dtype) for index, frame in enumerate(frames))
 
     def to_ase(self) -> list[Atoms]:
@@ -240,17 +240,18 @@ class Structures:
 
 
 def _convert_frame(frame: Atoms, index: int, dtype: torch.dtype) -> Structures:
-    if len(frame) == 0:
-        raise DataError("structure without atoms", where=f"structure {index}", remedy="remove the empty frame")
-    known = (frame.numbers >= 1) & (frame.numbers < len(chemical_symbols))
-    if not known.all():
-        atom = int(known.argmin())
+    if not isinstance(frame, Atoms):
+        raise DataError(f"{frame!r:.60} is no Atoms of ASE", where=f"structure {index}", remedy="give ase.Atoms")
+    unknown = np.flatnonzero((frame.numbers < 1) | (frame.numbers >= len(chemical_symbols)))
+    if len(unknown):
         raise DataError(
-            f"atom {atom} has the atomic number {frame.numbers[atom]}",
+            f"atom {unknown[0]} has the atomic number {frame.numbers[unknown[0]]}",
             where=f"structure {index}",
             remedy="state its element",
         )
     where = f"structure {index} ({frame.get_chemical_formula()})"
+    if len(frame) == 0:
+        raise DataError("structure without atoms", where=where, remedy="remove the empty frame")
     cell = np.asarray(frame.cell[:], dtype=float)
     if not (np.isfinite(frame.positions).all() and np.isfinite(cell).all()):
         raise DataError("positions or cell are NaN or infinite", where=where, remedy="remove or repair the frame")
@@ -305,18 +306,15 @@ def _find_fixed(frame: Atoms, where: str) -> Tensor | None:
 def _parse_stated(value: object, entry: Stated, where: str) -> Tensor:
     try:
         number = np.asarray(value)
-        if number.dtype.kind not in "iuf":
-            raise ValueError
-        number = number.astype(float)
-        if not np.isfinite(number).all() or (entry.integer and (number != np.rint(number)).any()):
-            raise ValueError
-    except (TypeError, ValueError):
-        kind = "a whole number" if entry.integer else "finite numbers"
+        number = number.astype(float) if number.dtype.kind in "iuf" else np.full(entry.shape, np.nan)
+    except (TypeError, ValueError, OverflowError):
+        number = np.full(entry.shape, np.nan)
+    if not np.isfinite(number).all() or (entry.integer and ((abs(number) > 1e6) | (number % 1 != 0)).any()):
         raise DataError(
-            f"{entry.key} is {str(value)[:80]!r}, not {kind}",
+            f"{entry.key} = {value!r:.60} is no {'integer' if entry.integer else 'finite number'}",
             where=where,
-            remedy=f"give a value of shape {entry.shape} [{unit_of(entry.dimension)}]",
-        ) from None
+            remedy=f"set {entry.key}, or remove it from info",
+        )
     if number.shape != entry.shape:
         raise DataError(
             f"{entry.key} has the shape {number.shape}, not {entry.shape}",

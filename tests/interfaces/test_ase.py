@@ -275,3 +275,30 @@ def test_constraints_are_the_business_of_ase():
     atoms.set_constraint([FixAtoms([0]), FixBondLength(1, 2)])
     assert np.allclose(atoms.get_forces(apply_constraint=False), free)
     assert (atoms.get_forces()[0] == 0).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_coordinate_that_is_no_number_is_refused_at_every_call(water, value):
+    water.get_potential_energy()
+    water.positions[1, 2] = value
+    with pytest.raises(DataError, match="NaN, infinite"):
+        water.get_potential_energy()
+
+
+def test_a_charge_that_is_no_number_is_refused_at_every_call(water):
+    water.get_potential_energy()
+    water.info["charge"] = "x"
+    with pytest.raises(DataError, match="charge = 'x'"):
+        water.get_potential_energy()
+
+
+@pytest.mark.parametrize("settings", [{"skin": -1.0}, {"skin": float("nan")}, {"dtype": "x"}, {"dtype": torch.int64}])
+def test_settings_without_a_meaning_are_refused(settings):
+    with pytest.raises(SpecificationError, match=next(iter(settings))):
+        Calculator(_model(), **settings)
+
+
+def test_coinciding_atoms_are_refused(water):
+    water.positions[1] = water.positions[0] + 0.01
+    with pytest.raises(DataError, match="atoms 0 and 1 are"):
+        water.get_potential_energy()

@@ -252,6 +252,8 @@ class _Column:
     def of(item: h5py.Dataset) -> _Column:
         offset = item.id.get_offset()
         width = int(np.prod(item.shape[1:])) * item.dtype.itemsize
+        if not item.shape:
+            raise ValueError(f"column {item.name} is a single value")
         return _Column(-1 if offset is None else offset, item.shape[0], tuple(item.shape[1:]), item.dtype, width)
 
 

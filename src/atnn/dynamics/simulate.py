@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from atnn.dynamics.border import check_counts, check_temperature, seeded
+from atnn.dynamics.border import check_counts, check_outputs, check_temperature, seeded
 from atnn.dynamics.integrators import INTEGRATORS, Integrator
 from atnn.dynamics.report import RunReport
 from atnn.dynamics.run import run
@@ -70,6 +70,7 @@ def simulate(
     check_counts("simulate", copies=copies, every=every)
     check_counts("simulate", 0, steps=steps)
     check_temperature(temperature, "simulate")
+    check_outputs(outputs, "simulate")
     generator = seeded(seed, "simulate")
     rule = _integrator(integrator, timestep, temperature, friction)
     potential = ModelPotential(load_model(model), compile=compile)
@@ -91,7 +92,7 @@ def simulate(
 
 
 def _integrator(name: str, timestep: float, temperature: float, friction: float | None) -> Integrator:
-    if name not in INTEGRATORS:
+    if not isinstance(name, str) or name not in INTEGRATORS:
         raise SpecificationError(
             f"no integrator {name!r}",
             where="integrator",
