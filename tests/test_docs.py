@@ -133,7 +133,7 @@ def test_the_examples_of_the_page_run_as_a_script(page, tmp_path):
 def test_the_first_example_runs_as_a_script_in_the_interpreter_and_in_a_notebook(tmp_path):
     text = next(block.text for block in blocks(ROOT / "README.md") if block.language == "python")
     assert "count=20" in text and "label(" in text  # it starts processes
-    text = text.replace("count=20", "count=3")
+    text = text.replace("count=20", "count=1")
     forms = {"script": ["block.py"], "interpreter": ["-i"], "notebook": ["-c", NOTEBOOK, "block.py"]}
     running = {form: start_form(arguments, text, tmp_path / form) for form, arguments in forms.items()}
     printed = {}

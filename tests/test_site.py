@@ -12,6 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+
 from test_docs import build_page, load_hooks
 
 ROOT = Path(__file__).parents[1]
