@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from atnn.cli import data, demo, model, report, simulate, training
+from atnn.cli import data, demo, label, model, relax, report, schema, simulate, training
 from atnn.errors import AtnnError
 
 app = typer.Typer(
@@ -24,7 +24,7 @@ app = typer.Typer(
     epilog="Start with [bold]atnn demo[/bold], or [bold]atnn init[/bold] and [bold]atnn train[/bold].",
 )
 app.add_typer(data.app, name="data")
-for module in (training, model, simulate, report, demo):
+for module in (training, model, simulate, relax, label, report, schema, demo):
     for command in module.COMMANDS:
         name = command.__name__.removesuffix("_")
         app.command(name, epilog=module.EXAMPLES[name], no_args_is_help=name not in module.NO_ARGUMENTS)(command)

@@ -36,29 +36,12 @@ def eval_(
 
 
 def info(model: Annotated[Path, typer.Argument(help="Model file.")]) -> None:
-    """Show what a model computes, its settings and how it was trained."""
-    import json
-
-    from ase.data import chemical_symbols
-    from rich.markup import escape
-    from rich.table import Table
-
+    """Show what a model computes, its errors and data, its settings and how it was trained."""
+    from atnn.cli.information import describe_model
     from atnn.cli.tables import show
     from atnn.model import load_model
-    from atnn.units import typeset
 
-    loaded = load_model(model)
-    table = Table("property", "value", title=str(model))
-    table.add_row("elements", " ".join(chemical_symbols[z] for z in loaded.elements))
-    table.add_row("gives", ", ".join(sorted(loaded.outputs)))
-    table.add_row("cutoff", f"{loaded.cutoff:g} {typeset('Angstrom')}")
-    table.add_row("parameters", f"{sum(p.numel() for p in loaded.parameters()):,} ({loaded.dtype})")
-    energies = ", ".join(f"{chemical_symbols[z]} {e:.4f}" for z, e in loaded.reference_energies.items())
-    table.add_row(escape("reference energies [eV]"), energies)
-    table.add_row("specification", json.dumps(loaded.specification.model_dump(mode="json"), indent=1))
-    for name, value in loaded.provenance.items():
-        table.add_row(name.replace("_", " "), json.dumps(value, indent=1) if isinstance(value, dict) else str(value))
-    show(table)
+    show(describe_model(load_model(model), str(model)))
 
 
 COMMANDS = (eval_, info)

@@ -3,6 +3,13 @@
 from enum import StrEnum
 
 
+class Document(StrEnum):
+    """YAML documents that have a JSON schema."""
+
+    train = "train"
+    model = "model"
+
+
 class Kind(StrEnum):
     """Spectra of a trajectory."""
 
