@@ -11,8 +11,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from atnn.dynamics.ended import Watch, count_reasons
 from atnn.dynamics.frames import Frames
@@ -23,6 +21,7 @@ from atnn.dynamics.state import State
 from atnn.dynamics.stopping import FAULTS, START_ENERGY, Condition, Fault
 from atnn.errors import AtnnWarning, DynamicsError
 from atnn.model import Potential
+from atnn.progress import LOG, Progress, record
 
 logger = logging.getLogger(__name__)
 
@@ -84,8 +83,7 @@ def run(
     state, done = _begin(state, potential, integrator, ("energy", *outputs), watch, frames, generator, steps)
     count, atom_steps = done, 0
     try:
-        with _progress(steps) as bar:
-            task = bar.add_task("dynamics", total=steps, completed=done)
+        with record(None if trajectory is None else Path(trajectory) / LOG), _progress(state, steps, done) as bar:
             while count < steps and len(watch.numbers):
                 before, count = state, count + 1
                 frame_due = count % every == 0
@@ -97,7 +95,7 @@ def run(
                 if frame_due and len(watch.numbers):
                     if frames.append(state, watch, generator):
                         potential.forget()  # a resumed run has no older neighbor list, whose order changes last bits
-                    bar.update(task, completed=count)
+                    bar.reach(count)
     finally:
         frames.flush(watch)
     _report_faults(watch)
@@ -159,13 +157,6 @@ def _settings(integrator: Integrator, every: int, outputs: Sequence[str], stops:
     }
 
 
-def _progress(total: int) -> Progress:
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(
-        *columns,
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal or total == 0,
-    )
+def _progress(state: State, steps: int, done: int) -> Progress:
+    count = len(state.step)
+    return Progress(f"dynamics of {count} structure{'s' if count > 1 else ''}", steps, done=done, unit="step")
