@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 NUMERICAL := $(addprefix tests/,contracts dynamics functions kernels model neighbors observables physics representations so3)
 PASSES := "ATEN_CPU_CAPABILITY=default ATNN_KERNELS=reference" "ATEN_CPU_CAPABILITY=avx2"
 
-.PHONY: setup demo test test-portable lint docs bench constraints clean
+.PHONY: setup demo test test-portable lint docs wheel bench constraints clean
 
 setup: $(STAMP)
 
@@ -63,6 +63,13 @@ docs: export NO_MKDOCS_2_WARNING = 1
 docs: setup
 	$(BIN)/mkdocs build --strict --quiet
 
+# With the kernels for the installed PyTorch, for processors of three kinds; then used without the sources.
+wheel: setup
+	$(BIN)/python scripts/build_kernels.py
+	rm -rf dist
+	$(BIN)/python -m pip wheel -qq --no-deps --wheel-dir dist .
+	scripts/check_wheel dist/*.whl $(BIN)/python
+
 bench: export OMP_NUM_THREADS = 1
 bench: setup
 	$(BIN)/python -m benchmarks.run
@@ -73,4 +80,4 @@ constraints:
 	mv constraints.new constraints.txt
 
 clean:
-	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist src/atnn/kernels/prebuilt site .pytest_cache .mypy_cache .ruff_cache .hypothesis

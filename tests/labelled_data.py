@@ -23,14 +23,18 @@ def make_labelled(seed: int, count: int = 5, full: bool = False):
     cells[~pbc.any(1)] = 0.0
     batch = np.repeat(np.arange(count), counts)
     grid = np.concatenate([np.arange(n) for n in counts])[:, None] * [3.0, 1.0, 1.0] + 3.0
+    numbers = rng.choice([1, 6, 7, 8], len(batch))
+    charge = rng.integers(-1, 2, count).astype(float) if full or rng.random() < 0.5 else None
+    electrons = np.bincount(batch, numbers) - (0 if charge is None else charge)
+    spin = (electrons % 2).astype(np.int64) + 2 * ((electrons > 3) & (rng.random(count) < 0.5))
     structures = Structures(
         positions=torch.from_numpy(grid + rng.normal(0, 0.2, (len(batch), 3))),
-        numbers=torch.from_numpy(rng.choice([1, 6, 7, 8], len(batch))),
+        numbers=torch.from_numpy(numbers),
         cell=torch.from_numpy(cells),
         pbc=torch.from_numpy(pbc),
         batch=torch.from_numpy(batch),
-        charge=torch.from_numpy(rng.integers(-1, 2, count).astype(float)) if full or rng.random() < 0.5 else None,
-        spin=torch.from_numpy(rng.integers(0, 3, count)) if full or rng.random() < 0.5 else None,
+        charge=None if charge is None else torch.from_numpy(charge),
+        spin=torch.from_numpy(spin) if full or rng.random() < 0.5 else None,
         field=torch.from_numpy(rng.normal(0, 0.1, (count, 3))) if full or rng.random() < 0.5 else None,
     )
     labels, masks = {}, {}

@@ -38,5 +38,9 @@ class DynamicsError(AtnnError):
     """A simulation that left the range where its results are meaningful."""
 
 
+class InUseError(AtnnError):
+    """A file or folder that another process is writing."""
+
+
 class AtnnWarning(UserWarning):
     """A problem that the user should know about but that does not stop the work."""

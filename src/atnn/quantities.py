@@ -94,7 +94,7 @@ class Quantity:
 _TABLE = (
     Quantity(
         "energy", axis="structure", shape=(), dimension=ENERGY, extensive=True, rank=0, parity=1,
-        keys=("Energy", "REF_energy", "total_energy", "dft_energy", "E"),
+        keys=("free_energy", "Energy", "REF_energy", "total_energy", "dft_energy", "E"),
     ),
     Quantity(
         "forces", axis="atom", shape=(3,), dimension=ENERGY / LENGTH, extensive=False, rank=1, parity=-1,

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
-from atnn.errors import SpecificationError
+from atnn.documents import parse_yaml, read_text
+from atnn.errors import DataError, SpecificationError
+
+# Widths of the layers of a network.
+Widths = Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(max_length=16)]
+_SHOWN = reprlib.Repr()
+_SHOWN.maxlevel, _SHOWN.maxstring, _SHOWN.maxother = 3, 80, 80
 
 
 class Specification(BaseModel):
-    """Base of every specification. Specifications are immutable, and unknown keys are errors."""
+    """Base of every specification. They are immutable, unknown keys are errors, and numbers are finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_disguised_numbers(cls, value: Any, info: Any) -> Any:
+        # pydantic would take true for 1, and "1_0" for 10.
+        kinds = _find_kinds(cls.model_fields[info.field_name or ""].annotation)
+        if kinds <= {int, float, type(None)}:
+            for item in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(item, bool | str):
+                    raise ValueError("this is no number; write one without quotes, e.g. 10 or 1.0e-3")
+        return value
 
 
 S = TypeVar("S", bound=Specification)
@@ -64,15 +81,15 @@ def chosen_from(registry: Mapping[str, type[Specification]], what: str) -> Befor
         if isinstance(value, Specification):
             return value
         given = {"name": value} if isinstance(value, str) else value
-        if not isinstance(given, Mapping) or given.get("name") not in registry:
-            name = given.get("name") if isinstance(given, Mapping) else value
+        name = given.get("name") if isinstance(given, Mapping) else value
+        if not isinstance(given, Mapping) or not isinstance(name, str) or name not in registry:
             near = difflib.get_close_matches(str(name), registry, n=1, cutoff=0.5)
             hint = f"did you mean `{near[0]}`? " if near else ""
             raise SpecificationError(
-                f"`{info.field_name}` = {name!r} is not the name of {what}",
+                f"`{info.field_name}` = {_SHOWN.repr(name)} is not the name of {what}",
                 remedy=f"{hint}known: {', '.join(sorted(registry))}; or import the module that registers it",
             )
-        return parse(registry[given["name"]], given, path=f"{info.field_name}.{given['name']}")
+        return parse(registry[name], given, path=f"{info.field_name}.{given['name']}")
 
     return BeforeValidator(choose)
 
@@ -89,7 +106,7 @@ def _describe_problem(specification: type[BaseModel], problem: Mapping[str, Any]
         return f"missing key `{path}`", f"add `{problem['loc'][-1]}`"
     message = str(problem["msg"]).removeprefix("Value error, ")
     return (
-        f"`{path or specification.__name__}` = {problem['input']!r}: {message}",
+        f"`{path or specification.__name__}` = {_SHOWN.repr(problem['input'])}: {message}",
         "give a value of the right type and range",
     )
 
@@ -110,35 +127,24 @@ def _find_models(annotation: Any) -> list[type[BaseModel]]:
     return [model for argument in typing.get_args(annotation) for model in _find_models(argument)]
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses a key given twice. Plain YAML would silently keep the last one."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key, (key_node, _) in zip(keys, node.value, strict=True):
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
-        return super().construct_mapping(node, deep)
+def _find_kinds(annotation: Any) -> set[Any]:
+    """Find the types of the values that an annotation allows."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        return _find_kinds(typing.get_args(annotation)[0])
+    if typing.get_origin(annotation) is typing.Literal:
+        return {type(value) for value in typing.get_args(annotation)}
+    inner = [_find_kinds(argument) for argument in typing.get_args(annotation) if argument is not Ellipsis]
+    return set().union(*inner) if inner else {annotation}
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """Read keys and values of a YAML file. Nothing in it is executed.
 
     Raises:
-        SpecificationError: The file does not exist, has a syntax error (named with its line) or a duplicate key, or
-            holds no mapping.
+        SpecificationError: The file does not exist, is no UTF-8, has a syntax error (named with its line) or a
+            duplicate key, or holds no mapping.
     """
-    path = Path(path)
     try:
-        content = yaml.load(path.read_text(), Loader=_Loader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecificationError(str(error), where=str(path), remedy="give a readable YAML file") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise SpecificationError(
-            str(getattr(error, "problem", error)), where=f"{path}{line}", remedy="correct the YAML syntax there"
-        ) from error
-    if not isinstance(content, dict):
-        raise SpecificationError("the file holds no keys", where=str(path), remedy="see `atnn init` for an example")
-    return content
+        return parse_yaml(read_text(path), str(path))
+    except DataError as error:
+        raise SpecificationError(error.what, where=error.where, remedy=error.remedy) from error

@@ -7,7 +7,7 @@ import torch
 from torch.autograd import gradcheck, gradgradcheck
 
 from atnn import kernels
-from atnn.kernels import build
+from atnn.kernels import load_kernels
 from atnn.model.tracing import compile_graph, trace
 from atnn.structures import Elements
 from contracts.operations import GRAPHS, OPERATIONS, Graph
@@ -76,7 +76,7 @@ def test_every_operation_is_tested():
 
 
 def test_the_kernels_of_this_machine_are_compiled(kind):
-    assert build.load_kernels() or kind == "plain"
+    assert load_kernels() or kind == "plain"
 
 
 @pytest.mark.parametrize("name", DIFFERENTIABLE)

@@ -71,7 +71,7 @@ def test_a_periodic_cell_without_volume_is_an_error(water_file):
 def test_positions_that_are_not_finite_are_an_error(water_file, value):
     path = water_file("energy=1", "energy=2")
     path.write_text(path.read_text()[::-1].replace("67.0", value[::-1], 1)[::-1])
-    with pytest.raises(DataError, match="positions or cell are NaN or infinite") as caught:
+    with pytest.raises(DataError, match="positions are NaN, infinite") as caught:
         read(path)
     assert "frame 1" in caught.value.where
 

@@ -90,7 +90,7 @@ def test_energy_jump_names_the_atom_and_what_to_do(tmp_path):
     velocities = torch.zeros_like(structures.positions)
     velocities[1, 2] = 0.5
     with pytest.raises(DynamicsError, match=r"total energy jumped by .* eV/atom[\s\S]*smaller timestep") as error:
-        run(State.start(structures, velocities), Morse(), VelocityVerlet(12.0), 500, trajectory=tmp_path / "a.traj")
+        run(State.start(structures, velocities), Morse(), VelocityVerlet(12.0), 100, trajectory=tmp_path / "a.traj")
     assert "structure 0 (CO), atom" in error.value.where
     assert len(Trajectory(tmp_path / "a.traj")) > 0
 
@@ -179,3 +179,25 @@ def test_single_precision_potential_drives_double_precision_state():
     report = run(moving(), Rounded(), VelocityVerlet(0.2), 50)
     assert report.state.structures.positions.dtype == torch.float64
     assert report.state.results["forces"].dtype == torch.float64
+
+
+def test_timestep_beyond_the_stability_limit_is_refused_and_a_coarse_one_warned_of():
+    with pytest.raises(DynamicsError, match=r"period of .* fs: beyond .* fs the motion is unstable"):
+        run(moving(), Morse(), Langevin(20.0, 300.0, 0.01), 101, generator=torch.Generator())
+    with pytest.warns(AtnnWarning, match="has a period of"):
+        run(moving(), Morse(), VelocityVerlet(4.0), 101)
+
+
+@pytest.mark.parametrize("wrong", [-1.0, float("nan"), float("inf"), 1e6])
+def test_temperatures_that_are_none_are_refused(wrong):
+    with pytest.raises(DynamicsError, match="the temperature is"):
+        Langevin(0.5, wrong, 0.01)
+    with pytest.raises(DynamicsError, match="the temperature is"):
+        maxwell_boltzmann(diatomics(1), wrong, torch.Generator())
+
+
+def test_file_in_the_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "a").write_text("mine")
+    with pytest.raises(DataError, match="is a file, not a folder"):
+        run(moving(), Morse(), VelocityVerlet(0.3), 2, trajectory=tmp_path / "a")
+    assert (tmp_path / "a").read_text() == "mine"

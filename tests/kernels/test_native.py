@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
 from atnn.errors import AtnnWarning
-from atnn.kernels import build, cosine_squared
+from atnn.kernels import build, cosine_squared, loading, prebuilt
 
 # Where the plain references are asked for, there is nothing to hold against them.
 fused = pytest.mark.skipif(os.environ.get("ATNN_KERNELS") == "reference", reason="the fused kernels are switched off")
@@ -24,8 +25,58 @@ def test_without_a_compiler_a_warning_is_given(monkeypatch):
     for name in ("CXX", "ATNN_KERNELS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(build.shutil, "which", lambda name: None)
-    with pytest.warns(AtnnWarning, match="no C\\+\\+ compiler"):
-        assert not build.load_kernels.__wrapped__()
+    monkeypatch.setattr(loading, "find_prebuilt", lambda: None)
+    with pytest.warns(AtnnWarning, match="no C\\+\\+ compiler(?s:.*)apt install"):
+        assert not loading.load_kernels.__wrapped__()
+
+
+def test_kernels_of_the_wheel_that_do_not_load_give_way_to_built_ones(monkeypatch, tmp_path):
+    broken = tmp_path / "kernels.so"
+    broken.write_bytes(b"no library")
+    monkeypatch.setattr(loading, "find_prebuilt", lambda: broken)
+    assert not loading._load_prebuilt()
+
+
+def test_kernels_of_the_wheel_are_taken_for_one_processor_release_and_source_only(monkeypatch, tmp_path):
+    monkeypatch.setattr(prebuilt, "FOLDER", tmp_path)
+    for capability in prebuilt.ARCHITECTURES:
+        prebuilt.name_library(capability).touch()
+    names = {path.name for path in tmp_path.iterdir()}
+    assert len(names) == 3 and prebuilt.find_prebuilt().name in names
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    assert "-avx2-" in prebuilt.find_prebuilt().name
+    with monkeypatch.context() as other:
+        other.setattr(torch, "__version__", "2.9.0+cpu")
+        assert prebuilt.find_prebuilt() is None
+    with monkeypatch.context() as other:
+        other.setattr(build, "SOURCES", build.SOURCES[1:])
+        assert prebuilt.find_prebuilt() is None
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "SVE256")
+    assert prebuilt.find_prebuilt() is None
+
+
+COMPILER = """#!/bin/sh
+if [ "$1" = --version ]; then echo "a compiler 1.0"; exit; fi
+sleep 0.2
+for argument; do output=$argument; done
+echo "$output" >> "{log}"
+echo code > "$output"
+"""
+
+
+def test_processes_that_start_together_build_the_kernels_once(monkeypatch, tmp_path, caplog):
+    compiler, log = tmp_path / "compiler", tmp_path / "log"
+    compiler.write_text(COMPILER.format(log=log))
+    compiler.chmod(0o755)
+    monkeypatch.setenv("ATNN_CACHE", str(tmp_path / "cache"))
+    with (
+        caplog.at_level("INFO", logger="atnn"),
+        ThreadPoolExecutor(3) as pool,
+    ):  # locks part threads as they part processes
+        found = set(pool.map(build.find_or_build, [[str(compiler)]] * 3))
+    assert len(found) == 1 and len(log.read_text().splitlines()) == len(build.SOURCES) + 1
+    assert {path.name for path in (tmp_path / "cache").iterdir()} == {*(p.name for p in found), "kernels.lock"}
+    assert "building the kernels" in caplog.text and "built the kernels in" in caplog.text
 
 
 SCRIPT = """

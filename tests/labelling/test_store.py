@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import sqlite3
+import warnings
+from contextlib import suppress
 
 import numpy as np
 import pytest
 from ase import Atoms
 
-from atnn.errors import LabellingError
+from atnn.errors import AtnnWarning, LabellingError
 from atnn.labelling.store import LabelStore, task_key
 from atnn.structures import Structures
 from systems import crystal, ethanol
@@ -74,3 +76,72 @@ def test_a_foreign_or_newer_file_is_an_error(tmp_path):
     database.close()
     with pytest.raises(LabellingError, match="update atnn"):
         LabelStore(tmp_path / "new.db")
+
+
+def filled(path):
+    with LabelStore(path) as store:
+        store.write("a", SETTINGS, 2, {"energy": np.asarray(-3.5), "forces": np.ones((2, 3))})
+        store.write("b", SETTINGS, 2, {}, "did not converge")
+    return path
+
+
+def change(path, statement):
+    database = sqlite3.connect(path)
+    database.execute(statement)
+    database.commit()
+    database.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE labels SET value=x'000000000000F03F' WHERE quantity='energy'",
+        "UPDATE labels SET value=x'00' WHERE quantity='energy'",
+        "UPDATE labels SET value='text' WHERE quantity='energy'",
+        "UPDATE labels SET quantity='dipole' WHERE quantity='energy'",
+        "DELETE FROM labels WHERE quantity='forces'",
+        "UPDATE calculations SET atoms=3 WHERE key='a'",
+        "UPDATE calculations SET settings='{' WHERE key='a'",
+        "UPDATE calculations SET error='x' WHERE key='a'",
+        "UPDATE calculations SET error=NULL WHERE key='b'",
+        "DELETE FROM hashes",
+    ],
+)
+def test_a_calculation_that_changed_on_the_disk_is_never_read(tmp_path, statement):
+    path = filled(tmp_path / "a.db")
+    key = "b" if "'b'" in statement else "a"
+    change(path, statement)
+    with LabelStore(path) as store:
+        with pytest.raises(LabellingError, match=rf"a\.db: the calculation {key} is not what was written"):
+            store.read(key)
+        with pytest.warns(AtnnWarning, match=r"a\.db: \d calculations are not what was written"):
+            assert store.drop_damaged(["a", "b"]) == (2 if "hashes" in statement else 1)
+        assert key not in store.errors(["a", "b"])
+        assert store.drop_damaged(["a", "b"]) == 0
+
+
+def test_a_store_without_hashes_gets_them(tmp_path):
+    path = filled(tmp_path / "a.db")
+    change(path, "DROP TABLE hashes")
+    change(path, "PRAGMA user_version=1")
+    with LabelStore(path) as store:
+        assert store.drop_damaged(["a", "b"]) == 0 and float(store.read("a")["energy"]) == -3.5
+
+
+def test_no_flipped_bit_gives_another_label(tmp_path):
+    content = filled(tmp_path / "a.db").read_bytes()
+    generator = np.random.default_rng(0)
+    for place in generator.integers(len(content), size=150):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << generator.integers(8)
+        path = tmp_path / f"{place}.db"
+        path.write_bytes(damaged)
+        with warnings.catch_warnings(), suppress(LabellingError):
+            warnings.simplefilter("ignore", AtnnWarning)
+            with LabelStore(path) as store:
+                store.drop_damaged(["a", "b"])
+                errors = store.errors(["a", "b"])
+                assert errors.get("a") is None and errors.get("b", "did not converge") == "did not converge"
+                if "a" in errors:
+                    found = store.read("a")
+                    assert float(found["energy"]) == -3.5 and (found["forces"] == 1).all() and len(found) == 2

@@ -9,8 +9,9 @@ from ase.neighborlist import neighbor_list
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atnn.errors import SpecificationError
-from atnn.neighbors import VerletList, edges, neighbor_pairs
+from atnn.errors import DataError, SpecificationError
+from atnn.neighbors import VerletList, edges, neighbor_pairs, refuse_contacts
+from atnn.neighbors.wide import wide_half_list
 from atnn.structures import Structures
 from systems import crystal, methane, single_atom, slab, two_fragments, water_box
 
@@ -112,3 +113,72 @@ def test_fragments_may_be_as_far_apart_as_a_trajectory_takes_them(distance):
     pairs, alone = (neighbor_pairs(Structures.from_ase(a), 2.0) for a in (atoms + far, atoms))
     assert torch.equal(pairs.i[pairs.i < 5], alone.i) and len(pairs.i) == 2 * len(alone.i)
     assert torch.equal(pairs.j[pairs.reverse], pairs.i)
+
+
+def count_pairs(structures, cutoff, images):
+    """Pairs by looking at every atom and image, in float64."""
+    total = 0
+    for shift in np.ndindex(*(2 * n + 1 for n in images)):
+        moved = (
+            structures.positions + torch.tensor(np.subtract(shift, images), dtype=torch.float64) @ structures.cell[0]
+        )
+        total += int(
+            (torch.cdist(moved, structures.positions, compute_mode="donot_use_mm_for_euclid_dist") < cutoff).sum()
+        )
+    return total - len(structures.numbers)
+
+
+@pytest.mark.parametrize("height", [3e4, 1e6, 1e9])
+def test_an_atom_far_above_a_slab_ends_no_process_and_loses_no_pair(height):
+    atoms = slab()
+    atoms.positions[-1, 2] += height
+    atoms.positions[0] += 3 * atoms.cell[0] - 2 * atoms.cell[1]
+    wrapped = atoms.copy()
+    wrapped.wrap()
+    pairs = neighbor_pairs(Structures.from_ase(atoms), 6.0)
+    assert len(pairs.i) == count_pairs(Structures.from_ase(wrapped), 6.0, (3, 3, 0)) > 100
+    vectors = edges(Structures.from_ase(atoms), pairs)
+    assert float(vectors.lengths.max()) < 6.0 and torch.equal(pairs.j[pairs.reverse], pairs.i)
+
+
+@pytest.mark.parametrize("pbc", [(True, True, True), (True, False, False), (False, False, True)])
+def test_an_absurdly_large_cell_loses_no_pair_across_its_faces(pbc):
+    atoms = methane()
+    atoms.set_cell(np.eye(3) * 1e6)
+    atoms.pbc = pbc
+    pairs = neighbor_pairs(Structures.from_ase(atoms), 2.5)  # carbon lies in the corner
+    assert len(pairs.i) == 20
+
+
+@given(frames(), st.floats(0.7, 5.0))
+def test_the_list_of_wide_structures_is_that_of_others(atoms, cutoff):
+    s = Structures.from_ase(atoms)
+    i, j, shifts = wide_half_list(s.positions.numpy(), s.cell[0].numpy(), s.pbc[0].numpy(), cutoff, "")
+    both = [*zip(i, j, *shifts.T, strict=True), *zip(j, i, *-shifts.T, strict=True)]
+    assert sorted(tuple(map(int, row)) for row in both) == reference(atoms, cutoff)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e14, 1e300])
+def test_positions_that_are_no_geometry_are_refused_by_structure_and_atom(value):
+    s = Structures.from_ase([water_box(1), methane()])
+    s.positions[5, 1] = value
+    with pytest.raises(DataError, match="structure 1, atom 2"):
+        neighbor_pairs(s, 3.0)
+    cell = Structures.from_ase(water_box(1)).cell * value
+    with pytest.raises(DataError, match="cell"):
+        neighbor_pairs(Structures.from_ase(water_box(1)).replace(cell=cell), 3.0)
+
+
+def test_an_atom_more_cells_away_than_a_shift_can_count_is_refused():
+    atoms = crystal()
+    atoms.positions[2, 0] = 1e12
+    with pytest.raises(DataError, match="atom 2 lies"):
+        neighbor_pairs(Structures.from_ase(atoms), 3.0)
+
+
+def test_atoms_on_top_of_each_other_are_refused_by_name():
+    atoms = water_box(1)
+    refuse_contacts(Structures.from_ase(atoms))
+    atoms.positions[2] = atoms.positions[1] + atoms.cell[0]  # an image
+    with pytest.raises(DataError, match="structure 1: atoms 1 and 2 are"):
+        refuse_contacts(Structures.from_ase([water_box(1), atoms]))

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 from atnn.data import Frames
+from atnn.errors import DataError
 from atnn.model import Model, ModelSpecification
 from atnn.neighbors import neighbor_pairs
 from atnn.training import evaluate, load_errors, save_errors
@@ -59,3 +61,23 @@ def test_errors_survive_their_file(tmp_path):
         np.testing.assert_array_equal(loaded[name].predicted, errors[name].predicted)
         np.testing.assert_array_equal(loaded[name].reference, errors[name].reference)
         np.testing.assert_array_equal(loaded[name].numbers, errors[name].numbers)
+
+
+def test_damaged_errors_are_refused(tmp_path):
+    path = tmp_path / "errors.safetensors"
+    save_errors(path, evaluate(model(), Frames(labelled(4))))
+    content = path.read_bytes()
+    for place in range(8, len(content), 61):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"errors\.safetensors"):
+            load_errors(path)
+
+
+def test_errors_of_a_file_without_header_are_read(tmp_path):
+    save_file({"energy.predicted": np.ones(3), "energy.reference": np.zeros(3)}, tmp_path / "old.safetensors")
+    assert load_errors(tmp_path / "old.safetensors")["energy"].rmse == 1.0
+    save_file({"energy": np.ones(3)}, tmp_path / "other.safetensors")
+    with pytest.raises(DataError, match="no predictions"):
+        load_errors(tmp_path / "other.safetensors")

@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file
 
 from atnn.data import Frames, load_split
-from atnn.errors import DataError, ModelFileError, SpecificationError
+from atnn.errors import DataError, InUseError, ModelFileError, SpecificationError
+from atnn.locks import hold
 from atnn.training import DataConfig, read_history, train
 from atnn.training.checkpoint import VERSION, load_checkpoint, save_checkpoint
 from training.runs import ENVIRONMENT, config, labelled, run
@@ -65,14 +66,14 @@ def test_a_checkpoint_of_a_newer_version_is_refused(tmp_path):
     path = tmp_path / "checkpoint.safetensors"
     tensors, header = load_checkpoint(path)
     save_checkpoint(path, tensors, header | {"version": VERSION + 1})
-    with pytest.raises(ModelFileError, match=r"format 2 is newer than 1(.|\n)*update atnn"):
+    with pytest.raises(ModelFileError, match=r"version 3 of the format is newer than 2(.|\n)*update atnn"):
         run(tmp_path, epochs=2)
 
 
 def test_another_safetensors_file_is_no_checkpoint(tmp_path):
     run(tmp_path, epochs=1)
     (tmp_path / "checkpoint.safetensors").write_bytes((tmp_path / "errors_validation.safetensors").read_bytes())
-    with pytest.raises(ModelFileError, match="not a checkpoint"):
+    with pytest.raises(ModelFileError, match="not a file of the kind atnn-checkpoint"):
         run(tmp_path, epochs=2)
 
 
@@ -110,3 +111,32 @@ def test_more_epochs_go_on_from_the_end(tmp_path):
     run(tmp_path, epochs=2)
     assert [row["epoch"] for row in run(tmp_path, epochs=3).history] == [1.0, 2.0, 3.0]
     assert len(read_history(tmp_path)) == 3
+
+
+def test_a_second_training_in_the_same_folder_is_refused(tmp_path):
+    folder = tmp_path / "run"
+    with hold(folder, "the output folder"), pytest.raises(InUseError, match=r"run: the output folder is in use"):
+        run(folder, epochs=1)
+    assert not (folder / "checkpoint.safetensors").exists()
+
+
+def test_no_flipped_bit_in_a_checkpoint_is_resumed(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(path, {"model.0": torch.ones(50)}, {"state": {"step": 3}, "data": "x"})
+    content = path.read_bytes()
+    for place in range(0, len(content), 7):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        with pytest.raises(ModelFileError, match="checkpoint"):
+            load_checkpoint(path)
+
+
+def test_a_checkpoint_whose_state_is_not_complete_is_refused(tmp_path):
+    run(tmp_path, epochs=1)
+    path = tmp_path / "checkpoint.safetensors"
+    tensors, header = load_checkpoint(path)
+    for state in ({}, {"history": [], "rate": {}, "unknown": 1}, header["state"] | {"more": 1}):
+        save_checkpoint(path, tensors, {"state": state, "data": header["data"]})
+        with pytest.raises(ModelFileError, match="the state of the run is not complete"):
+            run(tmp_path, epochs=2)

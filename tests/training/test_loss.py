@@ -211,7 +211,7 @@ def test_the_compiled_step_with_stress_equals_the_eager_one_beside_molecules():
 
 def test_a_step_that_cannot_be_compiled_falls_back_and_says_so(monkeypatch, tmp_path):
     from atnn.errors import AtnnWarning
-    from atnn.training import step as module
+    from atnn.model import tracing as module
 
     def broken(*_):
         raise RuntimeError("no compiler today")
@@ -219,7 +219,7 @@ def test_a_step_that_cannot_be_compiled_falls_back_and_says_so(monkeypatch, tmp_
     monkeypatch.setattr(module, "compile_graph", broken)
     model, data = small(), labelled(2, dipole=True)
     step = Step(model, NAMES, [1.0] * 3, "mse", compiled=True)
-    with pytest.warns(AtnnWarning, match="runs eagerly: RuntimeError: no compiler today"):
+    with pytest.warns(AtnnWarning, match="training step .* runs eagerly, .*: RuntimeError: no compiler today"):
         result = step(make_batch(model, data, NAMES), torch.ones(3))
     assert torch.isfinite(result.terms).all() and not step.compiled
     assert config(tmp_path).training.compile is False

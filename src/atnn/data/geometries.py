@@ -9,8 +9,8 @@ import torch
 from ase.data import covalent_radii
 from jaxtyping import Bool, UInt64
 from torch import Tensor
-from vesin import NeighborList
 
+from atnn.neighbors import WIDEST, half_list, measure_extent
 from atnn.structures import MINIMAL_VOLUME, Structures
 
 CONTACT_RATIO = 0.5  # of the sum of covalent radii
@@ -43,19 +43,19 @@ def find_contacts(structures: Structures) -> tuple[list[int], float]:
     positions = structures.positions.double().numpy()
     radii = covalent_radii[structures.numbers.numpy()]
     cells, pbc = structures.cell.double().numpy(), structures.pbc.numpy()
+    ends = np.cumsum(structures.counts.numpy())
+    extent = measure_extent(positions, cells, ends)
     contacts, shortest, start = [], float("inf"), 0
-    for index, end in enumerate(np.cumsum(structures.counts.numpy()).tolist()):
+    for index, end in enumerate(ends.tolist()):
         own = slice(start, end)
         start = end
         cutoff = float(max(2 * radii[own].max(), 1.0))
-        pairs = NeighborList(cutoff=cutoff, full_list=False)
-        i, j, distance = pairs.compute(
-            points=positions[own], box=_fill_cell(cells[index]), periodic=pbc[index].tolist(), quantities="ijd"
-        )
+        i, j, shifts = half_list(positions[own], cells[index], pbc[index], cutoff, extent > WIDEST * cutoff)
+        distance = np.linalg.norm(positions[own][j] - positions[own][i] + shifts @ cells[index], axis=1)
         if len(distance) == 0:
             continue
         shortest = min(shortest, float(distance.min()))
-        sums = radii[own][i.astype(np.int64)] + radii[own][j.astype(np.int64)]
+        sums = radii[own][i] + radii[own][j]
         if (distance < CONTACT_RATIO * sums).any():
             contacts.append(index)
     return contacts, shortest
@@ -76,14 +76,3 @@ def hash_geometries(structures: Structures) -> UInt64[np.ndarray, " structures"]
         result[index] = int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
         start = end
     return result
-
-
-def _fill_cell(cell: np.ndarray) -> np.ndarray:
-    """The cell with directions in place of lattice vectors of no length, so that it can be inverted."""
-    empty = np.linalg.norm(cell, axis=1) < _SHORTEST_VECTOR
-    if not empty.any():
-        return cell
-    filled = cell.copy()
-    _, _, directions = np.linalg.svd(cell)
-    filled[empty] = directions[3 - int(empty.sum()) :]
-    return filled

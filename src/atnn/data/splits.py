@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from atnn.data.dataset import Dataset, batches_of
 from atnn.data.geometries import hash_geometries
+from atnn.documents import read_json
 from atnn.errors import DataError
 from atnn.files import write_atomically
 
@@ -87,12 +87,12 @@ def load_split(path: str | os.PathLike, count: int | None = None) -> dict[str, n
         DataError: No such file, no split, parts that overlap, or a split of another data set.
     """
     try:
-        content = json.loads(Path(path).read_text())
+        content = read_json(path)
         if content["format"] != _FORMAT or content["version"] > _VERSION:
             raise ValueError(f"format {content['format']!r}, version {content['version']}")
-        parts = {name: np.array(part, dtype=np.int64) for name, part in content["parts"].items()}
+        parts = {name: _take_indices(part) for name, part in content["parts"].items()}
         stored = int(content["count"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (DataError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise DataError(f"is no split that can be read ({error})", where=str(path), remedy="make a new split") from None
     everything = np.concatenate([*parts.values(), np.zeros(0, dtype=np.int64)])
     if len(np.unique(everything)) != len(everything):
@@ -108,11 +108,20 @@ def load_split(path: str | os.PathLike, count: int | None = None) -> dict[str, n
     return parts
 
 
+def _take_indices(part: list[int]) -> np.ndarray:
+    indices = np.array(part)
+    if indices.ndim != 1 or (indices.size and indices.dtype.kind not in "iu"):
+        raise ValueError("a part is no list of whole numbers")
+    return indices.astype(np.int64)
+
+
 def _count_parts(count: int, parts: Mapping[str, float] | Mapping[str, int]) -> dict[str, int]:
     if not parts:
         raise DataError("a split without parts", remedy='give e.g. {"train": 0.8, "validation": 0.2}')
     if any(value < 0 for value in parts.values()):
         raise DataError(f"negative part in {dict(parts)}", remedy="give positive fractions or numbers")
+    if not all(value < float("inf") for value in parts.values()):
+        raise DataError(f"{dict(parts)} holds no fractions or numbers", remedy="give positive fractions or numbers")
     if all(isinstance(value, int | np.integer) for value in parts.values()) and sum(parts.values()) > 1:
         if sum(parts.values()) > count:
             raise DataError(

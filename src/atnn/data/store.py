@@ -7,7 +7,7 @@ with the file. Any number of processes may read at once.
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
 import weakref
 from dataclasses import dataclass
@@ -21,11 +21,14 @@ from atnn.data.columns import ContentHash, find_layout
 from atnn.data.dataset import as_indices
 from atnn.data.labelled import Indices
 from atnn.data.summary import Summary
+from atnn.documents import parse_json
 from atnn.errors import DataError
 from atnn.quantities import QUANTITIES
 from atnn.structures import STATED, Labelled, Structures
 
 FORMAT, VERSION = "atnn-store", 2  # 1 kept charges, spins and field_range in its summary
+# What h5py raises for damaged files.
+_FAILURES = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, OverflowError, MemoryError)
 _BLOCK = 1 << 20  # rows
 _KEPT = 1 << 23  # bytes of a column that is small enough to stay in memory
 
@@ -54,8 +57,11 @@ class Store:
                 self.content_hash = str(file.attrs["hash"])
                 self._summary_text = str(file.attrs["summary"])
                 self._columns = {name: _Column.of(item) for name, item in _list_datasets(file)}
-        except (OSError, RuntimeError, KeyError) as error:
+                self._summary_hash = file.attrs.get("summary_hash")
+        except _FAILURES as error:
             raise self._describe_damage(str(error)) from error
+        if self._summary_hash not in (None, hash_text(self._summary_text)):
+            raise self._describe_damage("its summary does not match its hash")
         self._handle = os.open(self.path, os.O_RDONLY)
         weakref.finalize(self, os.close, self._handle)
         self._kept: dict[str, np.ndarray] = {}
@@ -77,6 +83,12 @@ class Store:
         last = order[np.concatenate([breaks - 1, [len(order) - 1]])]
         # The bounds of n successive frames are n + 1 offsets.
         bounds = self._read("offsets", first, last + 2)
+        if (
+            bounds.min() < 0
+            or bounds.max() > self._columns["numbers"].rows
+            or (np.diff(bounds)[_within(first, last)] < 1).any()
+        ):
+            raise self._describe_damage("numbers of atoms are impossible")
         ends = np.cumsum(last + 2 - first)
         starts = np.concatenate([[0], ends[:-1]])
         ranges = {"structure": (first, last + 1), "atom": (bounds[starts], bounds[ends - 1])}
@@ -103,7 +115,10 @@ class Store:
     @property
     def summary(self) -> Summary:
         """Counts, elements, sizes, labels with their keys, units and ranges, as found when it was written."""
-        return Summary.from_dict(json.loads(self._summary_text))
+        try:
+            return Summary.from_dict(parse_json(self._summary_text, str(self.path)))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self._describe_damage(f"its summary cannot be read: {error}") from error
 
     def verify(self) -> None:
         """Read the whole file and compare its content with the hash it was written with.
@@ -173,6 +188,11 @@ class Store:
         if any(name not in self._columns for name in needed):
             raise self._describe_damage("columns are missing")
         self._check_labels()
+        for name, column in self._columns.items():
+            if not _is_known(name) or (name != "offsets" and column.kind != np.dtype(find_layout(name)[2])):
+                raise self._describe_damage(f"column {name} of type {column.kind} is no column of a store")
+        if self._columns["offsets"].kind != np.dtype("<i8") or self._columns["offsets"].rows < 1:
+            raise self._describe_damage("column offsets is not what was written")
         last = np.array([len(self)])
         rows = {"structure": len(self), "atom": int(self._read("offsets", last, last + 1)[0])}
         for name, column in self._columns.items():
@@ -195,6 +215,26 @@ class Store:
             where=str(self.path),
             remedy="copy it again, or convert the original data again",
         )
+
+
+def hash_text(text: str) -> str:
+    """Hash of the summary, which the hash of the content leaves out."""
+    return hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=16).hexdigest()
+
+
+def _is_known(column: str) -> bool:
+    try:
+        find_layout("counts" if column == "offsets" else column)
+    except KeyError:
+        return False
+    return True
+
+
+def _within(first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Which differences of the joined bounds of runs of frames lie within one run."""
+    inside = np.ones(int((last - first + 2).sum()) - 1, dtype=bool)
+    inside[np.cumsum(last - first + 2)[:-1] - 1] = False
+    return inside
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,8 @@ def write_extxyz(path: str | os.PathLike, data: Labelled | Dataset) -> None:
     batches = [data] if isinstance(data, Labelled) else batches_of(data)
 
     def write(temporary: Path) -> None:
-        with gzip.open(temporary, "wt") if Path(path).suffix == ".gz" else open(temporary, "w") as stream:
+        opener = gzip.open if Path(path).suffix == ".gz" else open
+        with opener(temporary, "wt", encoding="utf-8") as stream:
             _write_frames(stream, batches)
 
     write_atomically(path, write)

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
+from atnn.documents import read_json
 from atnn.errors import DataError
 from atnn.files import write_atomically
 from atnn.specification import Specification
@@ -40,11 +41,11 @@ class DemoSettings(Specification):
 
     molecule: Literal["formic acid", "ethanol", "water"] = Field("formic acid", description="what to look at")
     level: Literal["xtb", "dft"] = Field("xtb", description="labels: GFN2-xTB, or B3LYP/def2-SVP through PySCF")
-    geometries: int = Field(500, ge=20, description="labelled geometries")
-    seed: int = Field(0, ge=0, description="of sampling, split, training and dynamics")
+    geometries: int = Field(500, ge=20, le=1_000_000, description="labelled geometries")
+    seed: int = Field(0, ge=0, lt=2**63, description="of sampling, split, training and dynamics")
     epochs: int = Field(150, ge=1, description="passes over the training data")
-    rounds: int = Field(2, ge=0, description="message-passing rounds of the REANN")
-    copies: int = Field(24, ge=2, description="trajectories at constant energy")
+    rounds: int = Field(2, ge=0, le=8, description="message-passing rounds of the REANN")
+    copies: int = Field(24, ge=2, le=10_000, description="trajectories at constant energy")
     picoseconds: float = Field(4.0, gt=0, description="length of each trajectory")
     temperature: float = Field(300.0, gt=0, description="temperature of the dynamics [K]")
 
@@ -63,7 +64,7 @@ def claim(folder: Path, settings: DemoSettings) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path, wanted = folder / "settings.json", settings.model_dump(mode="json")
     if path.exists():
-        found: dict[str, Any] = json.loads(path.read_text())
+        found: dict[str, Any] = read_json(path)
         changed = [name for name in wanted if found.get(name) != wanted[name]]
         if changed:
             raise DataError(

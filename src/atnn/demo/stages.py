@@ -13,6 +13,7 @@ from ase.build import molecule
 from atnn.active import sample_geometries
 from atnn.data import Dataset, select, split, write_extxyz
 from atnn.demo.settings import LEVELS, MOLECULES, DemoSettings
+from atnn.documents import read_json
 from atnn.dynamics import Langevin, RunReport, State, Trajectory, VelocityVerlet, maxwell_boltzmann, run
 from atnn.dynamics.velocities import without_drift, without_rotation
 from atnn.errors import LabellingError
@@ -134,7 +135,7 @@ def find_modes(potential: Potential, settings: DemoSettings, path: Path) -> Norm
         content = {name: np.asarray(getattr(found, name)).tolist() for name in _MODES}
         content |= {"rigid": found.rigid, "largest_force": found.largest_force}
         write_atomically(path, json.dumps(content))
-    content = json.loads(path.read_text())
+    content = read_json(path)
     arrays = {name: np.array(content[name]) for name in _MODES}
     return NormalModes(**arrays, rigid=content["rigid"], largest_force=content["largest_force"])
 
@@ -149,7 +150,7 @@ def run_dynamics(folder: Path, settings: DemoSettings, model: Model) -> RunRepor
 
     Rotation broadens the lines of a molecule into branches. Without it they can be compared with harmonic ones.
     """
-    minimum = torch.tensor(json.loads((folder / "modes-model.json").read_text())["positions"], dtype=torch.float64)
+    minimum = torch.tensor(read_json(folder / "modes-model.json")["positions"], dtype=torch.float64)
     structures = build_molecule(settings).select([0] * settings.copies)
     structures = structures.replace(positions=minimum.repeat(settings.copies, 1))
     potential = ModelPotential(model)

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from atnn.dynamics.checkpoints import checkpoint_of, load_checkpoint, load_ended
+from atnn.dynamics.checkpoints import checkpoint_of
 from atnn.dynamics.ended import Watch
-from atnn.dynamics.layout import chunk_path, ended_path, frame_axis, on_cpu
+from atnn.dynamics.layout import frame_axis, on_cpu
 from atnn.dynamics.state import State
 from atnn.dynamics.trajectory import Trajectory
 from atnn.dynamics.writer import TrajectoryWriter
@@ -60,9 +60,9 @@ class Frames:
         names = [name for name in written.quantities if frame_axis(name) != "atom"]
         count = sum(written.chunk_lengths[:chunks])
         self._earlier = {name: written.read(name, 0, count) for name in names}
-        state, watch.numbers = load_checkpoint(chunk_path(written.path, chunks - 1), self._start, generator)
+        state, watch.numbers = written.go_back(self._start, generator, chunks - 1)
         gone = set(range(len(self._start.structures))) - set(watch.numbers.tolist())
-        watch.ended = [entry for entry in load_ended(ended_path(written.path), self._start) if entry.number in gone]
+        watch.ended = [entry for entry in written.ended_from(self._start) if entry.number in gone]
         return state
 
     def append(self, state: State, watch: Watch, generator: torch.Generator | None) -> bool:

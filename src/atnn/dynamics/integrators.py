@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from atnn.dynamics.border import check_friction, check_temperature, check_timestep
 from atnn.dynamics.degrees import free_degrees
 from atnn.dynamics.state import State, update_results
 from atnn.dynamics.steps import Bath, spread_over_atoms, step_a, step_b, step_o
@@ -67,7 +68,7 @@ class VelocityVerlet:
     conserves_energy = True
 
     def __post_init__(self):
-        _check_timestep(self.timestep)
+        check_timestep(self.timestep, "VelocityVerlet")
 
     def init(self, state: State, potential: Potential, outputs: Sequence[str] = ()) -> State:
         """The state with energy, forces and the further outputs."""
@@ -103,13 +104,9 @@ class Langevin:
     conserves_energy = False
 
     def __post_init__(self):
-        _check_timestep(self.timestep)
-        if not all(bool((torch.as_tensor(value) >= 0).all()) for value in (self.temperature, self.friction)):
-            raise DynamicsError(
-                f"temperature {self.temperature} K and friction {self.friction} 1/fs must not be negative",
-                where="Langevin",
-                remedy="give a temperature in K and a friction in 1/fs, for instance 300 and 0.01",
-            )
+        check_timestep(self.timestep, "Langevin")
+        check_temperature(self.temperature, "Langevin")
+        check_friction(self.friction, "Langevin")
 
     def init(self, state: State, potential: Potential, outputs: Sequence[str] = ()) -> State:
         """The state with energy, forces and the further outputs; the bath moves every degree of freedom.
@@ -146,13 +143,6 @@ class Langevin:
         state = step_a(step_o(state, h, temperature, friction, generator), h / 2)
         state = step_b(update_results(state, potential, self.needs, outputs), h / 2)
         return state.replace(step=state.step + 1, time=state.time + h)
-
-
-def _check_timestep(timestep: float) -> None:
-    if not timestep > 0:
-        raise DynamicsError(
-            f"the timestep is {timestep} fs", where="integrator", remedy="give a positive timestep, for instance 0.5 fs"
-        )
 
 
 INTEGRATORS: dict[str, type[Integrator]] = {"verlet": VelocityVerlet, "langevin": Langevin}

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from atnn.dynamics.ended import Ended, count_reasons
 from atnn.dynamics.state import State
+from atnn.dynamics.thermometer import Reading
 from atnn.units import boltzmann, meV, ps
 
 
@@ -30,6 +31,7 @@ class RunReport:
         atom_steps: Steps done by this call, summed over atoms.
         numbers: Numbers of the whole trajectories, in the order of ``state``.
         ended: The other trajectories: why they ended, when, and where they were last.
+        reading: The temperature beside that of the bath; None without a bath, or with too few frames.
     """
 
     state: State
@@ -40,6 +42,7 @@ class RunReport:
     atom_steps: int
     numbers: Int[Tensor, " whole"]
     ended: tuple[Ended, ...] = ()
+    reading: Reading | None = None
 
     @property
     def drift(self) -> Float[Tensor, " whole"]:
@@ -91,6 +94,8 @@ class RunReport:
                 f"temperature {self.temperature:.1f} K (each from {float(self.temperatures.min()):.1f} "
                 f"to {float(self.temperatures.max()):.1f} K)"
             )
+        if self.reading is not None:
+            parts.append(str(self.reading))
         if self.conserves_energy and len(self.numbers):
             parts.append(
                 f"energy drift {self.drift_mean / meV:.3g} meV/atom/ps on average, "

@@ -5,26 +5,32 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 import torch
 
+from atnn.dynamics.border import check_counts
 from atnn.dynamics.ended import Watch, count_reasons
 from atnn.dynamics.frames import Frames
 from atnn.dynamics.integrators import Integrator
 from atnn.dynamics.layout import units
 from atnn.dynamics.report import RunReport
 from atnn.dynamics.state import State
-from atnn.dynamics.stopping import FAULTS, START_ENERGY, Condition, Fault
-from atnn.errors import AtnnWarning, DynamicsError
-from atnn.model import Potential
+from atnn.dynamics.stopping import START_ENERGY, Condition, Fault, usual_faults
+from atnn.dynamics.thermometer import bath_of, read_thermometer, relaxation_time
+from atnn.dynamics.vibrations import check_resolution
+from atnn.errors import AtnnWarning, DataError
+from atnn.locks import hold
+from atnn.model import Identified, Potential
 from atnn.progress import LOG, Progress, record
 
 logger = logging.getLogger(__name__)
 
+SHORT = 100  # steps; a shorter run costs hardly more than the check of its timestep
 NO_STOPS: Mapping[str, Condition] = MappingProxyType({})
 
 
@@ -39,7 +45,7 @@ def run(
     generator: torch.Generator | None = None,
     outputs: Sequence[str] | None = None,
     stops: Mapping[str, Condition] = NO_STOPS,
-    faults: Sequence[Fault] = FAULTS,
+    faults: Sequence[Fault] | None = None,
     chunk: int = 100,
 ) -> RunReport:
     """Advance a batch of structures, all in one tensor.
@@ -63,23 +69,50 @@ def run(
         stops: Conditions, by name, under which a trajectory has come to the end that is wanted; looked at after
             every step.
         faults: Conditions under which a trajectory means nothing any more; by default a jump of the energy where
-            the integrator conserves it. NaN always is a fault.
+            the integrator conserves it, and an atom that moves by more than 1 Angstrom in a step. NaN always is a
+            fault.
         chunk: Frames in one file of the trajectory; at most so many are lost on a crash.
+
+    Before a run of more than 100 steps the timestep is compared with the period of the fastest vibration. After it the
+    temperature is compared with that of the bath, if there is one. A run in a folder that another process writes to,
+    or that another potential began, is refused.
 
     Returns:
         The last state, energies and other outputs of all frames, energy drift and temperature.
 
     Raises:
-        DynamicsError: All trajectories ended by a fault, of which the first is named; the frames up to there are
-            in the trajectory.
+        InUseError: Another process writes the trajectory.
+        DynamicsError: The timestep is beyond the limit of stability, or all trajectories ended by a fault, of which the
+            first is named; the frames up to there are in the trajectory.
         DataError: The trajectory cannot be written, or is that of another run.
     """
-    if steps < 0 or every < 1 or chunk < 1:
-        raise DynamicsError(f"steps {steps}, every {every}, chunk {chunk}", where="run", remedy="give positive numbers")
+    check_counts("run", 0, steps=steps)
+    check_counts("run", every=every, chunk=chunk)
+    with nullcontext() if trajectory is None else _held(Path(trajectory)):
+        return _advance(
+            state, potential, integrator, steps, trajectory, every, generator, outputs, stops, faults, chunk
+        )
+
+
+def _advance(
+    state: State,
+    potential: Potential,
+    integrator: Integrator,
+    steps: int,
+    trajectory: str | Path | None,
+    every: int,
+    generator: torch.Generator | None,
+    outputs: Sequence[str] | None,
+    stops: Mapping[str, Condition],
+    faults: Sequence[Fault] | None,
+    chunk: int,
+) -> RunReport:
     outputs = tuple(outputs) if outputs is not None else tuple({"dipole"} & set(potential.outputs))
-    begun = time.perf_counter()
+    faults = usual_faults(integrator.timestep) if faults is None else faults
+    begun, bath = time.perf_counter(), bath_of(integrator, state)
     watch = Watch(state, integrator.needs, faults, stops)
-    frames = Frames(trajectory, state, _settings(integrator, every, outputs, stops), chunk)
+    settings = _settings(integrator, potential, every, outputs, stops)
+    frames = Frames(trajectory, state, settings, chunk)
     state, done = _begin(state, potential, integrator, ("energy", *outputs), watch, frames, generator, steps)
     count, atom_steps = done, 0
     try:
@@ -101,7 +134,14 @@ def run(
     _report_faults(watch)
     seconds, ended = time.perf_counter() - begun, tuple(watch.ended)
     series, conserves = frames.series(), integrator.conserves_energy
-    report = RunReport(state, series, conserves, count - done, seconds, atom_steps, watch.numbers, ended)
+    reading = None
+    if bath is not None:
+        kinetic, degrees = series["kinetic"][:, watch.numbers], state.degrees.cpu()
+        memory = 2 * relaxation_time(integrator) / (every * integrator.timestep)  # frames
+        reading = read_thermometer(kinetic, degrees, bath[watch.numbers], watch.numbers, memory)
+    if reading is not None and reading.settled and not reading.holds:
+        warnings.warn(f"temperature of the {reading}", AtnnWarning, stacklevel=3)
+    report = RunReport(state, series, conserves, count - done, seconds, atom_steps, watch.numbers, ended, reading)
     logger.info("%s", report)
     return report
 
@@ -121,6 +161,8 @@ def _begin(
     if state is not None:
         done = int(state.step[0] - start.step[watch.numbers[0]])
     else:
+        if steps > SHORT:
+            check_resolution(start, potential, integrator.needs, integrator.timestep)
         state = watch.keep_finite(start, integrator.init(start, potential, outputs))
         if len(watch.numbers):
             frames.append(state, watch, generator)
@@ -146,7 +188,23 @@ def _report_faults(watch: Watch) -> None:
     )
 
 
-def _settings(integrator: Integrator, every: int, outputs: Sequence[str], stops: Mapping[str, Condition]) -> dict:
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """Hold the folder of a trajectory, which need not be there yet."""
+    path = path.absolute()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"cannot be made ({error.strerror or error})", where=str(path.parent), remedy="choose another folder"
+        ) from error
+    with hold(path, "the trajectory"):
+        yield
+
+
+def _settings(
+    integrator: Integrator, potential: Potential, every: int, outputs: Sequence[str], stops: Mapping[str, Condition]
+) -> dict:
     names = [field.name for field in fields(integrator)] if is_dataclass(integrator) else ["timestep"]
     return {
         "units": units(outputs),
@@ -154,6 +212,7 @@ def _settings(integrator: Integrator, every: int, outputs: Sequence[str], stops:
         "every": every,
         "outputs": list(outputs),
         "stops": list(stops),
+        "potential": potential.identity if isinstance(potential, Identified) else None,
     }
 
 

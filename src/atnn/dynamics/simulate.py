@@ -7,13 +7,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from atnn.dynamics.border import check_counts, check_temperature, seeded
 from atnn.dynamics.integrators import INTEGRATORS, Integrator
 from atnn.dynamics.report import RunReport
 from atnn.dynamics.run import run
 from atnn.dynamics.state import State
-from atnn.dynamics.stopping import FAULTS, closer_than
+from atnn.dynamics.stopping import closer_than, usual_faults
 from atnn.dynamics.velocities import maxwell_boltzmann
 from atnn.errors import SpecificationError
 from atnn.model import Model, ModelPotential, load_model
@@ -63,13 +62,17 @@ def simulate(
     Raises:
         DataError: The structures cannot be read, or the model does not know an element.
         SpecificationError: No such integrator, or one without friction where a friction is given.
-        DynamicsError: All trajectories ended by NaN, an energy jump, or atoms nearer than the model knows.
+        DynamicsError: A number makes no sense, the timestep is too long for the fastest vibration, or all trajectories
+            ended by NaN, an energy jump, or atoms nearer than the model knows.
     """
+    check_counts("simulate", copies=copies, every=every)
+    check_counts("simulate", 0, steps=steps)
+    check_temperature(temperature, "simulate")
+    generator = seeded(seed, "simulate")
     rule = _integrator(integrator, timestep, temperature, friction)
     potential = ModelPotential(load_model(model), compile=compile)
     frames = read(start).labelled.structures
     structures = Structures.concatenate([frames] * copies)
-    generator = torch.Generator().manual_seed(seed)
     velocities = maxwell_boltzmann(structures, temperature, generator)
     return run(
         State.start(structures, velocities),
@@ -80,7 +83,7 @@ def simulate(
         every=every,
         generator=generator,
         outputs=outputs,
-        faults=(*FAULTS, closer_than(_closest(potential.model))),
+        faults=(*usual_faults(timestep), closer_than(_closest(potential.model))),
     )
 
 

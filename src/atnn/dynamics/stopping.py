@@ -116,6 +116,35 @@ def energy_jump(limit: float = 0.1) -> Fault:
     return Fault("energy jump", condition, explain)
 
 
+def too_far(timestep: float, limit: float = 1.0) -> Fault:
+    """An atom moves so far in one step that nothing of the potential's shape is seen on the way.
+
+    Args:
+        timestep: Length of a step [fs].
+        limit: Largest distance [Angstrom].
+    """
+
+    def distances(state: State) -> Float[Tensor, " atoms"]:
+        return timestep * state.velocities.norm(dim=1)
+
+    def condition(state: State) -> Bool[Tensor, " structures"]:
+        far = torch.zeros_like(state.step, dtype=torch.bool)
+        far[state.structures.batch[distances(state) > limit]] = True
+        return far
+
+    def explain(state: State) -> Explanation:
+        moves = distances(state)
+        atom = int(moves.argmax())
+        return Explanation(
+            f"the atom {atom_name(state, atom)} moves by {float(moves[atom]):.3g} Angstrom in one step of "
+            f"{timestep:g} fs (allowed: {limit:g})",
+            "use a smaller timestep, or look at the last frames for atoms that repelled each other",
+            atom,
+        )
+
+    return Fault("too far in a step", condition, explain)
+
+
 def closer_than(closest: float | Mapping[tuple[int, int], float], every: int = 10) -> Fault:
     """Two atoms are closer than they should ever be.
 
@@ -175,4 +204,10 @@ def _finite(values: Tensor) -> Bool[Tensor, " values"]:
     return torch.isfinite(values).reshape(len(values), -1).all(1)
 
 
-FAULTS = (energy_jump(),)  # what ends a trajectory where the caller does not say
+def usual_faults(timestep: float) -> tuple[Fault, ...]:
+    """What ends a trajectory where the caller does not say: a jump of the energy, or of an atom.
+
+    Args:
+        timestep: Length of a step [fs].
+    """
+    return energy_jump(), too_far(timestep)

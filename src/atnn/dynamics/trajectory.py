@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from ase import Atoms
+from ase.data import chemical_symbols
 from ase.io import write as ase_write
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -17,11 +18,19 @@ from atnn.dynamics.checkpoints import load_checkpoint, load_ended
 from atnn.dynamics.chunks import Chunks
 from atnn.dynamics.ended import Ended
 from atnn.dynamics.export import as_atoms
-from atnn.dynamics.layout import STATIC, ended_path, frame_axis, load, read_header
+from atnn.dynamics.layout import (
+    STATIC,
+    check_shapes,
+    ended_path,
+    frame_axis,
+    hash_folder,
+    open_part,
+    read_header,
+)
 from atnn.dynamics.state import State
 from atnn.errors import DataError
 from atnn.files import write_atomically
-from atnn.structures import Structures
+from atnn.structures import STATED, Structures
 
 
 class Trajectory:
@@ -40,8 +49,9 @@ class Trajectory:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         self.header = read_header(self.path)
-        self._static = load(self.path / "start.safetensors")
-        self._chunks = Chunks(self.path)
+        self._static = _read_start(self.path / "start.safetensors", self.header)
+        counts = len(self._static["cell"]), len(self._static["batch"])
+        self._chunks = Chunks(self.path, self.header, counts)
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -58,6 +68,16 @@ class Trajectory:
         return self._chunks.names
 
     @property
+    def potential(self) -> str | None:
+        """What the potential that made it says it is: for a model its hash. None where it does not say."""
+        return self.header.get("potential")
+
+    @property
+    def hash(self) -> str:
+        """Hash of all that the folder holds."""
+        return hash_folder(self.path)
+
+    @property
     def masses(self) -> Float[Tensor, " atoms"]:
         """Masses [amu]."""
         return self._static["masses"]
@@ -69,7 +89,7 @@ class Trajectory:
         Raises:
             DataError: Frames miss a trajectory of which nothing is said.
         """
-        ended = load_ended(ended_path(self.path), self._start)
+        ended = self.ended_from(self._start)
         known = {entry.number for entry in ended}
         if unknown := [number for number in self._chunks.missing if number not in known]:
             raise DataError(
@@ -78,6 +98,14 @@ class Trajectory:
                 remedy="restore the file from a copy, or remove the folder and run again",
             )
         return ended
+
+    def ended_from(self, state: State) -> tuple[Ended, ...]:
+        """As :attr:`ended`, with states like that which the run began with.
+
+        Args:
+            state: The state that the run began with, for all that never changes.
+        """
+        return load_ended(ended_path(self.path), self.header, state)
 
     @property
     def lengths(self) -> Int[Tensor, " structures"]:
@@ -141,7 +169,13 @@ class Trajectory:
             generator: The generator to set to what it was then, if the run used one.
             chunk: Index of the chunk.
         """
-        return load_checkpoint(self._chunks.paths[chunk], state, generator)[0]
+        return self.go_back(state, generator, chunk)[0]
+
+    def go_back(
+        self, state: State, generator: torch.Generator | None, chunk: int
+    ) -> tuple[State, Int[Tensor, " running"]]:
+        """As :meth:`checkpoint`, with the numbers of these trajectories."""
+        return load_checkpoint(self._chunks.open(self._chunks.paths[chunk]), state, generator)
 
     def frames(self, structure: int = 0, every: int = 1) -> Iterator[Atoms]:
         """One structure as ASE ``Atoms`` as far as it goes, with velocities, energy and all other outputs."""
@@ -204,3 +238,26 @@ class Trajectory:
         if axis == "frame":
             return None
         return self._start.structures.atoms_of(order) if axis == "atom" else order
+
+
+def _read_start(path: Path, header: dict[str, Any]) -> dict[str, Tensor]:
+    """What never changes along a trajectory.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    archive = open_part(path, header)
+    check_shapes(archive, {"cell": (None, 3, 3), "numbers": (None,)})
+    structures, atoms = archive.shape("cell")[0], archive.shape("numbers")[0]
+    each: dict[str, tuple[int | None, ...]] = {"pbc": (structures, 3), "degrees": (structures,)}
+    each |= {name: (structures,) for name in (*STATED, "step", "time") if name in archive.names}
+    each |= {name: (atoms,) for name in ("batch", "masses")}
+    if "free" in archive.names:
+        each["free"] = (atoms,)
+    check_shapes(archive, each)
+    static = archive.tensors()
+    batch, numbers = static["batch"], static["numbers"]
+    ordered = bool((batch.diff() >= 0).all()) and (atoms == 0 or 0 <= int(batch[0]) <= int(batch[-1]) < structures)
+    if not ordered or bool(((numbers < 0) | (numbers >= len(chemical_symbols))).any()):
+        raise archive.damaged("its atoms are of no structure, or of no element")
+    return static

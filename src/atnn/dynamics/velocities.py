@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from atnn.dynamics.border import check_temperature
 from atnn.dynamics.degrees import LINEAR_INERTIA, inertia_tensors, sum_atoms
 from atnn.dynamics.state import State, standard_masses
 from atnn.structures import Structures
@@ -37,7 +38,11 @@ def maxwell_boltzmann(
         exact: Rescale each structure to exactly this temperature over its remaining degrees of freedom.
         masses: Masses [amu]; the standard atomic weights when not given.
         fixed: Atoms that get no velocity; momenta are then not removed, because the fixed atoms take them up.
+
+    Raises:
+        DynamicsError: The temperature is not between zero and 1e5 K.
     """
+    check_temperature(temperature, "maxwell_boltzmann")
     if masses is None:
         masses = standard_masses(structures)
     shape, dtype = structures.positions.shape, structures.positions.dtype

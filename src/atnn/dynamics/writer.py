@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
-from atnn.dynamics.checkpoints import write_ended
+from atnn.archives import encode
+from atnn.dynamics.checkpoints import load_ended, write_ended
 from atnn.dynamics.ended import Ended
-from atnn.dynamics.layout import FORMAT, STATIC, VERSION, chunk_path, ended_path, fingerprint, on_cpu, read_header
+from atnn.dynamics.layout import (
+    CHUNK,
+    FORMAT,
+    SEALED,
+    STATIC,
+    VERSION,
+    chunk_path,
+    ended_path,
+    fingerprint,
+    on_cpu,
+    part_header,
+    read_header,
+    seal,
+)
 from atnn.dynamics.state import State
-from atnn.errors import DataError
+from atnn.errors import AtnnWarning, DataError
 from atnn.files import write_atomically
 
 
@@ -41,14 +55,26 @@ class TrajectoryWriter:
         self._ended: list[tuple[int, int]] = []  # trajectory and step of those in the file
         header = {"format": FORMAT, "version": VERSION, "chunk": chunk, "start": fingerprint(start), **settings}
         header = json.loads(json.dumps(header, default=_plain))
+        self._start = header["start"]
+        if self.path.exists() and not self.path.is_dir():
+            raise DataError("is a file, not a folder", where=str(path), remedy="choose another folder")
         if (self.path / "header.json").exists():
-            self._recognise(header)
-            if read_header(self.path)["version"] == VERSION:
+            existing = read_header(self.path)
+            self._recognise(header, existing)
+            if existing["version"] == VERSION:
                 return
-        self.path.mkdir(parents=True, exist_ok=True)
+            self._adopt(header, existing, start)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DataError(
+                f"cannot be made ({error.strerror or error})", where=str(path), remedy="choose another folder"
+            ) from error
         static = {name: getattr(start.structures, name) for name in STATIC}
         static |= {name: getattr(start, name) for name in ("masses", "degrees", "free", "step", "time")}
-        write_atomically(self.path / "start.safetensors", save(on_cpu(static)))
+        file = self.path / "start.safetensors"
+        write_atomically(file, encode(part_header(self._start, file), on_cpu(static)))
+        header["seal"] = seal(header)
         write_atomically(self.path / "header.json", json.dumps(header, indent=1) + "\n")
 
     def go_on(self, chunks: int, ended: Sequence[Ended]) -> None:
@@ -87,32 +113,49 @@ class TrajectoryWriter:
             DataError: The disk is full; earlier chunks are intact.
         """
         if _keys(ended) != self._ended:  # before the chunk that misses them
-            write_ended(ended_path(self.path), ended)
+            write_ended(ended_path(self.path), self._start, ended)
             self._ended = _keys(ended)
         if not self._frames:
             return
         stacked = {name: torch.stack([frame[name] for frame in self._frames]) for name in self._frames[0]}
-        content = save({**stacked, **self._checkpoint})
-        write_atomically(chunk_path(self.path, self._index), content)
+        path = chunk_path(self.path, self._index)
+        write_atomically(path, encode(part_header(self._start, path), {**stacked, **self._checkpoint}))
         if len(self._frames) == self.chunk:
             self._frames, self._index = [], self._index + 1
 
-    def _recognise(self, header: dict[str, Any]) -> None:
-        existing = read_header(self.path)
-        derived = {"version", "units"}
+    def _recognise(self, header: dict[str, Any], existing: dict[str, Any]) -> None:
+        derived = {"version", "units", "unsealed", "seal"}
         # An older version did not know all that is in the header now.
         known = existing.keys() if existing["version"] < VERSION else header.keys() | existing.keys()
         other = sorted(k for k in known - derived if header.get(k) != existing.get(k))
         if other:
+            change = f": {_name(existing.get('potential'))} made it, not {_name(header.get('potential'))}"
             raise DataError(
-                f"holds the trajectory of another run (different {', '.join(other)})",
+                f"holds the trajectory of another run (different {', '.join(other)})"
+                + (change if "potential" in other else ""),
                 where=str(self.path),
                 remedy="choose another folder, or remove this one; to resume, repeat the call that began it",
             )
 
+    def _adopt(self, header: dict[str, Any], existing: dict[str, Any], start: State) -> None:
+        """Go on with a folder of an older version, whose chunks stay as they are."""
+        warnings.warn(
+            f"{self.path} was begun by an older atnn, which did not note the potential: "
+            "whether the same one goes on cannot be checked",
+            AtnnWarning,
+            stacklevel=5,
+        )
+        if existing["version"] < SEALED:
+            header["unsealed"] = sum(1 for path in self.path.iterdir() if CHUNK.fullmatch(path.name))
+            write_ended(ended_path(self.path), self._start, load_ended(ended_path(self.path), existing, start))
+
 
 def _keys(ended: Sequence[Ended]) -> list[tuple[int, int]]:
     return [(entry.number, entry.step) for entry in ended]
+
+
+def _name(potential: str | None) -> str:
+    return "one that does not say what it is" if potential is None else f"the potential {potential}"
 
 
 def _plain(value: Any) -> Any:

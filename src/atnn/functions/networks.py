@@ -12,11 +12,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from atnn.errors import SpecificationError
 from atnn.functions.species import PerElement, Species
 from atnn.kernels import from_blocks, to_blocks
 from atnn.structures import Elements
 
 SMALLEST_SPREAD = 0.2  # least standard deviation of an input, relative to the largest one
+MOST_WEIGHTS = 2**28  # of one network
 
 
 class ElementNetwork(nn.Module):
@@ -55,6 +57,7 @@ class ElementNetwork(nn.Module):
         self.blocks = blocks
         self.layers_per_block = len(hidden)
         widths = [hidden[0], *hidden[1:], hidden[0]]
+        _refuse_giants(len(species.numbers), [inputs, *widths * blocks, outputs])
         self.elements, self.shared = len(species.numbers), species.shared
         layer = functools.partial(SharedLinear if species.shared else ElementLinear, len(species.numbers))
         layers = [layer(inputs, hidden[0])]
@@ -120,6 +123,17 @@ class ElementNetwork(nn.Module):
         floor = max(SMALLEST_SPREAD * float(spread.max()), torch.finfo(x.dtype).tiny)
         varies = floor < float(spread.max())
         self.spread[: self.measured] = spread.clamp(min=floor) if varies else torch.ones_like(spread)
+
+
+def _refuse_giants(elements: int, widths: Sequence[int]) -> None:
+    """Refuse a network before its memory is asked for."""
+    count = elements * sum(a * b for a, b in itertools.pairwise(widths))
+    if count > MOST_WEIGHTS:
+        raise SpecificationError(
+            f"a network of {count:.1e} weights, more than {MOST_WEIGHTS:.0e}",
+            where="model",
+            remedy="choose narrower `hidden` layers or fewer features",
+        )
 
 
 class ElementLinear(nn.Module):

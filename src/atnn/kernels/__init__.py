@@ -1,10 +1,10 @@
 """Operations that dominate the run time: each has a plain PyTorch reference and a fused CPU kernel."""
 
 from atnn.kernels.blocks import from_blocks, to_blocks
-from atnn.kernels.build import keep_memory, load_kernels
 from atnn.kernels.couplings import couple
 from atnn.kernels.envelope import cosine_squared
 from atnn.kernels.gaussians import gaussian_sums
+from atnn.kernels.loading import keep_memory, load_kernels
 from atnn.kernels.messages import messages, overlaps, pair_products, weighted_neighbor_sum
 from atnn.kernels.mirror import mirror_pairs
 from atnn.kernels.moments import contract_angular, contract_radial, moments

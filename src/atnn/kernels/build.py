@@ -1,121 +1,118 @@
-"""Compilation of the CPU kernels, once per machine and PyTorch version, and loading of the library."""
+"""Compilation of the CPU kernels with the compiler of the machine."""
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import functools
+import fcntl
 import hashlib
+import logging
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
-import warnings
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
-from atnn.errors import AtnnWarning
-
+logger = logging.getLogger("atnn")
 SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
 HEADERS = sorted(Path(__file__).parent.glob("*.h"))
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
+NATIVE = ("-march=native",)
 # No -ffast-math: a shared library linked with it makes the whole process flush denormal numbers to zero.
 FLAGS = (
     "-O3",
-    "-march=native",
     "-mprefer-vector-width=512",
     "-ffp-contract=fast",
     "-fno-math-errno",
     "-Wno-ignored-attributes",
     "-fno-trapping-math",
     "-std=c++20",
-    "-shared",
     "-fPIC",
+    "-fopenmp",
 )
 
 
-@functools.cache
-def load_kernels() -> bool:
-    """Build and load the CPU kernels at the first call; return whether they are available.
-
-    Without a C++ compiler the plain PyTorch references run instead, and a warning says so once. The
-    environment variable ``ATNN_KERNELS=reference`` selects the references.
-    """
-    if os.environ.get("ATNN_KERNELS") == "reference":
-        return False
-    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
-    if compiler is None:
-        _warn("no C++ compiler found")
-        return False
-    try:
-        torch.ops.load_library(str(_library(compiler)))
-    except (OSError, subprocess.CalledProcessError) as error:
-        _warn(f"{error}\n{getattr(error, 'stderr', '') or ''}"[:2000])
-        return False
-    return True
+def find_compiler() -> tuple[str, ...] | None:
+    """Return the command of the C++ compiler: ``CXX`` if that is set, else ``g++`` or ``clang++``."""
+    command = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
+    return tuple(shlex.split(command)) if command else None
 
 
-def keep_memory() -> None:
-    """Let the C library keep freed memory for the next step instead of returning it to the system.
-
-    Fresh pages cost about as much as the arithmetic on them. With this, large systems run up to 1.5 times faster and
-    the cost per atom stays flat. The setting affects the whole process, so a library should not call it. The command
-    line does, and a script that computes large systems may.
-    """
-    with contextlib.suppress(OSError, AttributeError):  # not glibc
-        libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(M_MMAP_THRESHOLD, 2**30)
-        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-
-
-def _warn(reason: str) -> None:
-    warnings.warn(
-        f"the fused CPU kernels could not be built, so the slower PyTorch versions run instead: {reason}",
-        AtnnWarning,
-        stacklevel=4,
-    )
-
-
-def _library(compiler: str) -> Path:
-    version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=True).stdout
-    cpu = Path("/proc/cpuinfo")
-    flags = (
-        next((line for line in cpu.read_text().splitlines() if line.startswith("flags")), "") if cpu.exists() else ""
-    )
+def digest_sources(*more: str) -> str:
+    """Return a hash of the sources, the flags and further texts."""
     texts = [path.read_text() for path in [*SOURCES, *HEADERS]]
-    identity = "\n".join([*texts, torch.__version__, version, flags, *FLAGS])
-    digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join([*texts, *FLAGS, *more]).encode()).hexdigest()[:16]
+
+
+def find_or_build(compiler: Sequence[str]) -> Path:
+    """Return the kernels for this processor, compiler and PyTorch from the cache, where they are built at first use.
+
+    Raises:
+        OSError: The compiler cannot be run, or the cache cannot be written.
+        subprocess.CalledProcessError: The compiler fails.
+    """
+    version = subprocess.run([*compiler, "--version"], capture_output=True, text=True, check=True).stdout
+    cpu = Path("/proc/cpuinfo")
+    lines = cpu.read_text().splitlines() if cpu.exists() else []
+    flags = next((line for line in lines if line.startswith("flags")), "")
     cache = Path(os.environ.get("ATNN_CACHE", Path.home() / ".cache" / "atnn"))
     cache.mkdir(parents=True, exist_ok=True)
-    library = cache / f"kernels-{digest}.so"
+    library = cache / f"kernels-{digest_sources(torch.__version__, version, flags, *NATIVE)}.so"
     if not library.exists():
-        _build(compiler, library)
+        with _alone(cache / "kernels.lock"):
+            if not library.exists():  # another process has not built it while this one waited
+                _build_with_progress(compiler, library)
     return library
 
 
-def _build(compiler: str, library: Path) -> None:
+def build(compiler: Sequence[str], library: Path, architecture: Sequence[str]) -> None:
+    """Build the kernels into a library.
+
+    Args:
+        compiler: Command of the compiler.
+        library: The file to write; whoever loads it meanwhile never sees half of it.
+        architecture: Flags that choose the instructions.
+
+    Raises:
+        OSError: The compiler cannot be run.
+        subprocess.CalledProcessError: The compiler fails.
+    """
     include, lib = (Path(torch.__file__).parent / name for name in ("include", "lib"))
-    # The library is built under a temporary name and then renamed: a second process never loads half a file.
-    handle, temporary = tempfile.mkstemp(suffix=".so", dir=library.parent)
-    os.close(handle)
-    abi = int(torch.compiled_with_cxx11_abi())
-    command = [
-        compiler,
-        *FLAGS,
-        f"-D_GLIBCXX_USE_CXX11_ABI={abi}",
-        "-fopenmp",
-        f"-I{include}",
-        f"-I{include / 'torch/csrc/api/include'}",
-        *map(str, SOURCES),
-        f"-L{lib}",
-        "-lc10",
-        "-ltorch_cpu",
-        "-o",
-        temporary,
-    ]
-    try:
-        subprocess.run(command, capture_output=True, text=True, check=True)
-        os.replace(temporary, library)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    includes = [f"-I{include}", f"-I{include / 'torch/csrc/api/include'}"]
+    options = [*FLAGS, *architecture, f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}", *includes]
+    with tempfile.TemporaryDirectory(dir=library.parent, prefix=".build-") as folder:
+        objects = [str(Path(folder) / f"{source.stem}.o") for source in SOURCES]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            commands = [[*compiler, *options, "-c", str(s), "-o", o] for s, o in zip(SOURCES, objects, strict=True)]
+            list(pool.map(_run, commands))
+        # OpenMP is not linked here: its functions come from the one library that PyTorch brings.
+        whole = str(Path(folder) / library.name)
+        _run([*compiler, "-shared", "-s", *objects, f"-L{lib}", "-lc10", "-ltorch_cpu", "-o", whole])
+        os.replace(whole, library)
+
+
+def _run(command: Sequence[str]) -> None:
+    subprocess.run(command, capture_output=True, text=True, check=True)
+
+
+def _build_with_progress(compiler: Sequence[str], library: Path) -> None:
+    logger.info("building the kernels for this processor with %s, once: half a minute or more", compiler[0])
+    start = time.perf_counter()
+    build(compiler, library, NATIVE)
+    logger.info("built the kernels in %.0f s (%s)", time.perf_counter() - start, library)
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Wait for other processes that build, which the operating system frees however they end."""
+    with lock.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.info("waiting for another process that builds the kernels")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

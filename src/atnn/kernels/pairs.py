@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from atnn.kernels.build import load_kernels
+from atnn.kernels.loading import load_kernels
 
 torch.library.define("atnn::sum_centers", "(Tensor pairs, Tensor reverse, Tensor offsets) -> Tensor")
 torch.library.define("atnn::sum_neighbors", "(Tensor pairs, Tensor reverse, Tensor offsets) -> Tensor")

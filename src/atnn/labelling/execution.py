@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import threading
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, fields
-from multiprocessing.connection import wait as wait_for_sentinel
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +16,8 @@ import torch
 from atnn.errors import LabellingError
 from atnn.labelling.protocol import Labeller, Labels, check_labels, label_shape
 from atnn.labelling.store import LabelStore, task_key
+from atnn.labelling.worker import Worker, WorkerDied, Workers
+from atnn.locks import hold
 from atnn.progress import Progress
 from atnn.quantities import QUANTITIES
 from atnn.structures import Labelled, Structures
@@ -70,20 +68,31 @@ def label(structures: Structures, labeller: Labeller, path: str | Path, workers:
         workers: Number of processes; 0 calculates in this process.
 
     Raises:
+        InUseError: Another process labels into the store.
         LabellingError: The store cannot be used, worker processes cannot be started, or the labeller gives what the
             table of quantities does not know, or in another shape.
     """
+    with closing(Workers()) as processes:
+        return label_with(structures, labeller, path, workers, processes)
+
+
+def label_with(
+    structures: Structures, labeller: Labeller, path: str | Path, count: int, workers: Workers
+) -> LabellingResult:
+    """Label structures as :func:`label` does, with processes that live on for the next call."""
     settings = labeller.settings
     parts = structures.singles()
     keys = [task_key(part, settings) for part in parts]
-    with LabelStore(path) as store:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with hold(path, "the label store"), LabelStore(path) as store:
         first = {key: index for index, key in reversed(list(enumerate(keys)))}
+        store.drop_damaged(first)
         done = store.errors(first)
         tasks = {key: parts[index] for key, index in sorted(first.items(), key=lambda item: item[1]) if key not in done}
         crashed: dict[str, str] = {}
         what = f"labelling with {settings.get('method', settings['program'])}"
         with Progress(what, len(tasks), unit="structure") as progress:
-            for outcome in _outcomes(tasks, labeller, min(workers, len(tasks))):
+            for outcome in _outcomes(tasks, labeller, min(count, len(tasks)), workers):
                 if outcome.died:
                     crashed[outcome.key] = outcome.error or ""
                 else:
@@ -135,98 +144,54 @@ class _Outcome:
     died: bool = False
 
 
-def _outcomes(tasks: dict[str, Structures], labeller: Labeller, workers: int) -> Iterator[_Outcome]:
+def _outcomes(tasks: dict[str, Structures], labeller: Labeller, count: int, workers: Workers) -> Iterator[_Outcome]:
     """Outcome of every task as it comes. The task of a process that died is given to a new one."""
-    if workers == 0:
+    if count == 0:
         for key, structure in tasks.items():
             yield _calculate(key, labeller, structure)
         return
-    queue, attempts = deque(tasks), dict.fromkeys(tasks, 0)
-    idle = [_Worker() for _ in range(workers)]
-    running: dict[Future, tuple[str, _Worker]] = {}
+    waiting, attempts = deque(tasks), dict.fromkeys(tasks, 0)
+    running: dict[Future, tuple[str, Worker]] = {}
     try:
-        while queue or running:
-            while queue and idle:
-                key, worker = queue.popleft(), idle.pop()
-                running[worker.submit(key, labeller, tasks[key])] = (key, worker)
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                key, worker = running.pop(future)
-                if isinstance(future.exception(), BrokenExecutor):
-                    worker.check_started()
+        while waiting or running:
+            while waiting and len(running) < count:
+                key, worker = waiting.popleft(), workers.take()
+                try:
+                    future = worker.submit(_calculate_plain, key, labeller, _plain(tasks[key]))
+                except LabellingError:
                     worker.stop()
-                    worker = _Worker()
-                    outcome = _Outcome(key, error="its process died", died=True)
-                else:
-                    outcome = future.result()
-                idle.append(worker)
-                attempts[key] += 1
-                if outcome.died and attempts[key] < ATTEMPTS:
-                    queue.append(key)
+                    raise
+                running[future] = (key, worker)
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                outcome = _outcome(future, *running.pop(future), workers)
+                attempts[outcome.key] += 1
+                if outcome.died and attempts[outcome.key] < ATTEMPTS:
+                    waiting.append(outcome.key)
                 else:
                     yield outcome
     finally:
-        for worker in idle + [worker for _, worker in running.values()]:
+        for _, worker in running.values():
             worker.stop()
 
 
-class _Worker:
-    """One process with one thread. A pool of one tells exactly which structure it died of."""
-
-    def __init__(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_die_with_parent)
-        with _one_thread():
-            self._started = self._pool.submit(os.getpid)  # the first task starts the process
-
-    def submit(self, key: str, labeller: Labeller, structure: Structures) -> Future:
-        """Future outcome of one task. Arrays travel as NumPy's: torch would put each into shared memory."""
-        arrays = {f.name: getattr(structure, f.name) for f in fields(structure)}
-        plain = {name: None if value is None else value.detach().cpu().numpy() for name, value in arrays.items()}
-        try:
-            return self._pool.submit(_calculate_plain, key, labeller, plain)
-        except BrokenExecutor as error:  # it died while idle
-            failed: Future = Future()
-            failed.set_exception(error)
-            return failed
-
-    def check_started(self) -> None:
-        """Raise if the process died before its first task, because then every process will."""
-        if isinstance(self._started.exception(), BrokenExecutor):
-            raise LabellingError(
-                "worker processes cannot be started",
-                remedy='put the call under `if __name__ == "__main__":` in your script, or use workers=0',
-            )
-
-    def stop(self) -> None:
-        """End the process once its present task is done."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Give one thread to each process that is started inside; numerical libraries read this when they are loaded."""
-    before = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
-    os.environ.update(dict.fromkeys(before, "1"))
+def _outcome(future: Future, key: str, worker: Worker, workers: Workers) -> _Outcome:
+    """Outcome of a finished task, whose worker is free again or dead."""
     try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        outcome = future.result()
+    except WorkerDied:
+        worker.stop()
+        return _Outcome(key, error="its process died", died=True)
+    except LabellingError:
+        worker.stop()
+        raise
+    workers.give_back(worker)
+    return outcome
 
 
-def _die_with_parent() -> None:
-    """End this worker when its parent is killed, because it would wait for tasks forever."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            wait_for_sentinel([parent.sentinel])
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+def _plain(structure: Structures) -> dict[str, np.ndarray | None]:
+    """The arrays of a structure as NumPy's: torch would put each into shared memory."""
+    arrays = {f.name: getattr(structure, f.name) for f in fields(structure)}
+    return {name: None if value is None else value.detach().cpu().numpy() for name, value in arrays.items()}
 
 
 def _calculate_plain(key: str, labeller: Labeller, arrays: dict[str, np.ndarray | None]) -> _Outcome:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor
 
 from atnn.errors import LabellingError
-from atnn.labelling.execution import label, label_in_memory
+from atnn.labelling.execution import label_in_memory, label_with
 from atnn.labelling.protocol import Labeller
+from atnn.labelling.worker import Workers
 from atnn.structures import Structures
 
 
@@ -33,6 +36,13 @@ class LabellerPotential:
     ):
         self.labeller, self.path, self.workers = labeller, path, workers
         self.outputs = frozenset(outputs)
+        self._processes = Workers()  # kept from call to call, because starting one costs more than many a calculation
+        weakref.finalize(self, self._processes.close)
+
+    @property
+    def identity(self) -> str:
+        """The settings of the method, as JSON."""
+        return json.dumps(dict(self.labeller.settings), sort_keys=True)
 
     def forget(self) -> None:
         """Do nothing: labels depend on nothing but the structure and the labeller's settings."""
@@ -47,7 +57,9 @@ class LabellerPotential:
         if self.path is None:
             result = label_in_memory(structures, self.labeller)
         else:
-            result = label(structures, self.labeller, self.path, self.workers if len(structures) > 1 else 0)
+            result = label_with(
+                structures, self.labeller, self.path, self.workers if len(structures) > 1 else 0, self._processes
+            )
         if result.labelled is None or result.failures:
             failure = result.failures[0]
             raise LabellingError(f"the labeller failed: {failure.reason}", where=f"structure {failure.structure}")

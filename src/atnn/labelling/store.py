@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import sqlite3
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
-from atnn.errors import LabellingError
+from atnn.errors import AtnnWarning, LabellingError
 from atnn.labelling.protocol import Labels, label_shape
 from atnn.structures import Structures
 
-FORMAT = 1
+log = logging.getLogger("atnn")
+FORMAT = 2  # since 2 each calculation has a hash
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS calculations (
     key TEXT PRIMARY KEY, settings TEXT NOT NULL, atoms INTEGER NOT NULL, error TEXT
@@ -28,7 +33,18 @@ CREATE TABLE IF NOT EXISTS calculations (
 CREATE TABLE IF NOT EXISTS labels (
     key TEXT NOT NULL, quantity TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (key, quantity)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS hashes (key TEXT PRIMARY KEY, hash TEXT NOT NULL) WITHOUT ROWID;
 """
+Row = tuple[str, int, str | None]  # settings, number of atoms, error
+Values = list[tuple[str, bytes]]  # quantity, its value
+
+
+def hash_row(key: str, row: Row, values: Values) -> str:
+    """Hash of one finished calculation."""
+    digest = hashlib.blake2b(json.dumps([key, *row, [name for name, _ in sorted(values)]]).encode(), digest_size=16)
+    for _, value in sorted(values):
+        digest.update(len(value).to_bytes(8, "little") + value)
+    return digest.hexdigest()
 
 
 def task_key(structure: Structures, settings: Mapping[str, str | int | float]) -> str:
@@ -60,7 +76,10 @@ class LabelStore:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._failure(error) from error
         try:
             self._database = sqlite3.connect(self.path, timeout=60)
             self._database.execute("PRAGMA journal_mode=WAL")
@@ -71,9 +90,11 @@ class LabelStore:
                     f"label store of format {found}, newer than {FORMAT}", where=str(path), remedy="update atnn"
                 )
             self._database.executescript(_SCHEMA)
+            if 0 < found < 2:
+                self._seal_old()
             self._database.execute(f"PRAGMA user_version={FORMAT}")
             self._database.commit()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OverflowError) as error:
             raise self._failure(error) from error
 
     def __enter__(self) -> LabelStore:
@@ -86,11 +107,30 @@ class LabelStore:
 
     def __len__(self) -> int:
         """Number of finished calculations, failures included."""
-        return self._database.execute("SELECT COUNT(*) FROM calculations").fetchone()[0]
+        return self._ask("SELECT COUNT(*) FROM calculations")[0][0]
+
+    def drop_damaged(self, keys: Iterable[str]) -> int:
+        """Remove those of the given calculations that are not what was written, so that they are computed again.
+
+        Returns:
+            Their number.
+
+        Warns:
+            AtnnWarning: There are some.
+        """
+        finished = {key for (key,) in self._ask("SELECT key FROM calculations")}
+        damaged = [key for key in keys if key in finished and not self._is_whole(key)]
+        if damaged:
+            with self._writing():
+                for table in ("calculations", "labels", "hashes"):
+                    self._database.executemany(f"DELETE FROM {table} WHERE key=?", [(key,) for key in damaged])
+            text = f"{len(damaged)} calculations are not what was written, and are computed again; check the disk"
+            warnings.warn(f"{self.path}: {text}", AtnnWarning, stacklevel=3)
+        return len(damaged)
 
     def errors(self, keys: Iterable[str]) -> dict[str, str | None]:
         """Those of the given calculations that are finished: key -> why it failed, or None for success."""
-        found = dict(self._database.execute("SELECT key, error FROM calculations"))
+        found = dict(self._ask("SELECT key, error FROM calculations"))
         return {key: found[key] for key in keys if key in found}
 
     def read(self, key: str) -> Labels:
@@ -99,12 +139,50 @@ class LabelStore:
         Raises:
             LabellingError: The file is damaged, or the table of quantities lacks a row for a label.
         """
+        if not self._is_whole(key):
+            raise LabellingError(
+                f"the calculation {key[:12]} is not what was written",
+                where=str(self.path),
+                remedy="label again: damaged calculations are then removed and computed anew",
+            )
+        atoms = self._row(key)[1]
+        return {
+            name: np.frombuffer(value, "<f8").reshape(label_shape(name, atoms)) for name, value in self._values(key)
+        }
+
+    def _row(self, key: str) -> Row:
+        return self._ask("SELECT settings, atoms, error FROM calculations WHERE key=?", (key,))[0]
+
+    def _values(self, key: str) -> Values:
+        return self._ask("SELECT quantity, value FROM labels WHERE key=?", (key,))
+
+    def _is_whole(self, key: str) -> bool:
+        found = self._ask("SELECT hash FROM hashes WHERE key=?", (key,))
         try:
-            atoms = self._database.execute("SELECT atoms FROM calculations WHERE key=?", (key,)).fetchone()[0]
-            rows = self._database.execute("SELECT quantity, value FROM labels WHERE key=?", (key,)).fetchall()
+            return bool(found) and found[0][0] == hash_row(key, self._row(key), self._values(key))
+        except (TypeError, AttributeError):  # a damaged value of another type
+            return False
+
+    def _seal_old(self) -> None:
+        """Give the calculations of a store of version 1 the hashes of what they are now."""
+        keys = [key for (key,) in self._ask("SELECT key FROM calculations")]
+        rows = [(key, hash_row(key, self._row(key), self._values(key))) for key in keys]
+        self._database.executemany("INSERT OR REPLACE INTO hashes VALUES (?, ?)", rows)
+        log.info("%s: %d calculations of an older atnn now have hashes", self.path, len(rows))
+
+    def _ask(self, question: str, values: tuple[str, ...] = ()) -> list[Any]:
+        try:
+            return self._database.execute(question, values).fetchall()
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            raise self._failure(error) from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            with self._database:
+                yield
         except sqlite3.Error as error:
             raise self._failure(error) from error
-        return {name: np.frombuffer(value, dtype="<f8").reshape(label_shape(name, atoms)) for name, value in rows}
 
     def write(
         self, key: str, settings: Mapping[str, str | int | float], atoms: int, labels: Labels, error: str | None = None
@@ -114,20 +192,18 @@ class LabelStore:
         Raises:
             LabellingError: The disk is full or the file was damaged.
         """
-        rows = [(key, name, np.asarray(value, dtype="<f8").tobytes()) for name, value in labels.items()]
-        try:
-            with self._database:
-                self._database.execute(
-                    "INSERT OR REPLACE INTO calculations VALUES (?, ?, ?, ?)",
-                    (key, json.dumps(dict(settings), sort_keys=True), atoms, error),
-                )
-                self._database.executemany("INSERT OR REPLACE INTO labels VALUES (?, ?, ?)", rows)
-        except sqlite3.Error as failure:
-            raise self._failure(failure) from failure
+        words = json.dumps(dict(settings), sort_keys=True)
+        values = [(name, np.asarray(value, dtype="<f8").tobytes()) for name, value in labels.items()]
+        with self._writing():
+            execute = self._database.execute
+            execute("INSERT OR REPLACE INTO calculations VALUES (?, ?, ?, ?)", (key, words, atoms, error))
+            rows = [(key, name, value) for name, value in values]
+            self._database.executemany("INSERT OR REPLACE INTO labels VALUES (?, ?, ?)", rows)
+            execute("INSERT OR REPLACE INTO hashes VALUES (?, ?)", (key, hash_row(key, (words, atoms, error), values)))
 
-    def _failure(self, error: sqlite3.Error) -> LabellingError:
+    def _failure(self, error: Exception) -> LabellingError:
         return LabellingError(
             f"label store cannot be used: {error}",
             where=str(self.path),
-            remedy="free some disk space, or give another path if this file is no label store",
+            remedy="free some disk space; restore a copy if the file is damaged; or give another path",
         )

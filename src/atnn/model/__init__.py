@@ -1,9 +1,9 @@
 """A model is a representation and parts under one specification, here built, evaluated, compiled and saved."""
 
-from atnn.model.files import load_model, save_model
+from atnn.model.files import hash_model, load_model, save_model
 from atnn.model.inputs import Inputs, group_elements
 from atnn.model.model import Model
-from atnn.model.potential import ModelPotential, Potential
+from atnn.model.potential import Identified, ModelPotential, Potential
 from atnn.model.presets import PRESETS
 from atnn.model.registry import CHARGES, OUTPUTS, REPRESENTATIONS, TERMS, ModelSpecification
 
@@ -13,12 +13,14 @@ __all__ = [
     "PRESETS",
     "REPRESENTATIONS",
     "TERMS",
+    "Identified",
     "Inputs",
     "Model",
     "ModelPotential",
     "ModelSpecification",
     "Potential",
     "group_elements",
+    "hash_model",
     "load_model",
     "save_model",
 ]

@@ -5,14 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Collection, Mapping
 
-import torch
 from ase.data import chemical_symbols
 from ase.symbols import Symbols
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from torch import Tensor
 
+from atnn.data.electrons import count_protons, find_impossible_electrons
 from atnn.errors import AtnnWarning, DataError
-from atnn.functions.species import LANTHANIDES
 from atnn.structures import STATED, Stated, Structures
 
 Dependences = Mapping[str, Collection[str]]
@@ -99,7 +98,7 @@ def check_charges(structures: Structures, where: str = "") -> None:
     Raises:
         DataError: The nuclei cannot carry the charge. The message names the first such structure.
     """
-    protons, charge = _count_protons(structures), structures.total_charge.double()
+    protons, charge = count_protons(structures), structures.total_charge.double()
     _refuse_first(
         structures,
         charge > protons,
@@ -111,8 +110,7 @@ def check_charges(structures: Structures, where: str = "") -> None:
 def check_electrons(structures: Structures, where: str = "") -> None:
     """Check that the unpaired electrons of every structure are possible for its charge.
 
-    Parity is not checked where no spin is stated. It is not checked for lanthanides either: methods with an effective
-    core may leave some of their f electrons out of both numbers.
+    See :func:`atnn.data.electrons.find_impossible_electrons`.
 
     Raises:
         DataError: The number of unpaired electrons is negative, exceeds that of the electrons, or is odd where the
@@ -120,20 +118,14 @@ def check_electrons(structures: Structures, where: str = "") -> None:
     """
     if structures.spin is None:
         return
-    electrons, spin = _count_protons(structures) - structures.total_charge.double(), structures.spin.double()
-    wrong = (spin < 0) | (spin > electrons)
-    wrong = wrong | (((electrons - spin) % 2 - 1).abs() < 1 - 1e-4) & ~_has_lanthanides(structures)
+    electrons, spin = count_protons(structures) - structures.total_charge.double(), structures.spin
+    wrong = find_impossible_electrons(structures)
     _refuse_first(
         structures,
         wrong,
         lambda index: f"{float(electrons[index]):g} electrons cannot have {int(spin[index])} unpaired ones",
         where,
     )
-
-
-def _count_protons(structures: Structures) -> Float[Tensor, " structures"]:
-    zeros = torch.zeros(len(structures), dtype=torch.float64, device=structures.numbers.device)
-    return zeros.index_add(0, structures.batch, structures.numbers.double())
 
 
 def _refuse_first(
@@ -149,9 +141,3 @@ def _refuse_first(
         where=f"{where}: {place}" if where else place,
         remedy="correct `charge` or `spin`, the number of unpaired electrons",
     )
-
-
-def _has_lanthanides(structures: Structures) -> Bool[Tensor, " structures"]:
-    present = (structures.numbers >= LANTHANIDES.start) & (structures.numbers < LANTHANIDES.stop)
-    count = torch.zeros(len(structures), dtype=torch.int64, device=present.device)
-    return count.index_add(0, structures.batch, present.long()) > 0

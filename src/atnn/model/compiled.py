@@ -8,13 +8,14 @@ from torch import Tensor
 
 from atnn.model.inputs import Given, Inputs, flatten_inputs, name_sizes, unflatten_inputs
 from atnn.model.model import Model
-from atnn.model.tracing import compile_graph, trace
+from atnn.model.tracing import try_compile
 
 
 class CompiledModel:
     """A model compiled at the first call for each set of outputs; later calls take any number of atoms and pairs.
 
-    The graph holds the weights as constants. Make a new object after changing them.
+    Where compilation fails, one warning says so, and the model runs eagerly from then on. The graph holds the weights
+    as constants. Make a new object after changing them.
 
     Args:
         model: The model.
@@ -23,6 +24,7 @@ class CompiledModel:
     def __init__(self, model: Model):
         self.model = model
         self._graphs: dict[tuple, Callable] = {}
+        self._compiles = True
 
     def __call__(self, inputs: Inputs, outputs: Sequence[str]) -> dict[str, Tensor]:
         """Compute the requested outputs, detached."""
@@ -37,10 +39,14 @@ class CompiledModel:
             results = self.model.compute(unflatten_inputs(tensors, given), outputs)
             return [results[name].detach() for name in outputs]
 
+        if not self._compiles:
+            return evaluate
         required = [parameter.requires_grad for parameter in self.model.parameters()]
         self.model.requires_grad_(False)
         try:
-            return compile_graph(*trace(evaluate, example, name_sizes(given)))
+            graph = try_compile(evaluate, example, name_sizes(given), f"the model ({', '.join(outputs)})")
         finally:
             for parameter, value in zip(self.model.parameters(), required, strict=True):
                 parameter.requires_grad_(value)
+        self._compiles = graph is not None
+        return graph or evaluate

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from atnn.model.compiled import CompiledModel
+from atnn.model.files import hash_model
 from atnn.model.inputs import Inputs
 from atnn.model.model import Model
 from atnn.neighbors import VerletList
@@ -29,6 +30,15 @@ class Potential(Protocol):
 
     def forget(self) -> None:
         """Drop everything kept of earlier calls. The next result then depends on its own arguments alone."""
+
+
+@runtime_checkable
+class Identified(Protocol):
+    """A potential that says what it is, so that results state what made them and no other one goes on with them."""
+
+    @property
+    def identity(self) -> str:
+        """What its results depend on, besides the structure: equal potentials say the same, in every process."""
 
 
 class ModelPotential:
@@ -59,6 +69,11 @@ class ModelPotential:
         self._compiled = CompiledModel(self.model) if compile else None
         self._static: tuple[Neighbors, Inputs] | None = None
         self._checked: tuple[Tensor | None, ...] | None = None
+
+    @property
+    def identity(self) -> str:
+        """Hash of the model, see :func:`atnn.model.hash_model`."""
+        return hash_model(self.model)
 
     @property
     def builds(self) -> int:

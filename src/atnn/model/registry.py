@@ -33,7 +33,7 @@ from atnn.representations import (
     RepresentationSpecification,
     SpookyNetSpecification,
 )
-from atnn.specification import Specification, chosen_from
+from atnn.specification import Specification, Widths, chosen_from
 
 REPRESENTATIONS: dict[str, type[RepresentationSpecification]] = {
     "acsf": ACSFSpecification,
@@ -89,7 +89,7 @@ class ModelSpecification(Specification):
     networks: Literal["element", "shared"] = Field(
         default="element", description="one network per element, or one shared by all"
     )
-    hidden: tuple[int, ...] = Field(
+    hidden: Widths = Field(
         default=(64, 64), min_length=1, description="widths of the layers in each residual block of the readouts"
     )
     blocks: int = Field(default=1, ge=1, le=8, description="number of residual blocks of the readouts")

@@ -7,21 +7,66 @@
 from __future__ import annotations
 
 import itertools
+import logging
+import time
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch._inductor import standalone_compile
+from torch._inductor.cpp_builder import get_cpp_compiler
+from torch._inductor.exc import InvalidCxxCompiler
 from torch._subclasses import FakeTensorMode
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
 
+from atnn.errors import AtnnWarning
+
+logger = logging.getLogger("atnn")
+
 # Sizes of the stand-ins while tracing. Equal sizes become one symbol, so each name needs a size unlike any other.
 SIZES = (1009, 10007, 1013, 1019, 1021, 1031, 1033, 1039)
 
 Names = tuple[str | None, ...]
+
+
+def try_compile(
+    function: Callable[..., Sequence[Tensor]], example: Sequence[Tensor], names: Sequence[Names], what: str
+) -> Callable[..., Any] | None:
+    """Trace and compile a function; where that fails, warn and return None, so that the caller evaluates it eagerly.
+
+    Args:
+        function, example, names: As in :func:`trace`.
+        what: What the function computes, for messages.
+    """
+    try:
+        if any(tensor.device.type == "cpu" for tensor in example):
+            get_cpp_compiler()
+        logger.info("compiling %s: 10 to 140 s, once for each process (without compilation it starts at once)", what)
+        start = time.perf_counter()
+        compiled = compile_graph(*trace(function, example, names))
+    # Compilers raise any exception. Nothing is hidden: an error of the function itself returns when it is evaluated.
+    except Exception as error:
+        _warn(what, error)
+        return None
+    logger.info("compiled %s in %.0f s", what, time.perf_counter() - start)
+    return compiled
+
+
+def _warn(what: str, error: Exception) -> None:
+    if isinstance(error, InvalidCxxCompiler):
+        reason = "no C++ compiler found"
+        remedy = "install one (apt install g++, or conda install gxx), name one by CXX, or ask for no compilation"
+    else:
+        reason, remedy = f"{type(error).__name__}: {error}"[:500], "ask for no compilation; the numbers are the same"
+    warnings.warn(
+        f"{what} could not be compiled and runs eagerly, 1.5 to 3 times slower: {reason}\n-> {remedy}",
+        AtnnWarning,
+        stacklevel=4,
+    )
 
 
 def trace(

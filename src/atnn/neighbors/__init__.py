@@ -1,7 +1,18 @@
 """Neighbor pairs of batches with any periodicity, and their vectors and lengths."""
 
 from atnn.neighbors.molecules import molecular_pairs
-from atnn.neighbors.pairs import edges, neighbor_pairs
+from atnn.neighbors.pairs import CLOSEST, edges, half_list, neighbor_pairs, refuse_contacts
 from atnn.neighbors.verlet import VerletList
+from atnn.neighbors.wide import WIDEST, measure_extent
 
-__all__ = ["VerletList", "edges", "molecular_pairs", "neighbor_pairs"]
+__all__ = [
+    "CLOSEST",
+    "WIDEST",
+    "VerletList",
+    "edges",
+    "half_list",
+    "measure_extent",
+    "molecular_pairs",
+    "neighbor_pairs",
+    "refuse_contacts",
+]

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import functools
+import math
 
 import numpy as np
 import torch
 import vesin
-from scipy.spatial import cKDTree
 from torch import Tensor
 
-from atnn.errors import SpecificationError
+from atnn.errors import DataError, SpecificationError
 from atnn.kernels import gather_centers, gather_neighbors, mirror_pairs
+from atnn.neighbors.wide import WIDEST, measure_extent, wide_half_list
 from atnn.structures import Edges, Neighbors, Structures
 
-WIDEST = 1e3  # cutoffs that a molecule may extend over for vesin to find its pairs
+CLOSEST = 0.1  # Angstrom; atoms nearer than that are a mistake, as no model and no method describes them
 
 
 def neighbor_pairs(structures: Structures, cutoff: float) -> Neighbors:
@@ -27,19 +28,21 @@ def neighbor_pairs(structures: Structures, cutoff: float) -> Neighbors:
 
     Raises:
         SpecificationError: The cutoff is not a positive number.
+        DataError: Positions or cells are NaN, infinite or too large to hold a geometry.
     """
-    if not cutoff > 0:
+    if not 0 < cutoff < math.inf:
         raise SpecificationError(f"the cutoff must be positive, not {cutoff}", remedy="give it in Angstrom")
     positions = structures.positions.detach().cpu().to(torch.float64).numpy()
     cells = structures.cell.detach().cpu().to(torch.float64).numpy()
     pbc = structures.pbc.cpu().numpy()
     ends = np.cumsum(structures.counts.cpu().numpy())
     # One look at the whole batch: a look at each structure would cost as much as its list.
-    wide = len(positions) > 0 and np.ptp(positions) > WIDEST * cutoff
+    wide = measure_extent(positions, cells, ends) > WIDEST * cutoff
     halves, start = [], 0
     for index, end in enumerate(ends):
-        find = _half_list_of_wide if wide and not pbc[index].any() else _half_list
-        i, j, shifts = find(positions[start:end], cells[index], pbc[index], float(cutoff))
+        i, j, shifts = half_list(
+            positions[start:end], cells[index], pbc[index], float(cutoff), wide, f"structure {index}"
+        )
         halves.append((i + start, j + start, shifts) if start else (i, j, shifts))
         start = end
     i, j, shifts = halves[0] if len(halves) == 1 else (np.concatenate(part) for part in zip(*halves, strict=True))
@@ -48,21 +51,29 @@ def neighbor_pairs(structures: Structures, cutoff: float) -> Neighbors:
     return Neighbors(i, j, shifts.to(structures.positions.dtype), reverse, offsets)
 
 
-@functools.lru_cache(maxsize=16)
-def _calculator(cutoff: float) -> vesin.NeighborList:
-    return vesin.NeighborList(cutoff=cutoff, full_list=False, n_threads=torch.get_num_threads())
+def half_list(
+    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float, wide: bool = False, where: str = ""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Find each pair of one structure once: first and second atom [pairs], and shifts [pairs, 3].
 
-
-def _half_list_of_wide(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float):
-    """Find the pairs of a molecule without vesin, which divides the space into so many cells that the process ends."""
-    i, j = cKDTree(positions).query_pairs(cutoff, output_type="ndarray").T.astype(np.int64)
-    return i, j, np.zeros((len(i), 3), dtype=np.int32)
-
-
-def _half_list(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, cutoff: float):
+    Args:
+        positions: Finite positions [atoms, 3], see :func:`atnn.neighbors.wide.measure_extent`.
+        cell: Lattice vectors [3, 3].
+        pbc: Periodicity [3].
+        cutoff: Distance up to which atoms are neighbors [Angstrom].
+        wide: Whether the atoms or the cell extend over more than :data:`WIDEST` cutoffs, too far for vesin.
+        where: The structure, for messages.
+    """
+    if wide:
+        return wide_half_list(positions, cell, pbc, cutoff, where)
     box = _complete_cell(cell, pbc) if pbc.any() else np.zeros((3, 3))
     i, j, shifts = _calculator(cutoff).compute(points=positions, box=box, periodic=pbc.tolist(), quantities="ijS")
     return i.astype(np.int64), j.astype(np.int64), shifts.astype(np.int32, copy=False).reshape(-1, 3)
+
+
+@functools.lru_cache(maxsize=16)
+def _calculator(cutoff: float) -> vesin.NeighborList:
+    return vesin.NeighborList(cutoff=cutoff, full_list=False, n_threads=torch.get_num_threads())
 
 
 def _complete_cell(cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
@@ -86,6 +97,27 @@ def select_pairs(neighbors: Neighbors, kept: Tensor) -> Neighbors:
     offsets = torch.cat([place.new_zeros(1), place])[neighbors.offsets]
     opposite = None if reverse is None else place[reverse[kept]] - 1
     return Neighbors(i[kept], j[kept], shifts[kept], opposite, offsets)
+
+
+def refuse_contacts(structures: Structures, where: str = "") -> None:
+    """Refuse atoms closer than :data:`CLOSEST`.
+
+    Raises:
+        DataError: Two atoms are that close. The message names the nearest two.
+    """
+    pairs = edges(structures, neighbor_pairs(structures, CLOSEST))
+    if len(pairs.i) == 0:
+        return
+    nearest = int(pairs.lengths.argmin())
+    i, j = int(pairs.i[nearest]), int(pairs.j[nearest])
+    index = int(structures.batch[i])
+    first = int((structures.batch < index).sum())
+    raise DataError(
+        f"atoms {i - first} and {j - first} are {float(pairs.lengths[nearest]):.3g} Angstrom apart; "
+        f"no model describes atoms closer than {CLOSEST:g}",
+        where=f"{where}: structure {index}" if where else f"structure {index}",
+        remedy="move them apart, or remove the one that is there twice; in dynamics take a smaller time step",
+    )
 
 
 def edges(structures: Structures, neighbors: Neighbors) -> Edges:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
@@ -26,6 +26,7 @@ class Spectrum:
         error: Standard error of that mean, or None for a single trajectory.
         unit: Unit of intensity and error.
         resolution: Full width at half maximum that the window gives to a sharp line [cm^-1].
+        origin: Hashes of what it was made of: ``trajectory``, and ``potential`` where that says what it is.
     """
 
     frequencies: Float[np.ndarray, " frequencies"]
@@ -33,6 +34,7 @@ class Spectrum:
     error: Float[np.ndarray, " frequencies"] | None
     unit: str
     resolution: float
+    origin: dict[str, str] = field(default_factory=dict)
 
     def integral(self, low: float = 0.0, high: float = np.inf) -> float:
         """Integrated intensity between two wavenumbers [``unit`` times cm^-1]."""

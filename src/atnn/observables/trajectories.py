@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from atnn.dynamics import Trajectory
@@ -32,6 +33,22 @@ def trajectory_spectrum(
     Raises:
         DataError: A single frame, no copy that ran to the end, different structures in one trajectory, or no dipoles.
     """
+    found = _spectrum(trajectory, kind, temperature, correction, window, resolution, maximum)
+    origin = {"trajectory": trajectory.hash}
+    if trajectory.potential is not None:
+        origin["potential"] = trajectory.potential
+    return replace(found, origin=origin)
+
+
+def _spectrum(
+    trajectory: Trajectory,
+    kind: str,
+    temperature: float,
+    correction: str,
+    window: str,
+    resolution: float,
+    maximum: float | None,
+) -> Spectrum:
     where, times, whole = str(trajectory.path), trajectory.times, trajectory.whole
     if not bool(whole.any()):
         raise DataError("all trajectories ended before the run did", where=where, remedy="see `Trajectory.ended`")

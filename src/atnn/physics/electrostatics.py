@@ -37,7 +37,7 @@ class ElectrostaticsSpecification(Specification):
 
     name: Literal["electrostatics"] = "electrostatics"
     cutoff: float = Field(
-        6.0, gt=0, description="distance up to which periodic structures are summed pair by pair [Angstrom]"
+        6.0, gt=0, le=100, description="distance up to which periodic structures are summed pair by pair [Angstrom]"
     )
     damping: float = Field(
         5.0, ge=0, description="1/r is damped below 3/4 of this length, fully below 1/4 [Angstrom]; 0: no damping"

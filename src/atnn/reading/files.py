@@ -76,10 +76,7 @@ def open_dataset(
             where=str(found[0]),
             remedy="leave them out, or give them to atnn data convert",
         )
-    stores = [Store(path) for path in found]
-    for store in stores:
-        if store.path.stat().st_size < VERIFIED_SIZE:
-            store.verify()
+    stores = [_open_store(path) for path in found]
     return stores[0] if len(stores) == 1 else Joined(stores)
 
 
@@ -141,7 +138,7 @@ def _stream_file(
 
 
 def _stream_store(path: Path, summary: Summary, checks: Checks) -> Iterator[Labelled]:
-    store = Store(path)
+    store = _open_store(path)
     known = store.summary
     sources = {name: Source(label.key, label.unit) for name, label in known.labels.items()}
     for labelled in batches_of(store, CHUNK):
@@ -150,6 +147,13 @@ def _stream_store(path: Path, summary: Summary, checks: Checks) -> Iterator[Labe
         yield labelled
     summary.sources.append(str(path))
     summary.notes += [note for note in known.notes if note not in summary.notes]
+
+
+def _open_store(path: Path) -> Store:
+    store = Store(path)
+    if path.stat().st_size < VERIFIED_SIZE:
+        store.verify()
+    return store
 
 
 def find_paths(paths: Paths) -> list[Path]:
@@ -164,6 +168,8 @@ def find_paths(paths: Paths) -> list[Path]:
     for path in result:
         if not path.exists():
             raise DataError("there is no such file", where=str(path), remedy="check the path and the current folder")
+        if not os.access(path, os.R_OK):
+            raise DataError("may not be read", where=str(path), remedy="ask its owner for permission")
     return result
 
 

@@ -6,12 +6,19 @@ user decides.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from atnn.errors import DataError
 from atnn.quantities import QUANTITIES
 from atnn.reading.raw import STATED_BY_KEY, Aliases, RawFrame, list_keys
+
+log = logging.getLogger("atnn")
+
+
+# Forces are derivatives of the free energy where electrons are smeared, so it is read where a file gives both.
+_PREFERRED = {"energy": "free_energy"}
 
 
 class Keys:
@@ -78,6 +85,13 @@ class Keys:
             taken = {key for other, key in self.declared.items() if other != name}
             here = arrays if _is_per_atom(name) else info
             found = [key for key in list_keys(name, self.aliases) if key in here and key not in taken]
+            preferred = _PREFERRED.get(name)
+            if preferred in found and set(found) <= {name, preferred}:
+                if len(found) > 1 and name not in self.chosen:
+                    log.info(
+                        "%s: the key %r is read, which belongs to the forces, and not %r", self.where, preferred, name
+                    )
+                found = [preferred]
         if name in self.chosen and found and self.chosen[name] not in found:
             found = [self.chosen[name], *found]
         elif name in self.chosen and len(found) <= 1:

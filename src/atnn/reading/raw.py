@@ -85,6 +85,11 @@ def find_axis(key: str, aliases: Aliases) -> Axis | None:
     return None
 
 
+def list_every_key(aliases: Aliases) -> frozenset[str]:
+    """All keys under which a file may carry something that is read."""
+    return frozenset(key for name in (*QUANTITIES, *STATED_BY_KEY) for key in list_keys(name, aliases))
+
+
 def find_number(symbol: str, where: str) -> int:
     """Atomic number of a chemical symbol.
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
+from atnn.data.electrons import refuse_impossible_electrons
 from atnn.data.summary import Source
 from atnn.errors import AtnnWarning, DataError
 from atnn.quantities import QUANTITIES, Quantity
@@ -19,7 +20,7 @@ from atnn.reading.factors import find_factors
 from atnn.reading.keys import Keys
 from atnn.reading.plausibility import looks_like_hartree
 from atnn.reading.raw import Format, RawFrame
-from atnn.reading.values import check_numbers, expand_voigt, find_shape, join_values, symmetrize
+from atnn.reading.values import check_geometries, check_numbers, expand_voigt, find_shape, join_values, symmetrize
 from atnn.structures import STATED, Labelled, Stated, Structures
 
 
@@ -56,6 +57,8 @@ class Recogniser:
         self._assumed = not units
         self._asymmetric: Counter[str] = Counter()
         self._lacking: dict[str, tuple[int, str]] = {}
+        self._unstated: dict[str, tuple[int, str]] = {}
+        self._stated: set[str] = set()
 
     @property
     def sources(self) -> dict[str, Source]:
@@ -70,7 +73,9 @@ class Recogniser:
             DataError: Two keys fit one quantity, one key fits two, or a label is not finite or has a wrong shape.
         """
         self.keys.search(frames)
+        check_geometries(frames)
         structures = self._build_structures(frames)
+        refuse_impossible_electrons(structures, [frame.where for frame in frames])
         labels, masks = {}, {}
         for name in [name for name in QUANTITIES if name in self.keys.chosen]:
             values = [self._find_value(frame, QUANTITIES[name], self.keys.chosen[name]) for frame in frames]
@@ -100,6 +105,12 @@ class Recogniser:
             )
         for name, count in self._asymmetric.items():
             self._warn(f"{name} of {count} frames was not symmetric and was symmetrised")
+        for name in sorted(self._stated & self._unstated.keys()):
+            count, example = self._unstated[name]
+            self._warn(
+                f"{count} of {self.frames} frames do not state the {name} that others state; it counts as zero there: "
+                f"state it in every frame; first: {example}"
+            )
 
     def _warn(self, text: str) -> None:
         warnings.warn(f"{self.where}: {text}", AtnnWarning, stacklevel=5)
@@ -118,13 +129,24 @@ class Recogniser:
 
     def _find_stated(self, frames: Sequence[RawFrame], entry: Stated) -> torch.Tensor | None:
         key = self.keys.chosen.get(entry.key)
-        if key is None or not any(key in frame.info for frame in frames):
+        unstated = [frame.where for frame in frames if key not in frame.info]
+        if unstated:
+            count, example = self._unstated.get(entry.key, (0, ""))
+            self._unstated[entry.key] = (count + len(unstated), example or unstated[0])
+        if key is None or len(unstated) == len(frames):
             return None
+        self._stated.add(entry.key)
         values = np.zeros((len(frames), *entry.shape))
         for index, frame in enumerate(frames):
             if key in frame.info:
                 values[index] = check_numbers(frame.info[key], entry.shape, frame.where, key)
         if entry.integer:
+            whole = np.isclose(values, np.rint(values), rtol=0, atol=1e-6).reshape(len(values), -1).all(1)
+            if not whole.all():
+                index = int(np.argmin(whole))
+                raise DataError(
+                    f"{key!r} is {values[index]}, not a whole number", where=frames[index].where, remedy="repair it"
+                )
             return torch.from_numpy(np.rint(values).astype(np.int64))
         return torch.from_numpy(values * self.factors[entry.key][1])
 

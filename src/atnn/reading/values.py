@@ -15,6 +15,8 @@ from atnn.errors import DataError
 from atnn.quantities import Quantity
 from atnn.reading.raw import RawFrame
 
+HEAVIEST = 118  # element
+LARGEST = 1e9  # coordinate, in any unit of length
 _VOIGT = [0, 5, 4, 5, 1, 3, 4, 3, 2]  # xx yy zz yz xz xy -> row-major 3 x 3, ASE's order
 _ASYMMETRY = 1e-4  # of the largest component; more than digits of a file leave
 
@@ -32,12 +34,14 @@ def check_numbers(value: Any, shape: tuple[int, ...], where: str, key: str) -> n
     """
     try:
         array = np.asarray(value)
-        if array.dtype.kind == "b":
+        if array.dtype.kind not in "iuf":  # words, too: Python takes "1_0" for ten
             raise ValueError
         array = array.astype(np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError(
-            f"{key!r} is {value!r}, not a number", where=where, remedy="repair the frame or declare another key"
+            f"{key!r} is {str(value)[:80]!r}, not a number",
+            where=where,
+            remedy="repair the frame or declare another key",
         ) from None
     if array.size != math.prod(shape) or (array.ndim == 2 and len(shape) == 2 and array.shape != shape):
         raise DataError(
@@ -52,6 +56,46 @@ def check_numbers(value: Any, shape: tuple[int, ...], where: str, key: str) -> n
             remedy="remove the frame, or leave the label out of it: missing labels are masked",
         )
     return array.reshape(shape)
+
+
+def check_geometries(frames: Sequence[RawFrame]) -> None:
+    """Check atomic numbers and shapes of frames, and that positions and cells are finite.
+
+    Raises:
+        DataError: They cannot be those of a structure; the message names the first such frame.
+    """
+    fitting = all(
+        len(frame.numbers) and frame.positions.shape == (len(frame.numbers), 3) and frame.cell.shape == (3, 3)
+        for frame in frames
+    )
+    if fitting:  # numbers of many frames are looked at together, which takes a tenth of the time
+        numbers = np.concatenate([frame.numbers for frame in frames])
+        coordinates = (np.concatenate([getattr(f, name) for f in frames]) for name in ("positions", "cell"))
+        if numbers.min() >= 1 and numbers.max() <= HEAVIEST and all(np.abs(c).max() < LARGEST for c in coordinates):
+            return
+    for frame in frames:
+        _check_geometry(frame)
+
+
+def _check_geometry(frame: RawFrame) -> None:
+    numbers = frame.numbers
+    if len(numbers) == 0:
+        raise DataError("frame without atoms", where=frame.where, remedy="remove the frame")
+    if numbers.min() < 1 or numbers.max() > HEAVIEST:
+        wrong = numbers[(numbers < 1) | (numbers > HEAVIEST)][0]
+        raise DataError(f"{wrong} is no atomic number", where=frame.where, remedy=f"write 1 to {HEAVIEST}")
+    for name, array, shape in (
+        ("positions", frame.positions, (len(numbers), 3)),
+        ("vectors of the cell", frame.cell, (3, 3)),
+    ):
+        if array.shape != shape:
+            raise DataError(
+                f"{name} have the shape {array.shape}, expected {shape}", where=frame.where, remedy="repair the frame"
+            )
+        if not np.abs(array).max() < LARGEST:  # NaN, too
+            raise DataError(
+                f"{name} are NaN, infinite, or larger than {LARGEST:g}", where=frame.where, remedy="repair the frame"
+            )
 
 
 def expand_voigt(value: Any, shape: tuple[int, ...]) -> Any:

@@ -121,6 +121,7 @@ def spectrum_report(
         text=f"At {temperature:g} K, resolution {found.resolution:.0f} cm⁻¹"
         + (f", quantum correction {correction}." if kind == "infrared" else "."),
     )
+    report.provenance.update(found.origin)
     return report.write(page), _write_csv(page.with_suffix(".csv"), found)
 
 

@@ -42,7 +42,7 @@ class ACSFSpecification(RepresentationSpecification):
     """Settings of a set of symmetry functions, given by two numbers or by lists of all functions."""
 
     name: Literal["acsf"] = "acsf"
-    cutoff: float = Field(5.0, gt=0, description="cutoff radius [Angstrom]")
+    cutoff: float = Field(5.0, gt=0, le=100, description="cutoff radius [Angstrom]")
     envelope: Literal["cosine_squared", "cosine"] = Field("cosine_squared", description="cutoff function")
     radial: int | tuple[RadialFunction, ...] = Field(
         16, description="radial functions: their number, or (eta, shift) of each"
@@ -52,7 +52,9 @@ class ACSFSpecification(RepresentationSpecification):
     angular: int | tuple[AngularFunction, ...] = Field(
         3, description="angular functions: number of etas, or (eta, zeta, lambda) of each"
     )
-    zetas: tuple[int, ...] = Field((1, 2, 4), description="zetas that each of these etas is combined with")
+    zetas: tuple[int, ...] = Field(
+        (1, 2, 4), max_length=16, description="zetas that each of these etas is combined with"
+    )
     lambdas: tuple[Literal[-1, 1], ...] = Field((-1, 1), description="lambdas that each is combined with")
     reach: Literal["narrow", "wide", "both"] = Field(
         "narrow", description="angular functions with the distance r_jk (narrow), without it (wide), or both"

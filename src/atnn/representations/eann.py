@@ -21,7 +21,7 @@ class EANNSpecification(OrbitalSpecification):
     """Settings of an EANN representation; the defaults are those of the published code, with 16 channels."""
 
     name: Literal["eann"] = "eann"
-    cutoff: float = Field(6.0, gt=0, description="cutoff radius [Angstrom]")
+    cutoff: float = Field(6.0, gt=0, le=100, description="cutoff radius [Angstrom]")
     channels: int = Field(16, ge=2, le=256, description="radial channels k")
     contraction: int | None = Field(None, ge=1, le=4096, description="contracted densities per degree; none: one per k")
 

@@ -42,10 +42,10 @@ class GMPSpecification(RepresentationSpecification):
     """
 
     name: Literal["gmp"] = "gmp"
-    cutoff: float = Field(6.0, gt=0, description="cutoff radius [Angstrom]")
-    sigmas: Annotated[int, Field(ge=1, le=256)] | Annotated[tuple[Positive, ...], Field(min_length=1)] = Field(
-        16, description="widths of the probes [Angstrom], or their number, spaced evenly up to 2 Angstrom"
-    )
+    cutoff: float = Field(6.0, gt=0, le=100, description="cutoff radius [Angstrom]")
+    sigmas: (
+        Annotated[int, Field(ge=1, le=256)] | Annotated[tuple[Positive, ...], Field(min_length=1, max_length=256)]
+    ) = Field(16, description="widths of the probes [Angstrom], or their number, spaced evenly up to 2 Angstrom")
     degree: int = Field(3, ge=0, le=4, description="largest multipole order n")
 
     @property

@@ -37,7 +37,7 @@ class NEATSpecification(RepresentationSpecification):
     """Settings of a NEAT representation."""
 
     name: Literal["neat"] = "neat"
-    cutoff: float = Field(5.0, gt=0, description="cutoff radius [Angstrom]")
+    cutoff: float = Field(5.0, gt=0, le=100, description="cutoff radius [Angstrom]")
     channels: int = Field(32, ge=1, le=256, description="channels k of every degree")
     degree: int = Field(2, ge=1, le=3, description="largest angular degree L")
     rounds: int = Field(2, ge=1, le=8, description="rounds of message passing; the first sees only elements")

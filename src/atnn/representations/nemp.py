@@ -29,6 +29,7 @@ from atnn.representations.tensors import (
     sum_harmonics,
 )
 from atnn.so3 import spherical_harmonics
+from atnn.specification import Widths
 from atnn.structures import HIGHEST, Edges, Elements, Features, Structures
 
 
@@ -36,12 +37,12 @@ class NEMPSpecification(RepresentationSpecification):
     """Settings of a NEMP representation; the defaults are those of the published example input."""
 
     name: Literal["nemp"] = "nemp"
-    cutoff: float = Field(6.0, gt=0, description="cutoff radius [Angstrom]")
+    cutoff: float = Field(6.0, gt=0, le=100, description="cutoff radius [Angstrom]")
     channels: int = Field(16, ge=1, le=256, description="channels k of every degree")
     degree: int = Field(2, ge=1, le=3, description="largest angular degree L")
     rounds: int = Field(3, ge=1, le=8, description="rounds of message passing")
     radial: int = Field(16, ge=2, le=64, description="radial functions of each pair of elements")
-    hidden: tuple[int, ...] = Field((64,), description="hidden layers of the networks on pairs")
+    hidden: Widths = Field((64,), description="hidden layers of the networks on pairs")
 
     def build(self, species: Species, conditions: Collection[str] = ()) -> NEMP:
         """Build the representation."""

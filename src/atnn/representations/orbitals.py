@@ -97,7 +97,7 @@ def harmonic_matrix(degree: int) -> list[list[float]]:
 class OrbitalSpecification(RepresentationSpecification):
     """Settings of the orbitals of a representation."""
 
-    cutoff: float = Field(5.0, gt=0, description="cutoff radius [Angstrom]")
+    cutoff: float = Field(5.0, gt=0, le=100, description="cutoff radius [Angstrom]")
     channels: int = Field(8, ge=2, le=256, description="radial channels k")
     degree: int = Field(2, ge=0, le=3, description="largest angular degree L")
 

@@ -16,6 +16,7 @@ from torch import nn
 from atnn.functions import ElementNetwork, Species
 from atnn.representations.density import Density
 from atnn.representations.orbitals import OrbitalSpecification, OrbitalSums
+from atnn.specification import Widths
 from atnn.structures import HIGHEST, Edges, Elements, Features, Structures
 
 
@@ -24,7 +25,7 @@ class RecursiveSpecification(OrbitalSpecification):
 
     rounds: int = Field(3, ge=0, le=8, description="number T of updates of the orbital coefficients")
     densities: int | None = Field(None, ge=1, le=4096, description="number of densities p; none: (L+1) k (k+1) / 2")
-    hidden: tuple[int, ...] = Field((64, 64), min_length=1, description="layer widths of one residual block")
+    hidden: Widths = Field((64, 64), min_length=1, description="layer widths of one residual block")
     blocks: int = Field(1, ge=1, le=8, description="residual blocks of each network")
 
     @property

@@ -36,7 +36,7 @@ class SpookyNetSpecification(RepresentationSpecification):
     conditions: ClassVar[tuple[str, ...]] = CONDITIONS  # those that the model uses enter the first features
 
     name: Literal["spookynet"] = "spookynet"
-    cutoff: float = Field(5.2917721, gt=0, description="cutoff radius [Angstrom]")
+    cutoff: float = Field(5.2917721, gt=0, le=100, description="cutoff radius [Angstrom]")
     channels: int = Field(128, ge=2, le=512, description="number of features F of every atom")
     rounds: int = Field(6, ge=1, le=16, description="number of interaction modules T")
     radial: int = Field(16, ge=2, le=64, description="number of Bernstein polynomials K")

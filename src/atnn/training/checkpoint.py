@@ -1,50 +1,37 @@
-"""Checkpoints: one safetensors file with the state of a run as JSON in its header, written atomically."""
+"""Checkpoints: one sealed safetensors file with the state of a run in its header, written atomically."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
+from atnn.archives import encode, open_archive
 from atnn.errors import ModelFileError
 from atnn.files import write_atomically
 
-FORMAT, VERSION = "atnn-checkpoint", 1
+FORMAT, VERSION = "atnn-checkpoint", 2
 
 
 def save_checkpoint(path: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
     """Write a checkpoint; if the disk is full, raise a DataError and leave the old checkpoint intact."""
-    header = json.dumps({"format": FORMAT, "version": VERSION, **state})
-    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_atomically(path, save(contiguous, metadata={"atnn": header}))
+    write_atomically(path, encode({"format": FORMAT, "version": VERSION, **state}, tensors))
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read the tensors and the state of a checkpoint.
 
     Raises:
-        ModelFileError: The file is corrupted, is no checkpoint, or was written by a newer version.
+        ModelFileError: The file is damaged, is no checkpoint, or was written by a newer version.
     """
     remedy = f"remove {path.name} to restart the training, or restore an intact copy"
-    try:
-        with safe_open(path, framework="pt") as file:
-            state = json.loads((file.metadata() or {}).get("atnn", "{}"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, json.JSONDecodeError, OSError) as error:
-        raise ModelFileError(f"corrupted checkpoint: {error}", where=str(path), remedy=remedy) from error
-    if state.get("format") != FORMAT:
-        raise ModelFileError("not a checkpoint of atnn", where=str(path), remedy=remedy)
-    if state["version"] > VERSION:
-        raise ModelFileError(
-            f"checkpoint format {state['version']} is newer than {VERSION}", where=str(path), remedy="update atnn"
-        )
-    return tensors, state
+    archive = open_archive(path, FORMAT, VERSION, 2, ModelFileError, remedy)  # hashes since version 2
+    if not isinstance(archive.header.get("state"), dict):
+        raise archive.damaged("the header has no state")
+    return archive.tensors(), archive.header
 
 
 def pack(

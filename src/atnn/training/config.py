@@ -57,7 +57,7 @@ class ModelConfig(ModelSpecification):
     def _from_preset(cls, values: Any) -> Any:
         if not isinstance(values, dict) or values.get("preset") is None:
             return values
-        if values["preset"] not in PRESETS:
+        if not isinstance(values["preset"], str) or values["preset"] not in PRESETS:
             raise ValueError(f"known presets: {', '.join(PRESETS)}")
         chosen = PRESETS[values["preset"]]
         both = sorted(set(chosen) & set(values))
@@ -142,9 +142,9 @@ class TrainingConfig(Specification):
 class Seeds(Specification):
     """Separate seeds, each used instead of the seed of the run."""
 
-    split: int | None = Field(default=None, ge=0, description="seed of the split of the data")
-    weights: int | None = Field(default=None, ge=0, description="seed of the initial weights")
-    order: int | None = Field(default=None, ge=0, description="seed of the order of the training structures")
+    split: int | None = Field(default=None, ge=0, lt=2**63, description="seed of the split of the data")
+    weights: int | None = Field(default=None, ge=0, lt=2**63, description="seed of the initial weights")
+    order: int | None = Field(default=None, ge=0, lt=2**63, description="seed of the order of the training structures")
 
 
 class RunConfig(Specification):
@@ -154,7 +154,7 @@ class RunConfig(Specification):
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     output: str = Field(default="run", description="folder for everything that the run writes")
-    seed: int = Field(default=0, ge=0, description="seed of the split, the weights and the order of the data")
+    seed: int = Field(default=0, ge=0, lt=2**63, description="seed of the split, the weights and the order of the data")
     seeds: Seeds = Field(default=Seeds(), description="separate seeds for these three, e.g. {weights: 1}")
 
     def seed_of(self, what: Literal["split", "weights", "order"]) -> int:

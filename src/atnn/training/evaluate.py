@@ -7,9 +7,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
-from safetensors.numpy import save
+import torch
 
+from atnn.archives import encode, open_archive
 from atnn.data import Dataset, batches_of, select
 from atnn.errors import DataError
 from atnn.files import write_atomically
@@ -17,6 +17,8 @@ from atnn.model import Model
 from atnn.neighbors import neighbor_pairs
 from atnn.quantities import QUANTITIES
 from atnn.structures import Labelled
+
+FORMAT = "atnn-errors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +115,25 @@ def _compare(
 
 
 def save_errors(path: Path, errors: Errors) -> None:
-    """Write the predictions and references of :func:`evaluate` to a safetensors file."""
+    """Write the predictions and references of :func:`evaluate` to a sealed safetensors file."""
     arrays = {f"{name}.{part.name}": getattr(e, part.name) for name, e in errors.items() for part in fields(e)}
-    write_atomically(path, save({name: np.ascontiguousarray(a) for name, a in arrays.items() if a is not None}))
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in arrays.items() if a is not None}
+    write_atomically(path, encode({"format": FORMAT, "version": 1}, tensors))
 
 
 def load_errors(path: Path) -> Errors:
-    """Read the predictions and references that :func:`save_errors` wrote."""
-    with safe_open(path, framework="np") as file:
-        parts: dict[str, dict[str, np.ndarray]] = {}
-        for key in file.keys():  # noqa: SIM118
-            name, _, part = key.rpartition(".")
-            parts.setdefault(name, {})[part] = file.get_tensor(key)
-    return {name: QuantityErrors(**arrays) for name, arrays in parts.items()}
+    """Read the predictions and references that :func:`save_errors` wrote.
+
+    Raises:
+        DataError: The file is missing, damaged, or holds something else.
+    """
+    # Files that are older than the format have no header.
+    archive = open_archive(path, FORMAT, 1, remedy="evaluate the model again", headless=True)
+    parts: dict[str, dict[str, np.ndarray]] = {}
+    for key in archive.names:
+        name, _, part = key.rpartition(".")
+        parts.setdefault(name, {})[part] = archive[key].numpy()
+    try:
+        return {name: QuantityErrors(**arrays) for name, arrays in parts.items()}
+    except TypeError as error:
+        raise archive.damaged(f"it holds no predictions with their references ({error})") from error

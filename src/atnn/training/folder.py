@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from atnn.documents import read_text
 from atnn.errors import DataError, SpecificationError
 from atnn.files import write_atomically
+from atnn.locks import hold
 from atnn.training.config import RunConfig
 
 CHECKPOINT, MODEL = "checkpoint.safetensors", "model.atnn"
 # What may change when a run is resumed.
 CHANGEABLE: dict[str, Any] = {"training": {"epochs", "max_minutes", "checkpoint_seconds", "compile"}, "output": True}
+
+
+def hold_folder(config: RunConfig) -> AbstractContextManager[None]:
+    """Keep other trainings out of the folder while this one runs.
+
+    Raises:
+        DataError: The folder cannot be created.
+        InUseError: Another process trains in it.
+    """
+    folder = Path(config.output).absolute()
+    _make(folder)
+    return hold(folder, "the output folder")
 
 
 def claim_folder(config: RunConfig) -> None:
@@ -22,14 +37,9 @@ def claim_folder(config: RunConfig) -> None:
         SpecificationError: The folder holds a run with another configuration.
     """
     folder = Path(config.output)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(
-            f"the output folder cannot be made ({error.strerror})", where=str(folder), remedy="choose another `output`"
-        ) from error
+    _make(folder)
     path, text = folder / "config.json", config.model_dump_json(exclude=CHANGEABLE, indent=1)
-    if path.exists() and (folder / CHECKPOINT).exists() and path.read_text() != text:
+    if path.exists() and (folder / CHECKPOINT).exists() and read_text(path) != text:
         raise SpecificationError(
             "the folder holds a run with another configuration",
             where=str(folder),
@@ -39,3 +49,12 @@ def claim_folder(config: RunConfig) -> None:
         for partial in folder.glob(f".{name}.*.tmp"):
             partial.unlink()
     write_atomically(path, text)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"the output folder cannot be made ({error.strerror})", where=str(folder), remedy="choose another `output`"
+        ) from error

@@ -7,6 +7,7 @@ import importlib.util
 import io
 from pathlib import Path
 
+from atnn.documents import read_text
 from atnn.errors import DataError
 from atnn.files import write_atomically
 from atnn.quantities import QUANTITIES
@@ -31,13 +32,18 @@ def read_history(folder: Path) -> list[Row]:
     square errors ``train_<quantity>`` and ``validation_<quantity>`` in its unit.
 
     Raises:
-        DataError: The folder has no ``history.csv``.
+        DataError: The folder has no ``history.csv``, or a damaged one.
     """
     path = Path(folder) / "history.csv"
     if not path.is_file():
         raise DataError("no learning curves", where=str(path), remedy="give the output folder of a training run")
-    with path.open(newline="") as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    try:
+        rows = csv.DictReader(io.StringIO(read_text(path)), strict=True)
+        return [{name: float(value) for name, value in row.items()} for row in rows]
+    except (ValueError, TypeError, csv.Error) as error:
+        raise DataError(
+            f"damaged learning curves ({error})", where=str(path), remedy="resume the training, which writes them anew"
+        ) from error
 
 
 class Board:

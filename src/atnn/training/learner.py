@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from atnn.errors import AtnnError, SpecificationError
+from atnn.errors import AtnnError, ModelFileError, SpecificationError
 from atnn.model import Model
 from atnn.training.checkpoint import load_checkpoint, pack, save_checkpoint, unpack
 from atnn.training.config import RunConfig
@@ -177,5 +177,12 @@ class Learner:
             )
         unpack(self.checkpoint, tensors, self.parameters, self.average, self.optimizers)
         state = header["state"]
-        self.history, self.rate.state = state.pop("history"), state.pop("rate")
-        self.standing = Standing(**state)
+        try:
+            self.history, self.rate.state = state.pop("history"), state.pop("rate")
+            self.standing = Standing(**state)
+        except (KeyError, TypeError) as error:
+            raise ModelFileError(
+                f"truncated or corrupted: the state of the run is not complete ({error})",
+                where=str(self.checkpoint),
+                remedy=f"remove {self.checkpoint.name} to restart the training, or restore an intact copy",
+            ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from atnn.training.config import RunConfig
 from atnn.training.distributed import Processes
 from atnn.training.evaluate import Errors, evaluate, save_errors
 from atnn.training.feed import Feed
-from atnn.training.folder import CHECKPOINT, MODEL, claim_folder
+from atnn.training.folder import CHECKPOINT, MODEL, claim_folder, hold_folder
 from atnn.training.history import Board, Row, describe_validation, write_history
 from atnn.training.initial import initial_model
 from atnn.training.learner import Learner
@@ -66,10 +67,18 @@ def train(
 
     Raises:
         DataError: The data cannot be used.
+        InUseError: Another process trains in the folder.
         SpecificationError: The configuration cannot work, or the folder holds another run.
         TrainingDiverged: The gradient stayed NaN or infinite.
     """
     processes = Processes()
+    with hold_folder(config) if processes.first else nullcontext():
+        return _train(config, processes, datasets, start)
+
+
+def _train(
+    config: RunConfig, processes: Processes, datasets: Mapping[str, Dataset] | None, start: Model | None
+) -> TrainingResult:
     folder = Path(config.output)
     Model(config.model.specification([1]))  # fails before the data are read if parts do not fit each other
     if processes.first:

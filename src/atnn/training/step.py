@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -12,10 +11,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from atnn.derivatives import parameter_gradients
-from atnn.errors import AtnnWarning
 from atnn.model import Inputs, Model
 from atnn.model.inputs import Given, flatten_inputs, name_sizes, unflatten_inputs
-from atnn.model.tracing import compile_graph, trace
+from atnn.model.tracing import try_compile
 from atnn.neighbors import neighbor_pairs
 from atnn.quantities import QUANTITIES
 from atnn.structures import MINIMAL_VOLUME, Labelled
@@ -135,16 +133,11 @@ class Step:
         labels = [(_axis(name), *(None,) * len(QUANTITIES[name].shape)) for name in self.names]
         masks = [("structures",)] * len(self.names)
         names = [*fixed, *name_sizes(given), *labels, *masks, (None,), (None,)]
-        try:
-            graph, fakes = trace(self._function(given), [a.detach() for a in arguments], names)
-            self._graphs[given] = compile_graph(graph, fakes)
-        except Exception as error:  # the compiler may raise any exception, and training must go on
-            warnings.warn(
-                f"the training step could not be compiled and runs eagerly: {type(error).__name__}: {error}"[:500],
-                AtnnWarning,
-                stacklevel=3,
-            )
+        graph = try_compile(self._function(given), [a.detach() for a in arguments], names, "the training step")
+        if graph is None:
             self.compiled = False
+        else:
+            self._graphs[given] = graph
 
 
 def _axis(name: str) -> str:

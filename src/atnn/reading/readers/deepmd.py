@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from atnn.errors import DataError
+from atnn.reading.arrays import load_npy
 from atnn.reading.raw import ASE_UNITS, Format, RawFrame, find_axis, find_numbers
+from atnn.reading.text import open_text, parse_count
 
 _GEOMETRY = ("coord", "box", "real_atom_types")
 _ALIASES = {"atomic_energies": ("atom_ener",)}
@@ -24,7 +26,7 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
         DataError: Element names are missing, or arrays do not fit together.
     """
     for system in sorted(file.parent for file in path.rglob("type.raw")):
-        types = np.loadtxt(system / "type.raw", dtype=np.int64, ndmin=1)
+        types = _read_types(system / "type.raw")
         names = system / "type_map.raw"
         if not names.exists():
             raise DataError(
@@ -32,7 +34,7 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
                 where=str(system),
                 remedy="write the element symbols of types 0, 1, ... into type_map.raw, one a line",
             )
-        elements = find_numbers(names.read_text().split(), str(names))
+        elements = find_numbers(_read_words(names), str(names))
         periodic = not (system / "nopbc").exists()
         sets = sorted(folder for folder in system.glob("set.*") if (folder / "coord.npy").exists())
         if not sets:
@@ -42,21 +44,27 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
 
 
 def _read_set(folder: Path, types: np.ndarray, elements: np.ndarray, periodic: bool) -> Iterator[RawFrame]:
-    arrays = {file.stem: _load_array(file) for file in sorted(folder.glob("*.npy"))}
-    count = len(arrays["coord"])
+    arrays = {file.stem: load_npy(file) for file in sorted(folder.glob("*.npy"))}
+    count = len(np.atleast_1d(arrays["coord"]))
     for name, array in arrays.items():
+        if array.ndim == 0:
+            raise DataError(f"{name}.npy holds one number", where=str(folder), remedy="give one row a frame")
         if len(array) != count:
             raise DataError(
                 f"{name}.npy has {len(array)} frames, coord.npy {count}", where=str(folder), remedy="write them anew"
             )
+    if periodic and "box" in arrays and arrays["box"].size != 9 * count:
+        raise DataError("box.npy does not have nine numbers a frame", where=str(folder), remedy="write it anew")
     if periodic and "box" not in arrays:
         raise DataError("no box.npy", where=str(folder), remedy="add it, or an empty file nopbc beside type.raw")
     atomic = {name for name in arrays if find_axis(name, _ALIASES) == "atom"}
     for index in range(count):
         where = f"{folder}, frame {index}"
-        frame_types = arrays["real_atom_types"][index] if "real_atom_types" in arrays else types
+        given = np.ravel(arrays["real_atom_types"][index]) if "real_atom_types" in arrays else types
+        frame_types = given.astype(np.int64)
         real = np.flatnonzero(frame_types >= 0)
-        if arrays["coord"][index].size != 3 * len(frame_types) or frame_types.max() >= len(elements):
+        fitting = len(frame_types) > 0 and arrays["coord"][index].size == 3 * len(frame_types)
+        if not fitting or (frame_types != given).any() or frame_types.max() >= len(elements):
             raise DataError(
                 f"coord.npy, {len(frame_types)} atom types and {len(elements)} elements do not fit together",
                 where=where,
@@ -65,7 +73,13 @@ def _read_set(folder: Path, types: np.ndarray, elements: np.ndarray, periodic: b
         info, per_atom = {}, {}
         for name, array in arrays.items():
             value = np.array(array[index], dtype=np.float64)
-            if name in atomic and value.size % len(frame_types) == 0:
+            if name in atomic:
+                if value.size % len(frame_types):
+                    raise DataError(
+                        f"{name}.npy has {value.size} numbers for {len(frame_types)} atoms",
+                        where=where,
+                        remedy="write it anew",
+                    )
                 per_atom[name] = value.reshape(len(frame_types), -1)[real]
             elif name not in _GEOMETRY:
                 info[name] = value
@@ -80,11 +94,19 @@ def _read_set(folder: Path, types: np.ndarray, elements: np.ndarray, periodic: b
         )
 
 
-def _load_array(file: Path) -> np.ndarray:
+def _read_words(file: Path) -> list[str]:
+    with open_text(file) as stream:
+        return stream.read().split()
+
+
+def _read_types(file: Path) -> np.ndarray:
     try:
-        return np.load(file, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise DataError(f"cannot be read ({error})", where=str(file), remedy="copy the file again") from None
+        types = np.array([parse_count(word) for word in _read_words(file)], dtype=np.int64)
+    except ValueError as error:
+        raise DataError(str(error), where=str(file), remedy="write the type of each atom, 0, 1, ...") from None
+    if len(types) == 0:
+        raise DataError("holds no types", where=str(file), remedy="write the type of each atom, 0, 1, ...")
+    return types
 
 
 DEEPMD = Format(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from atnn.errors import DataError
-from atnn.reading.raw import Format, RawFrame, find_axis
+from atnn.reading.arrays import load_npz
+from atnn.reading.raw import Format, RawFrame, find_axis, list_every_key
 
 _POSITIONS = ("R", "coords", "coordinates", "positions")
 _NUMBERS = ("z", "nuclear_charges", "atomic_numbers", "numbers")
@@ -23,24 +23,24 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
     Atomic numbers are one row for all frames, or one row per frame, padded with zeros.
 
     Raises:
-        DataError: The archive is damaged, or lacks positions or atomic numbers.
+        DataError: The archive is damaged, lacks positions or atomic numbers, or holds arrays that do not fit them.
     """
-    try:
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files if archive[name].dtype.kind in "fiu"}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"cannot be read ({error})", where=str(path), remedy="copy the file again") from None
+    arrays = load_npz(path)
     positions = _take_array(arrays, _POSITIONS, path, "positions")
-    numbers = _take_array(arrays, _NUMBERS, path, "atomic numbers").astype(np.int64)
-    if positions.ndim != 3 or positions.shape[1:] != (numbers.shape[-1], 3):
-        raise DataError(
-            f"positions of shape {positions.shape} and atomic numbers of shape {numbers.shape} do not fit",
-            where=str(path),
-            remedy="positions are [frames, atoms, 3]",
-        )
+    numbers = _take_numbers(arrays, positions, path)
+    count, size = positions.shape[:2]
     cells = next((arrays.pop(name) for name in _CELLS if name in arrays), None)
     pbc = arrays.pop("pbc", np.full(3, cells is not None))
-    count, size = positions.shape[:2]
+    if cells is not None and cells.shape not in ((3, 3), (count, 3, 3)):
+        raise _unfit("cells", cells, count, path, "cells are [3, 3] or [frames, 3, 3]")
+    if pbc.shape not in ((), (3,), (count, 3)):
+        raise _unfit("pbc", pbc, count, path, "pbc is [3] or [frames, 3]")
+    known = list_every_key(_ALIASES)
+    for name, array in arrays.items():
+        if name in known and array.shape[:1] != (count,):
+            raise _unfit(
+                name, array, count, path, "give one value a frame, or rename the array if it is something else"
+            )
     atomic = {name for name, array in arrays.items() if _is_per_atom(name, array, count, size)}
     for index in range(count):
         own = numbers if numbers.ndim == 1 else numbers[index]
@@ -62,6 +62,29 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
             per_atom,
             f"{path}, frame {index}",
         )
+
+
+def _take_numbers(arrays: dict[str, np.ndarray], positions: np.ndarray, path: Path) -> np.ndarray:
+    numbers = _take_array(arrays, _NUMBERS, path, "atomic numbers")
+    fitting = positions.ndim == 3 and numbers.shape in (positions.shape[1:2], positions.shape[:2])
+    if not fitting or positions.shape[2] != 3:
+        raise DataError(
+            f"positions of shape {positions.shape} and atomic numbers of shape {numbers.shape} do not fit",
+            where=str(path),
+            remedy="positions are [frames, atoms, 3]",
+        )
+    whole = np.isfinite(numbers) & (numbers == np.rint(numbers)) & (numbers >= 0) & (numbers < 1000)
+    if not whole.all():
+        raise DataError(
+            f"{numbers[~whole][0]} is no atomic number", where=str(path), remedy="write whole numbers, 0 for no atom"
+        )
+    return numbers.astype(np.int64)
+
+
+def _unfit(name: str, array: np.ndarray, count: int, path: Path, remedy: str) -> DataError:
+    return DataError(
+        f"the array {name!r} of shape {array.shape} does not fit {count} frames", where=str(path), remedy=remedy
+    )
 
 
 def _is_per_atom(name: str, array: np.ndarray, frames: int, atoms: int) -> bool:

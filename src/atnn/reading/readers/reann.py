@@ -21,6 +21,7 @@ import numpy as np
 
 from atnn.errors import DataError
 from atnn.reading.raw import Format, RawFrame, find_numbers
+from atnn.reading.text import open_text, parse_floats
 
 _PROPERTY = re.compile(r"(\w+)='([^']*)'")
 _ENDS = ("abprop:", "External_field:")
@@ -39,7 +40,7 @@ def read_frames(path: Path, fractional: bool = False, dipole_sign: int = -1) -> 
         DataError: The file is truncated, a line cannot be understood, or positions look fractional and are not
             declared to be.
     """
-    with open(path) as stream:
+    with open_text(path) as stream:
         index = 0
         while comment := stream.readline():
             if comment.strip():
@@ -56,24 +57,24 @@ def read_frames(path: Path, fractional: bool = False, dipole_sign: int = -1) -> 
 
 
 def _read_frame(stream: TextIOWrapper, where: str, fractional: bool, dipole_sign: int) -> RawFrame:
-    cell = np.array([line.split()[:3] for line in islice(stream, 3)], dtype=np.float64)
+    cell = parse_floats([line.split()[:3] for line in islice(stream, 3)])
     words = stream.readline().split()
     if cell.shape != (3, 3) or len(words) < 4 or words[0] != "pbc":
         raise DataError("expected three lattice vectors and 'pbc 1 1 1'", where=where, remedy="repair the frame")
-    pbc = np.array([float(word) != 0 for word in words[1:4]])
+    pbc = parse_floats(words[1:4]) != 0
     info: dict[str, Any] = {}
     atoms: list[list[str]] = []
     while not (line := stream.readline()).startswith(_ENDS):
         if not line:
             raise DataError("the file ends inside a frame", where=where, remedy="copy the file again")
         if "='" in line:
-            info.update({key: np.array(value.split(), dtype=np.float64) for key, value in _PROPERTY.findall(line)})
+            _add_properties(line, info, where)
         elif line.strip():
             atoms.append(line.split())
     if not atoms:
         raise DataError("frame without atoms", where=where, remedy="remove the frame")
     _read_last_line(line.split(), info, dipole_sign)
-    positions = np.array([words[2:5] for words in atoms], dtype=np.float64)
+    positions = parse_floats([words[2:5] for words in atoms])
     if fractional:
         positions = positions @ cell
     elif pbc.any() and len(atoms) > 3 and np.abs(positions).max() < 1.5 and np.abs(cell).max() > 3:
@@ -82,16 +83,23 @@ def _read_frame(stream: TextIOWrapper, where: str, fractional: bool, dipole_sign
             where=where,
             remedy="read with format='reann-fractional'",
         )
-    arrays = {"mass": np.array([float(words[1]) for words in atoms])}
+    arrays = {"mass": parse_floats([words[1] for words in atoms])}
     if all(len(words) >= 8 for words in atoms):
-        arrays["forces"] = np.array([words[5:8] for words in atoms], dtype=np.float64)
+        arrays["forces"] = parse_floats([words[5:8] for words in atoms])
     # The lattice of a molecule is a placeholder.
     cell = cell if pbc.any() else np.zeros((3, 3))
     return RawFrame(find_numbers([words[0] for words in atoms], where), positions, cell, pbc, info, arrays, where)
 
 
+def _add_properties(line: str, info: dict[str, Any], where: str) -> None:
+    for key, value in _PROPERTY.findall(line):
+        if key in info:
+            raise DataError(f"{key!r} is given twice", where=where, remedy="keep the right one")
+        info[key] = parse_floats(value.split())
+
+
 def _read_last_line(words: list[str], info: dict[str, Any], dipole_sign: int) -> None:
-    values = np.array(words[1:], dtype=np.float64)
+    values = parse_floats(words[1:])
     if words[0] == "abprop:":
         info["energy" if len(values) == 1 else "abprop"] = values
         return
@@ -105,7 +113,7 @@ def _read_last_line(words: list[str], info: dict[str, Any], dipole_sign: int) ->
 def _looks_like(path: Path, field: bool) -> bool:
     if not path.is_file() or path.suffix in (".npz", ".h5", ".gz", ".traj"):
         return False
-    with open(path, errors="replace") as stream:
+    with open(path, encoding="utf-8", errors="replace") as stream:
         head = [stream.readline(1000) for _ in range(6)]
     return head[4].lstrip().startswith("pbc ") and ("='" in head[5]) == field
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from atnn.errors import DataError
 from atnn.reading.raw import Format, RawFrame, find_numbers
+from atnn.reading.text import open_text, parse_floats
 
 
 def read_frames(path: Path) -> Iterator[RawFrame]:
@@ -22,7 +23,7 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
     """
     block: list[list[str]] | None = None
     index = 0
-    with open(path) as stream:
+    with open_text(path) as stream:
         for line in stream:
             words = line.split()
             if not words:
@@ -47,20 +48,27 @@ def _parse_frame(block: list[list[str]], where: str) -> RawFrame:
     atoms = [words[1:] for words in block if words[0] == "atom"]
     if not atoms:
         raise DataError("frame without atoms", where=where, remedy="remove the block")
+    stated = [words for words in block if words[0] in ("energy", "charge")]
+    if len({words[0] for words in stated}) < len(stated):
+        raise DataError("energy or charge is given twice", where=where, remedy="keep the right line")
     try:
-        positions = np.array([words[:3] for words in atoms], dtype=np.float64)
-        lattice = np.array([words[1:4] for words in block if words[0] == "lattice"], dtype=np.float64)
-        info = {words[0]: float(words[1]) for words in block if words[0] in ("energy", "charge")}
-        arrays = {"charge": np.array([float(words[4]) for words in atoms])}
-        arrays["forces"] = np.array([words[6:9] for words in atoms], dtype=np.float64)
+        positions = parse_floats([words[:3] for words in atoms])
+        lattice = parse_floats([words[1:4] for words in block if words[0] == "lattice"])
+        info = {words[0]: float(parse_floats([words[1]])[0]) for words in stated}
+        arrays = {"charge": parse_floats([words[4] for words in atoms])}
+        arrays["forces"] = parse_floats([words[6:9] for words in atoms])
     except (ValueError, IndexError) as error:
         raise DataError(
             f"a line cannot be read ({error})",
             where=where,
             remedy="atom lines are: atom x y z element charge n fx fy fz",
         ) from None
-    if len(lattice) not in (0, 3):
-        raise DataError(f"{len(lattice)} lattice lines", where=where, remedy="give three, or none for a molecule")
+    if lattice.shape not in ((0,), (3, 3)):
+        raise DataError(
+            f"{len(lattice)} lattice lines",
+            where=where,
+            remedy="give three with three numbers each, or none for a molecule",
+        )
     periodic = len(lattice) == 3
     return RawFrame(
         numbers=find_numbers([words[3] for words in atoms], where),
