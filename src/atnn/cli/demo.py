@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from atnn.cli.options import Level, Molecule
+from atnn.cli.options import LARGEST_SEED, Level, Molecule
 
 EXAMPLES = {"demo": "Example: [bold]atnn demo --molecule ethanol --output ethanol-demo[/bold]"}
 NO_ARGUMENTS = ("demo",)
@@ -18,7 +18,7 @@ def demo(
     molecule: Annotated[Molecule, typer.Option(help="Molecule to study.")] = Molecule.formic_acid,
     level: Annotated[Level, typer.Option(help="GFN2-xTB (minutes), or B3LYP/def2-SVP (an hour).")] = Level.xtb,
     geometries: Annotated[int | None, typer.Option(min=20, help="Number of labelled geometries.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of all random numbers.")] = 0,
 ) -> None:
     """From quantum chemistry to an infrared spectrum, end to end: label, train, simulate, compare, report."""
     from atnn.demo import run_demo

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,8 +26,6 @@ from atnn.errors import AtnnWarning, DataError
 from atnn.locks import hold
 from atnn.model import Identified, Potential
 from atnn.progress import LOG, Progress, record
-
-logger = logging.getLogger(__name__)
 
 SHORT = 100  # steps; a shorter run costs hardly more than the check of its timestep
 NO_STOPS: Mapping[str, Condition] = MappingProxyType({})
@@ -141,8 +138,7 @@ def _advance(
         reading = read_thermometer(kinetic, degrees, bath[watch.numbers], watch.numbers, memory)
     if reading is not None and reading.settled and not reading.holds:
         warnings.warn(f"temperature of the {reading}", AtnnWarning, stacklevel=3)
-    report = RunReport(state, series, conserves, count - done, seconds, atom_steps, watch.numbers, ended, reading)
-    logger.info("%s", report)
+    return RunReport(state, series, conserves, count - done, seconds, atom_steps, watch.numbers, ended, reading)
     return report
 
 
