@@ -15,7 +15,7 @@ import typer
 
 from atnn.cli import data, demo, model, report, simulate, training
 from atnn.cli.commands import register, set_loudness
-from atnn.errors import AtnnError, DataError
+from atnn.errors import AtnnError
 
 app = typer.Typer(
     name="atnn",
@@ -65,7 +65,7 @@ def main() -> None:
             app()
         finally:
             _flush()
-    except AtnnError as error:
+    except (AtnnError, OSError) as error:
         if "--debug" in sys.argv:
             raise
         from rich.console import Console
@@ -76,11 +76,13 @@ def main() -> None:
 
 
 def _flush() -> None:
-    """Write what is still to be printed; a closed pipe or a full disk is an error like any other."""
+    """Write what is still to be printed, so that a full disk is an error like any other."""
+    if sys.stdout is None:
+        return
     try:
         sys.stdout.flush()
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes again
         if error.errno == errno.EPIPE:
             sys.exit(1)
-        raise DataError(f"the output cannot be written ({error.strerror})", remedy="choose another place") from error
+        raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,7 +19,7 @@ def demo(
     level: Annotated[Level, typer.Option(help="GFN2-xTB (minutes), or B3LYP/def2-SVP (an hour).")] = Level.xtb,
     geometries: Annotated[int | None, typer.Option(min=20, help="Number of labelled geometries.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of all random numbers.")] = 0,
-) -> None:
+) -> dict[str, Any]:
     """From quantum chemistry to an infrared spectrum, end to end: label, train, simulate, compare, report."""
     from atnn.demo import run_demo
     from atnn.kernels import keep_memory
@@ -27,6 +27,10 @@ def demo(
     keep_memory()
     result = run_demo(output, molecule.value, level.value, geometries, seed)
     print(f"report: {result.report.resolve()}")
+    units = {"energy_rmse": "meV/atom", "force_rmse": "meV/Angstrom", "dipole_rmse": "me*Angstrom"}
+    units |= {"frequency_difference": "cm^-1", "intensity_difference": "km/mol"}
+    units |= {"drift": "meV/atom/ps", "temperature": "K"}
+    return {"report": result.report, **result.numbers, "units": units}
 
 
 COMMANDS = (demo,)
