@@ -196,3 +196,40 @@ def test_a_wrong_shape_is_refused_when_the_hook_is_on(hooked):
         good.replace(numbers=good.numbers[:-1])
     with pytest.raises(Exception, match=r"(?i)type-check error"):
         good.atoms_of(torch.zeros((2, 2), dtype=torch.int64))
+
+
+ODD = st.one_of(  # values that scripts and files put there
+    st.text(max_size=5), st.sampled_from([np.nan, np.inf, 2**70, {}, {"a": 1}, [None], [[1], [1, 2]]])
+)
+
+
+@given(ODD, st.sampled_from(["charge", "spin", "electric_field"]))
+def test_what_is_stated_is_a_number_or_an_error_that_names_it(value, key):
+    atoms = methane()
+    atoms.info[key] = value
+    try:
+        Structures.from_ase(atoms)
+    except DataError as error:
+        assert key in error.what and "structure 0 (CH4)" in error.where
+    else:
+        assert np.isfinite(np.asarray(value, dtype=float)).all()
+
+
+def test_half_an_unpaired_electron_is_refused():
+    atoms = methane()
+    atoms.info["spin"] = 0.5
+    with pytest.raises(DataError, match=r"spin = 0\.5 is no integer"):
+        Structures.from_ase(atoms)
+
+
+@pytest.mark.parametrize("number", [0, -1, 119, 200])
+def test_an_atomic_number_without_an_element_is_refused(number):
+    atoms = methane()
+    atoms.numbers[2] = number
+    with pytest.raises(DataError, match=f"atom 2 has the atomic number {number}"):
+        Structures.from_ase(atoms)
+
+
+def test_a_structure_without_atoms_is_an_error():
+    with pytest.raises(DataError, match="structure without atoms"):
+        Structures.from_ase(Atoms())

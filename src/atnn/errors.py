@@ -1,5 +1,10 @@
 """The exceptions of the package, which say what went wrong, where, and what to do about it."""
 
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
 
 class AtnnError(Exception):
     """Base of every error that atnn raises on purpose.
@@ -44,3 +49,14 @@ class InUseError(AtnnError):
 
 class AtnnWarning(UserWarning):
     """A problem that the user should know about but that does not stop the work."""
+
+
+def suggest(name: object, known: Iterable[str]) -> str:
+    """Write which known name an unknown one may stand for, whatever its case.
+
+    >>> suggest("Langevim", ["verlet", "langevin"]), suggest("zzz", ["verlet", "langevin"])
+    ('did you mean `langevin`? ', '')
+    """
+    spelled = {word.lower(): word for word in known}
+    near = difflib.get_close_matches(str(name)[:100].lower(), spelled, n=1, cutoff=0.5)
+    return f"did you mean `{spelled[near[0]]}`? " if near else ""

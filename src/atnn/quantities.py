@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from atnn.errors import suggest
 from atnn.units import CHARGE, ENERGY, LENGTH, Dimension, unit_of
 
 Axis = Literal["structure", "atom"]
@@ -133,5 +134,5 @@ QUANTITIES: dict[str, Quantity] = {quantity.name: quantity for quantity in _TABL
 def quantity(name: str) -> Quantity:
     """Look up a row of the table; a ``KeyError`` lists the known names."""
     if name not in QUANTITIES:
-        raise KeyError(f"unknown quantity {name!r}; known: {', '.join(QUANTITIES)}")
+        raise KeyError(f"unknown quantity {name!r}; {suggest(name, QUANTITIES)}known: {', '.join(QUANTITIES)}")
     return QUANTITIES[name]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import reprlib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from atnn.documents import parse_yaml, read_text
-from atnn.errors import DataError, SpecificationError
+from atnn.errors import DataError, SpecificationError, suggest
 
 # Widths of the layers of a network.
 Widths = Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(max_length=16)]
@@ -83,15 +83,54 @@ def chosen_from(registry: Mapping[str, type[Specification]], what: str) -> Befor
         given = {"name": value} if isinstance(value, str) else value
         name = given.get("name") if isinstance(given, Mapping) else value
         if not isinstance(given, Mapping) or not isinstance(name, str) or name not in registry:
-            near = difflib.get_close_matches(str(name), registry, n=1, cutoff=0.5)
-            hint = f"did you mean `{near[0]}`? " if near else ""
+            known = f"{suggest(name, registry)}known: {', '.join(sorted(registry))}"
             raise SpecificationError(
                 f"`{info.field_name}` = {_SHOWN.repr(name)} is not the name of {what}",
-                remedy=f"{hint}known: {', '.join(sorted(registry))}; or import the module that registers it",
+                remedy=f"{known}; or import the module that registers it",
             )
         return parse(registry[name], given, path=f"{info.field_name}.{given['name']}")
 
-    return BeforeValidator(choose)
+    return _Choice(choose, registry=registry)
+
+
+@dataclass(frozen=True)
+class _Choice(BeforeValidator):
+    """The validator of :func:`chosen_from`, which describes what the registry holds when it is asked."""
+
+    registry: Mapping[str, type[Specification]] = field(default_factory=dict)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        components = self.registry.values()
+        # The schema of a component has its name as a constant. Requiring it makes exactly one of them fit.
+        mappings = [{**handler(kind.__pydantic_core_schema__), "required": _required(kind)} for kind in components]
+        alone = sorted(name for name, kind in self.registry.items() if _required(kind) == ["name"])
+        return {"anyOf": [{"type": "string", "enum": alone}, {"oneOf": mappings}]}
+
+
+def _required(kind: type[Specification]) -> list[str]:
+    return ["name", *(name for name, info in kind.model_fields.items() if info.is_required())]
+
+
+class Names:
+    """Marks strings that are names of tables, so that a JSON schema lists what these hold when it is made.
+
+    Args:
+        tables: The names, or mappings from them.
+    """
+
+    def __init__(self, *tables: Iterable[str]):
+        self.tables = tables
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        return {**handler(schema), "enum": list(dict.fromkeys(name for table in self.tables for name in table))}
+
+
+def make_json_schema(specification: type[Specification]) -> dict[str, Any]:
+    """Make the JSON schema (draft 2020-12) of a specification, by which editors complete and check YAML files.
+
+    Components are listed as the registries hold them at this moment.
+    """
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **specification.model_json_schema()}
 
 
 def _describe_problem(specification: type[BaseModel], problem: Mapping[str, Any], above: str) -> tuple[str, str]:
@@ -99,9 +138,7 @@ def _describe_problem(specification: type[BaseModel], problem: Mapping[str, Any]
     if problem["type"] == "extra_forbidden":
         known = _known_keys(specification, problem["loc"])
         key = str(problem["loc"][-1])
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-        hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(sorted(known))}"
-        return f"unknown key `{path}`", hint
+        return f"unknown key `{path}`", suggest(key, known).strip() or f"known keys: {', '.join(sorted(known))}"
     if problem["type"] == "missing":
         return f"missing key `{path}`", f"add `{problem['loc'][-1]}`"
     message = str(problem["msg"]).removeprefix("Value error, ")

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from ase import Atoms
+from ase.constraints import FixAtoms
+from ase.data import chemical_symbols
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -67,6 +69,7 @@ class Structures:
         charge: Total charge [e], or None if it is not stated.
         spin: Number of unpaired electrons, or None.
         field: Uniform external electric field [V/Angstrom], or None.
+        fixed: Atoms that dynamics and relaxation leave where they are, or None if there are none.
     """
 
     positions: Float[Tensor, "atoms 3"]
@@ -77,6 +80,7 @@ class Structures:
     charge: Float[Tensor, " structures"] | None = None
     spin: Int[Tensor, " structures"] | None = None
     field: Float[Tensor, "structures 3"] | None = None
+    fixed: Bool[Tensor, " atoms"] | None = None
 
     def __len__(self) -> int:
         """Number of structures."""
@@ -101,6 +105,11 @@ class Structures:
     def applied_field(self) -> Float[Tensor, "structures 3"]:
         """External electric field [V/Angstrom], zero if not stated."""
         return self.cell.new_zeros((self.cell.shape[0], 3)) if self.field is None else self.field
+
+    @property
+    def fixed_atoms(self) -> Bool[Tensor, " atoms"]:
+        """Which atoms are fixed, none if it is not stated."""
+        return torch.zeros_like(self.batch, dtype=torch.bool) if self.fixed is None else self.fixed
 
     @property
     def volumes(self) -> Float[Tensor, " structures"]:
@@ -134,6 +143,7 @@ class Structures:
             cell=self.cell[order],
             pbc=self.pbc[order],
             batch=batch,
+            fixed=None if self.fixed is None else self.fixed[atoms],
             **{name: value[order] for name, value in self.stated.items()},
         )
 
@@ -147,6 +157,7 @@ class Structures:
                 cell=self.cell[index : index + 1],
                 pbc=self.pbc[index : index + 1],
                 batch=torch.zeros_like(self.batch[start:end]),
+                fixed=None if self.fixed is None else self.fixed[start:end],
                 **{name: value[index : index + 1] for name, value in self.stated.items()},
             )
             for index, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True))
@@ -183,6 +194,7 @@ class Structures:
             cell=torch.cat([part.cell for part in parts]),
             pbc=torch.cat([part.pbc for part in parts]),
             batch=torch.cat([part.batch + int(o) for part, o in zip(parts, offsets, strict=True)]),
+            fixed=None if all(part.fixed is None for part in parts) else torch.cat([p.fixed_atoms for p in parts]),
             **{name: join(name) for name in STATED},
         )
 
@@ -191,19 +203,22 @@ class Structures:
         """Make a batch of one or many ASE ``Atoms``.
 
         The fields of :data:`STATED` are read from ``atoms.info``: total charge, unpaired electrons and field under
-        ``charge``, ``spin`` and ``electric_field``. Labels are not read here but by :mod:`atnn.reading`.
+        ``charge``, ``spin`` and ``electric_field``, and fixed atoms from the constraint ``FixAtoms``. Labels are not
+        read here but by :mod:`atnn.reading`.
 
         Raises:
-            DataError: A structure is empty, not finite, or periodic with a cell of no volume.
+            DataError: A structure is empty, not finite, has no known element, is periodic with a cell of no volume,
+                states what is no number, or has constraints other than ``FixAtoms``; or what is given are no ``Atoms``.
         """
-        frames = [atoms] if isinstance(atoms, Atoms) else list(atoms)
+        frames = [atoms] if isinstance(atoms, Atoms) else list(atoms) if isinstance(atoms, Iterable) else [atoms]
         return Structures.concatenate(_convert_frame(frame, index, dtype) for index, frame in enumerate(frames))
 
     def to_ase(self) -> list[Atoms]:
-        """Convert the batch to ASE ``Atoms``, with stated values under ``info``."""
+        """Convert the batch to ASE ``Atoms``, with stated values under ``info`` and fixed atoms as ``FixAtoms``."""
         frames = []
         splits = np.split(np.arange(len(self.batch)), np.cumsum(self.counts.cpu().numpy()))[:-1]
         positions, numbers = self.positions.detach().cpu().double().numpy(), self.numbers.cpu().numpy()
+        fixed = self.fixed_atoms.cpu().numpy()
         for index, atoms in enumerate(splits):
             frame = Atoms(
                 numbers=numbers[atoms],
@@ -214,6 +229,8 @@ class Structures:
             for name, value in self.stated.items():
                 number = value[index].detach().cpu().numpy()
                 frame.info[STATED[name].key] = number.astype(np.float64) if number.ndim else number.item()
+            if self.fixed is not None and bool(fixed[atoms].any()):
+                frame.set_constraint(FixAtoms(mask=fixed[atoms]))
             frames.append(frame)
         return frames
 
@@ -223,15 +240,18 @@ class Structures:
 
 
 def _convert_frame(frame: Atoms, index: int, dtype: torch.dtype) -> Structures:
+    if not isinstance(frame, Atoms):
+        raise DataError(f"{frame!r:.60} is no Atoms of ASE", where=f"structure {index}", remedy="give ase.Atoms")
+    unknown = np.flatnonzero((frame.numbers < 1) | (frame.numbers >= len(chemical_symbols)))
+    if len(unknown):
+        raise DataError(
+            f"atom {unknown[0]} has the atomic number {frame.numbers[unknown[0]]}",
+            where=f"structure {index}",
+            remedy="state its element",
+        )
     where = f"structure {index} ({frame.get_chemical_formula()})"
     if len(frame) == 0:
         raise DataError("structure without atoms", where=where, remedy="remove the empty frame")
-    if frame.numbers.min() < 1:
-        raise DataError(
-            f"atom {frame.numbers.argmin()} has the atomic number {frame.numbers.min()}",
-            where=where,
-            remedy="state its element",
-        )
     cell = np.asarray(frame.cell[:], dtype=float)
     if not (np.isfinite(frame.positions).all() and np.isfinite(cell).all()):
         raise DataError("positions or cell are NaN or infinite", where=where, remedy="remove or repair the frame")
@@ -242,6 +262,7 @@ def _convert_frame(frame: Atoms, index: int, dtype: torch.dtype) -> Structures:
         cell=torch.as_tensor(cell.copy(), dtype=dtype)[None],
         pbc=torch.as_tensor(frame.pbc.copy(), dtype=torch.bool)[None],
         batch=torch.zeros(len(frame), dtype=torch.int64),
+        fixed=_find_fixed(frame, where),
         **{name: _parse_stated(frame.info[entry.key], entry, where).to(torch.int64 if entry.integer else dtype)[None]
            for name, entry in STATED.items() if frame.info.get(entry.key) is not None},
     )  # fmt: skip
@@ -266,8 +287,34 @@ def _check_lattice(periodic: np.ndarray, where: str) -> None:
         raise DataError("the two periodic lattice vectors are parallel", where=where, remedy="set the lattice vectors")
 
 
+def _find_fixed(frame: Atoms, where: str) -> Tensor | None:
+    others = sorted({type(each).__name__ for each in frame.constraints if not isinstance(each, FixAtoms)})
+    if others:
+        raise DataError(
+            f"the constraints {', '.join(others)} would be ignored",
+            where=where,
+            remedy="remove them (atoms.set_constraint()) or fix whole atoms by FixAtoms",
+        )
+    if not frame.constraints:
+        return None
+    fixed = torch.zeros(len(frame), dtype=torch.bool)
+    for each in frame.constraints:
+        fixed[torch.as_tensor(each.index)] = True
+    return fixed
+
+
 def _parse_stated(value: object, entry: Stated, where: str) -> Tensor:
-    number = np.asarray(value, dtype=float)
+    try:
+        number = np.asarray(value)
+        number = number.astype(float) if number.dtype.kind in "iuf" else np.full(entry.shape, np.nan)
+    except (TypeError, ValueError, OverflowError):
+        number = np.full(entry.shape, np.nan)
+    if not np.isfinite(number).all() or (entry.integer and ((abs(number) > 1e6) | (number % 1 != 0)).any()):
+        raise DataError(
+            f"{entry.key} = {value!r:.60} is no {'integer' if entry.integer else 'finite number'}",
+            where=where,
+            remedy=f"set {entry.key}, or remove it from info",
+        )
     if number.shape != entry.shape:
         raise DataError(
             f"{entry.key} has the shape {number.shape}, not {entry.shape}",

@@ -11,6 +11,8 @@ import math
 import re
 from dataclasses import astuple, dataclass
 
+from atnn.errors import suggest
+
 # Defining and measured constants in SI
 ELEMENTARY_CHARGE_SI = 1.602176634e-19  # C
 PLANCK_SI = 6.62607015e-34  # J s
@@ -178,9 +180,9 @@ def factor(dimension: Dimension, unit: str) -> float:
         return math.prod(base**power for base, power in zip(_ATOMIC, astuple(dimension), strict=True))
     found, value = _parse_product(unit)
     if found != dimension or value == 0.0:
-        raise KeyError(
-            f"unknown unit {unit!r} for {unit_of(dimension)}; known: {', '.join(units_of(dimension))}, and products"
-        )
+        known = units_of(dimension)
+        hint = f"{suggest(unit, known)}known: {', '.join(known)}, and products"
+        raise KeyError(f"unknown unit {unit!r} for {unit_of(dimension)}; {hint}")
     return value
 
 

@@ -17,7 +17,7 @@ from atnn.model import load_model
 from atnn.reading import open_dataset
 from training.runs import labelled
 
-COMMANDS = ["init", "train", "eval", "info", "md", "spectrum", "harmonic", "report", "demo"]
+COMMANDS = ["init", "train", "eval", "info", "md", "spectrum", "harmonic", "relax", "label", "report", "schema", "demo"]
 COMMANDS += ["data inspect", "data convert", "data split"]
 CONFIG = """
 data: {{train: {folder}/data.xyz, validation: 4, test: 4}}

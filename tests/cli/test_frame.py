@@ -302,7 +302,9 @@ def test_an_error_of_the_operating_system_names_the_file():
 )
 def test_unknown_names_suggest_the_right_one(arguments, meant):
     result = invoke(*arguments)
-    assert result.exit_code == 2 and re.search(rf"(Did you mean|Possible options).*\W{meant}\W", result.output), result.output
+    assert result.exit_code == 2 and re.search(rf"(Did you mean|Possible options).*\W{meant}\W", result.output), (
+        result.output
+    )
 
 
 UNITS = 'declare them, e.g. units={"energy": "hartree", "length": "bohr"} or another'

@@ -156,3 +156,13 @@ def test_nothing_to_write_is_an_error(tmp_path):
     with pytest.raises(DataError, match="no structures"):
         write_store(tmp_path / "a.h5", iter([]))
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["pbc", "masks/energy", "offsets"])
+def test_a_column_that_became_a_single_value_is_damage(random_labelled, tmp_path, name):
+    write_store(tmp_path / "a.h5", random_labelled(0, full=True))
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        del file[name]
+        file[name] = 1.0
+    with pytest.raises(DataError, match="damaged"):
+        Store(tmp_path / "a.h5")

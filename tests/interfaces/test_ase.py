@@ -237,3 +237,68 @@ def test_a_reference_method_is_a_calculator_and_sees_a_changed_charge(tmp_path):
 def test_settings_of_a_model_are_refused_for_a_potential():
     with pytest.raises(SpecificationError, match="compile, skin"):
         Calculator(Wells(), compile=True, skin=0.3)
+
+
+def test_coincident_atoms_are_an_error_at_the_first_and_at_a_later_call():
+    atoms = ethanol()
+    atoms.calc = Calculator(_model())
+    atoms.get_forces()
+    for _ in range(12):  # in steps shorter than the skin, so that the pair list is never rebuilt for them
+        atoms.positions[1] += 0.1 * (atoms.positions[0] - atoms.positions[1])
+        if atoms.get_distance(0, 1) < 0.1:
+            break
+        atoms.get_forces()
+    atoms.positions[1] = atoms.positions[0] + [0, 0, 0.05]
+    with pytest.raises(DataError, match=r"atoms 0 and 1 are 0\.05 Angstrom apart"):
+        atoms.get_forces()
+    atoms.calc = Calculator(_model())
+    with pytest.raises(DataError, match="Angstrom apart"):
+        atoms.get_potential_energy()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
+def test_positions_that_are_not_finite_are_an_error_at_a_later_call(value):
+    atoms = ethanol()
+    atoms.calc = Calculator(_model())
+    atoms.get_forces()
+    atoms.positions[3, 1] = value
+    with pytest.raises(DataError, match="atom 3"):
+        atoms.get_forces()
+
+
+def test_constraints_are_the_business_of_ase():
+    from ase.constraints import FixAtoms, FixBondLength
+
+    atoms = ethanol()
+    atoms.calc = Calculator(_model())
+    free = atoms.get_forces()
+    atoms.set_constraint([FixAtoms([0]), FixBondLength(1, 2)])
+    assert np.allclose(atoms.get_forces(apply_constraint=False), free)
+    assert (atoms.get_forces()[0] == 0).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_coordinate_that_is_no_number_is_refused_at_every_call(water, value):
+    water.get_potential_energy()
+    water.positions[1, 2] = value
+    with pytest.raises(DataError, match="NaN, infinite"):
+        water.get_potential_energy()
+
+
+def test_a_charge_that_is_no_number_is_refused_at_every_call(water):
+    water.get_potential_energy()
+    water.info["charge"] = "x"
+    with pytest.raises(DataError, match="charge = 'x'"):
+        water.get_potential_energy()
+
+
+@pytest.mark.parametrize("settings", [{"skin": -1.0}, {"skin": float("nan")}, {"dtype": "x"}, {"dtype": torch.int64}])
+def test_settings_without_a_meaning_are_refused(settings):
+    with pytest.raises(SpecificationError, match=next(iter(settings))):
+        Calculator(_model(), **settings)
+
+
+def test_coinciding_atoms_are_refused(water):
+    water.positions[1] = water.positions[0] + 0.01
+    with pytest.raises(DataError, match="atoms 0 and 1 are"):
+        water.get_potential_energy()

@@ -18,7 +18,7 @@ from contracts.models import SMALL, evaluate, small_model
 from systems import crystal, ethanol
 
 OLD = Path(__file__).parent / "fixtures" / "model_v1.atnn"  # written by write_fixture.py beside it
-DROPPED = object()
+DROPPED = "(dropped)"
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +15,7 @@ from ase.vibrations import Infrared, Vibrations
 from scipy.spatial.transform import Rotation
 
 from atnn.errors import DataError, DynamicsError
-from atnn.observables import NormalModes, harmonic, match_modes, relax
+from atnn.observables import NormalModes, harmonic, match_modes, relax, write_modes
 from atnn.observables.infrared import KM_PER_MOL
 from atnn.structures import Structures
 from atnn.units import acceleration, debye, light_speed_cm_per_fs
@@ -59,6 +62,24 @@ def test_water_agrees_with_the_infrared_module_of_ase(water, tmp_path):
     assert modes.rigid == 6
     assert modes.frequencies == pytest.approx(reference.get_frequencies()[6:].real, abs=0.5)
     assert modes.intensities == pytest.approx(reference.intensities[6:] * KM_PER_MOL * debye**2, rel=5e-3)
+
+
+def test_modes_are_written_with_units_and_every_digit(water, tmp_path):
+    modes = harmonic(*water)
+    written = json.loads(write_modes(tmp_path / "modes.json", modes).read_text())
+    assert written["units"] == {
+        "frequencies": "cm^-1",
+        "intensities": "km/mol",
+        "displacements": "amu^-1/2",
+        "positions": "Angstrom",
+        "masses": "amu",
+        "largest_force": "eV/Angstrom",
+    }
+    for name in ("frequencies", "intensities", "displacements", "positions", "masses"):
+        np.testing.assert_array_equal(written[name], getattr(modes, name))
+    assert written["symbols"] == ["O", "H", "H"] and written["largest_force"] == modes.largest_force
+    without = dataclasses.replace(modes, intensities=None)
+    assert json.loads(write_modes(tmp_path / "modes.json", without).read_text())["intensities"] is None
 
 
 def test_linear_molecule_keeps_its_four_vibrations():

@@ -25,7 +25,7 @@ from references.loading import reference
 from scenes import energies, make_scene
 from systems import crystal, ethanol, single_atom, slab, two_fragments, water_box
 
-EVERYTHING = 1e6  # Angstrom; a cutoff whose switch starts beyond all pairs of a list, as the programs have none
+EVERYTHING = 1000.0  # Angstrom; a cutoff whose switch starts beyond all pairs of a list, as the programs have none
 TERMS = {"d3": (D3, D3Specification), "d4": (D4, D4Specification)}
 PROGRAMS = {"d3": (dftd3, dftd3.RationalDampingParam), "d4": (dftd4, dftd4.DampingParam)}
 # Elements whose free atom is another in the programs than in the tables: half the polarizability in dftd4 4.3.1,

@@ -107,6 +107,17 @@ def test_a_run_that_never_began_leaves_no_split_behind(tmp_path):
     assert len(result.errors["test"]["energy"].predicted) == 3
 
 
+def test_another_configuration_is_refused_with_the_keys_that_differ(tmp_path):
+    run(tmp_path, epochs=1)
+    with pytest.raises(SpecificationError) as caught:
+        run(tmp_path, epochs=1, learning_rate=1e-3, weights={"energy": 0.5})
+    message = str(caught.value)
+    assert "another configuration: `training.learning_rate` was 0.004, and is now 0.001" in message
+    assert "`training.weights.energy` was [0.01, 0.1], and is now 0.5" in message
+    assert "`training.weights.forces` was 1.0, and is now null" in message and "batch_size" not in message
+    run(tmp_path, epochs=2)  # more epochs are no other configuration
+
+
 def test_more_epochs_go_on_from_the_end(tmp_path):
     run(tmp_path, epochs=2)
     assert [row["epoch"] for row in run(tmp_path, epochs=3).history] == [1.0, 2.0, 3.0]

@@ -37,41 +37,14 @@ def eval_(
 
 
 def info(model: Annotated[Path, typer.Argument(help="Model file.")]) -> dict[str, Any]:
-    """Show what a model computes, its settings and how it was trained."""
-    import json
-
-    from ase.data import chemical_symbols
-    from rich.markup import escape
-    from rich.table import Table
-
+    """Show what a model computes, its errors and data, its settings and how it was trained."""
+    from atnn.cli.information import describe_model, list_model
     from atnn.cli.tables import show
     from atnn.model import load_model
-    from atnn.units import typeset
 
     loaded = load_model(model)
-    table = Table("property", "value", title=escape(str(model)))
-    table.add_row("elements", " ".join(chemical_symbols[z] for z in loaded.elements))
-    table.add_row("gives", ", ".join(sorted(loaded.outputs)))
-    table.add_row("cutoff", f"{loaded.cutoff:g} {typeset('Angstrom')}")
-    table.add_row("parameters", f"{sum(p.numel() for p in loaded.parameters()):,} ({loaded.dtype})")
-    energies = ", ".join(f"{chemical_symbols[z]} {e:.4f}" for z, e in loaded.reference_energies.items())
-    table.add_row(escape("reference energies [eV]"), energies)
-    specification = loaded.specification.model_dump(mode="json")
-    table.add_row("specification", escape(json.dumps(specification, indent=1)))
-    for name, value in loaded.provenance.items():
-        words = json.dumps(value, indent=1) if isinstance(value, dict) else str(value)
-        table.add_row(escape(name.replace("_", " ")), escape(words))
-    show(table)
-    return {
-        "elements": [chemical_symbols[z] for z in loaded.elements],
-        "gives": sorted(loaded.outputs),
-        "cutoff": loaded.cutoff,
-        "parameters": sum(p.numel() for p in loaded.parameters()),
-        "reference_energies": {chemical_symbols[z]: energy for z, energy in loaded.reference_energies.items()},
-        "specification": specification,
-        "provenance": loaded.provenance,
-        "units": {"cutoff": "Angstrom", "reference_energies": "eV"},
-    }
+    show(describe_model(loaded, str(model)))
+    return list_model(loaded)
 
 
 COMMANDS = (eval_, info)

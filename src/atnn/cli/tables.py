@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from atnn.errors import DataError
 from atnn.quantities import quantity
 from atnn.reports.spelling import PER_ATOM, spell
 from atnn.units import typeset
 
 if TYPE_CHECKING:
-    from atnn.observables import NormalModes
+    from atnn.observables import Minima, NormalModes
     from atnn.training import Errors
 
 
@@ -54,3 +56,26 @@ def tabulate_modes(modes: NormalModes) -> Table:
         intensity = "" if modes.intensities is None else f"{modes.intensities[index]:.1f}"
         table.add_row(str(index + 1), f"{frequency:.1f}", intensity)
     return table
+
+
+def tabulate_minima(minima: Minima, title: str) -> Table:
+    """Tabulate energies before and after relaxation, and the largest forces that are left."""
+    ev, per = typeset("eV"), typeset("eV/Angstrom")
+    columns = ("structure", f"energy before [{ev}]", f"after [{ev}]", f"largest force left [{per}]")
+    table = Table(*map(escape, columns), title=escape(title))
+    after = () if minima.labelled is None else minima.labelled.labels["energy"].tolist()
+    for index, first, last, force in zip(minima.indices, minima.before, after, minima.largest_forces, strict=True):
+        table.add_row(str(index), f"{first:.6f}", f"{last:.6f}", f"{force:.2g}")
+    return table
+
+
+def check_output(output: Path, *inputs: Path) -> None:
+    """Check before a long run that its result can be written and replaces nothing that it reads.
+
+    Raises:
+        DataError: The folder does not exist, or the output is one of the inputs.
+    """
+    if not output.absolute().parent.is_dir():
+        raise DataError("the folder does not exist", where=str(output), remedy="make it, or choose another --output")
+    if any(output.resolve() == path.resolve() for path in inputs):
+        raise DataError("is also read by this command", where=str(output), remedy="choose another --output")

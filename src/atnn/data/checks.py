@@ -12,6 +12,7 @@ from torch import Tensor
 
 from atnn.data.geometries import CONTACT_RATIO, find_contacts, find_flat, find_outside, hash_geometries
 from atnn.errors import AtnnWarning, DataError
+from atnn.neighbors import CLOSEST
 from atnn.structures import Labelled, Structures
 
 OUTLIER_RATIO = 10.0  # of the median over frames of the largest force
@@ -80,7 +81,7 @@ class Checks:
         """Look at another batch.
 
         Raises:
-            DataError: Positions or cells that are not finite, or a periodic cell of no volume.
+            DataError: Positions or cells that are not finite, a periodic cell of no volume, or atoms that coincide.
         """
         structures = labelled.structures
         self._check_geometry(structures)
@@ -88,7 +89,13 @@ class Checks:
         outside = find_outside(structures)
         self._atoms_outside += int(outside.sum())
         self._outside += (structures.batch[outside].unique() + self.frames).tolist()
-        contacts, shortest = find_contacts(structures)
+        contacts, shortest, nearest = find_contacts(structures)
+        if shortest < CLOSEST:
+            raise DataError(
+                f"two atoms are {shortest:.3g} Angstrom apart",
+                where=self.find_place(self.frames + nearest),
+                remedy="remove the atom that is there twice, or repair the frame",
+            )
         self._contacts += [self.frames + index for index in contacts]
         self.shortest = min(self.shortest, shortest)
         self._add_charges(labelled)

@@ -17,6 +17,7 @@ _FIXED: dict[str, tuple[str, tuple[int, ...], str]] = {
     "positions": ("atom", (3,), "<f8"),
     "cell": ("structure", (3, 3), "<f8"),
     "pbc": ("structure", (3,), "u1"),
+    "fixed": ("atom", (), "u1"),
 } | {name: ("structure", entry.shape, "<i8" if entry.integer else "<f8") for name, entry in STATED.items()}
 _BLOCK = 1 << 16
 

@@ -38,14 +38,18 @@ def find_outside(structures: Structures) -> Bool[Tensor, " atoms"]:
     return outside
 
 
-def find_contacts(structures: Structures) -> tuple[list[int], float]:
-    """Structures with atoms closer than half the sum of their covalent radii, and the shortest distance [Angstrom]."""
+def find_contacts(structures: Structures) -> tuple[list[int], float, int]:
+    """Find atoms closer than half the sum of their covalent radii.
+
+    Returns:
+        Structures with such atoms, the shortest distance [Angstrom], and the structure that has it.
+    """
     positions = structures.positions.double().numpy()
     radii = covalent_radii[structures.numbers.numpy()]
     cells, pbc = structures.cell.double().numpy(), structures.pbc.numpy()
     ends = np.cumsum(structures.counts.numpy())
     extent = measure_extent(positions, cells, ends)
-    contacts, shortest, start = [], float("inf"), 0
+    contacts, shortest, nearest, start = [], float("inf"), 0, 0
     for index, end in enumerate(ends.tolist()):
         own = slice(start, end)
         start = end
@@ -54,11 +58,12 @@ def find_contacts(structures: Structures) -> tuple[list[int], float]:
         distance = np.linalg.norm(positions[own][j] - positions[own][i] + shifts @ cells[index], axis=1)
         if len(distance) == 0:
             continue
-        shortest = min(shortest, float(distance.min()))
+        if distance.min() < shortest:
+            shortest, nearest = float(distance.min()), index
         sums = radii[own][i] + radii[own][j]
         if (distance < CONTACT_RATIO * sums).any():
             contacts.append(index)
-    return contacts, shortest
+    return contacts, shortest, nearest
 
 
 def hash_geometries(structures: Structures) -> UInt64[np.ndarray, " structures"]:

@@ -106,6 +106,7 @@ class Store:
             cell=take("cell"),
             pbc=take("pbc").to(torch.bool),
             batch=torch.from_numpy(np.repeat(np.arange(len(order)), counts)),
+            fixed=take("fixed").to(torch.bool) if "fixed" in columns else None,
             **{name: take(name) for name in STATED if name in columns},
         )
         names = [name.removeprefix("labels/") for name in columns if name.startswith("labels/")]
@@ -251,6 +252,8 @@ class _Column:
     def of(item: h5py.Dataset) -> _Column:
         offset = item.id.get_offset()
         width = int(np.prod(item.shape[1:])) * item.dtype.itemsize
+        if not item.shape:
+            raise ValueError(f"column {item.name} is a single value")
         return _Column(-1 if offset is None else offset, item.shape[0], tuple(item.shape[1:]), item.dtype, width)
 
 

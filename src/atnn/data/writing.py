@@ -61,17 +61,22 @@ def _format_frame(batch: Labelled, index: int, atoms: slice) -> Iterator[str]:
             info[name] = batch.labels[name][index].double().numpy()
     info |= {STATED[name].key: value[index].cpu().numpy() for name, value in structures.stated.items()}
     layout = ":".join(f"{name}:R:{values.shape[1]}" for name, values in columns.items())
-    words = [f"Properties=species:S:1:{layout}"]
+    properties = f"Properties=species:S:1:{layout}"
+    words = [properties]
     cell = structures.cell[index].double().numpy()
     if cell.any():
         words.insert(0, f"Lattice={_format_numbers(cell)}")
     words += [f"{name}={_format_numbers(value)}" for name, value in info.items()]
     words.append('pbc="' + " ".join("T" if p else "F" for p in structures.pbc[index].tolist()) + '"')
-    table = np.concatenate(list(columns.values()), axis=1).tolist()
+    table = [[*map(repr, row)] for row in np.concatenate(list(columns.values()), axis=1).tolist()]
+    if structures.fixed is not None:
+        words[words.index(properties)] = f"{properties}:move_mask:L:1"
+        for row, fixed in zip(table, structures.fixed[atoms].tolist(), strict=True):
+            row.append("F" if fixed else "T")
     numbers = structures.numbers[atoms].tolist()
     yield f"{len(numbers)}\n{' '.join(words)}\n"
     for number, row in zip(numbers, table, strict=True):
-        yield f"{chemical_symbols[number]} {' '.join(map(repr, row))}\n"
+        yield f"{chemical_symbols[number]} {' '.join(row)}\n"
 
 
 def _flatten_rows(values: Any) -> np.ndarray:

@@ -12,7 +12,7 @@ from torch import Tensor
 from atnn.archives import Archive
 from atnn.dynamics.checkpoints import PREFIX, missing
 from atnn.dynamics.layout import CHUNK, check_shapes, chunk_path, frame_axis, open_part
-from atnn.errors import DataError
+from atnn.errors import DataError, suggest
 from atnn.quantities import QUANTITIES
 
 _SHAPES: dict[str, tuple[int, ...]] = {"positions": (3,), "velocities": (3,)}  # of an atom
@@ -68,8 +68,8 @@ class Chunks:
             DataError: The frames do not hold it; the message lists what they hold.
         """
         if name not in self.names:
-            known = ", ".join(self.names) or "no frames yet"
-            raise DataError(f"no {name!r} in the trajectory", where=str(self.folder), remedy=f"it has: {known}")
+            known = suggest(name, self.names) + "it has: " + (", ".join(self.names) or "no frames yet")
+            raise DataError(f"no {name!r} in the trajectory", where=str(self.folder), remedy=known)
         parts: list[Tensor] = []
         begin = 0
         for path, count in zip(self.paths, self.lengths, strict=True):

@@ -7,15 +7,16 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from atnn.dynamics.border import check_counts, check_temperature, seeded
+from atnn.dynamics.border import check_counts, check_outputs, check_temperature, seeded
 from atnn.dynamics.integrators import INTEGRATORS, Integrator
 from atnn.dynamics.report import RunReport
 from atnn.dynamics.run import run
 from atnn.dynamics.state import State
 from atnn.dynamics.stopping import closer_than, usual_faults
 from atnn.dynamics.velocities import maxwell_boltzmann
-from atnn.errors import SpecificationError
+from atnn.errors import SpecificationError, suggest
 from atnn.model import Model, ModelPotential, load_model
+from atnn.neighbors import refuse_contacts
 from atnn.reading import read
 from atnn.structures import Structures
 
@@ -41,7 +42,8 @@ def simulate(
 ) -> RunReport:
     """Molecular dynamics of every structure of a file, many copies at once, resumable.
 
-    A trajectory ends where atoms come nearer than 0.8 of the shortest distance in the training data.
+    Fixed atoms (``move_mask`` in extended XYZ) stay where they are. A trajectory ends where atoms come nearer than 0.8
+    of the shortest distance in the training data.
 
     Args:
         model: Model file.
@@ -60,7 +62,7 @@ def simulate(
         seed: Of velocities and noise.
 
     Raises:
-        DataError: The structures cannot be read, or the model does not know an element.
+        DataError: The structures cannot be read, two atoms coincide, or the model does not know an element.
         SpecificationError: No such integrator, or one without friction where a friction is given.
         DynamicsError: A number makes no sense, the timestep is too long for the fastest vibration, or all trajectories
             ended by NaN, an energy jump, or atoms nearer than the model knows.
@@ -68,10 +70,12 @@ def simulate(
     check_counts("simulate", copies=copies, every=every)
     check_counts("simulate", 0, steps=steps)
     check_temperature(temperature, "simulate")
+    check_outputs(outputs, "simulate")
     generator = seeded(seed, "simulate")
     rule = _integrator(integrator, timestep, temperature, friction)
     potential = ModelPotential(load_model(model), compile=compile)
     frames = read(start).labelled.structures
+    refuse_contacts(frames, str(start))
     structures = Structures.concatenate([frames] * copies)
     velocities = maxwell_boltzmann(structures, temperature, generator)
     return run(
@@ -88,9 +92,11 @@ def simulate(
 
 
 def _integrator(name: str, timestep: float, temperature: float, friction: float | None) -> Integrator:
-    if name not in INTEGRATORS:
+    if not isinstance(name, str) or name not in INTEGRATORS:
         raise SpecificationError(
-            f"no integrator {name!r}", where="integrator", remedy=f"choose one of {', '.join(INTEGRATORS)}"
+            f"no integrator {name!r}",
+            where="integrator",
+            remedy=f"{suggest(name, INTEGRATORS)}known: {', '.join(INTEGRATORS)}",
         )
     kind: Any = INTEGRATORS[name]
     known = {field.name for field in fields(kind)}

@@ -11,6 +11,7 @@ from ase.data import atomic_masses
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from atnn.dynamics.border import check_per_atom
 from atnn.dynamics.degrees import conserved_degrees
 from atnn.errors import DynamicsError
 from atnn.model import Potential
@@ -62,16 +63,24 @@ class State:
             structures: The geometries.
             velocities: Velocities [Angstrom/fs]; at rest when not given.
             masses: Masses [amu]; the standard atomic weights when not given.
-            fixed: Atoms that never move.
+            fixed: Atoms that never move; those of the structures when not given.
             degrees: Degrees of freedom of each structure. When not given they are counted: three per free
                 atom, less the components of total linear (and, without periodicity, angular) momentum
                 that are zero now, because an isolated system keeps them.
+
+        Raises:
+            DynamicsError: Velocities, masses or fixed atoms are not those of every atom, or make no sense.
         """
+        atoms = len(structures.positions)
+        check_per_atom("State.start", atoms, velocities=velocities, masses=masses, fixed=fixed)
+        if masses is not None and not bool((masses > 0).all()):
+            raise DynamicsError("a mass is not positive", where="State.start", remedy="give masses [amu]")
         if velocities is None:
             velocities = torch.zeros_like(structures.positions)
         if masses is None:
             masses = standard_masses(structures)
-        free = None if fixed is None else ~fixed
+        fixed = structures.fixed if fixed is None else fixed
+        free = None if fixed is None else ~fixed.bool()
         if free is not None:
             velocities = velocities * free[:, None]
         if degrees is None:

@@ -37,12 +37,14 @@ def maxwell_boltzmann(
         remove_rotation: Remove the total angular momentum of each structure without periodicity.
         exact: Rescale each structure to exactly this temperature over its remaining degrees of freedom.
         masses: Masses [amu]; the standard atomic weights when not given.
-        fixed: Atoms that get no velocity; momenta are then not removed, because the fixed atoms take them up.
+        fixed: Atoms that get no velocity, those of the structures when not given; momenta are then not removed,
+            because the fixed atoms take them up.
 
     Raises:
         DynamicsError: The temperature is not between zero and 1e5 K.
     """
     check_temperature(temperature, "maxwell_boltzmann")
+    fixed = structures.fixed if fixed is None else fixed
     if masses is None:
         masses = standard_masses(structures)
     shape, dtype = structures.positions.shape, structures.positions.dtype

@@ -14,11 +14,13 @@ from ase.calculators import calculator as ase_calculator
 from ase.stress import full_3x3_to_voigt_6_stress
 from torch import Tensor
 
-from atnn.errors import SpecificationError
+from atnn.errors import DataError, SpecificationError
 from atnn.model import Model, ModelPotential, Potential, load_model
+from atnn.neighbors import CLOSEST, refuse_contacts
 from atnn.quantities import QUANTITIES
 from atnn.structures import STATED, Structures
 
+_LOOK = 3.0  # Angstrom; atoms farther apart need not be looked at for a while
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -39,8 +41,10 @@ class Calculator(ase_calculator.Calculator):
 
     Raises:
         ModelFileError: The file is no intact model.
-        SpecificationError: Another ``dtype``, or settings of a model given with another potential.
-        DataError: At the first call, if the model does not know an element or ignores a charge or a spin.
+        SpecificationError: Another ``dtype``, a ``skin`` that is no length, or settings of a model given with another
+            potential.
+        DataError: At a call, if the model does not know an element or ignores a charge or a spin, if positions are no
+            numbers, or two atoms are closer than 0.1 Angstrom.
 
     Example:
         atoms.calc = Calculator("ethanol.atnn", compile=True)
@@ -56,7 +60,7 @@ class Calculator(ase_calculator.Calculator):
         device: torch.device | str | None = None,
     ):
         super().__init__()
-        settings = {"dtype": _dtype(dtype), "compile": compile or None, "skin": skin, "device": device}
+        settings = {"dtype": _dtype(dtype), "compile": compile or None, "skin": _skin(skin), "device": device}
         self.potential = _potential(model, {name: value for name, value in settings.items() if value is not None})
         given: list[str] = [name for name in QUANTITIES if name in self.potential.outputs]
         self.implemented_properties = [*given, "free_energy"] if "energy" in given else given
@@ -64,6 +68,7 @@ class Calculator(ase_calculator.Calculator):
         self._wanted: list[str] = []
         self._structure: Structures | None = None
         self._fixed: tuple = ()
+        self._apart: tuple[np.ndarray, float] | None = None
 
     def check_state(self, atoms: Atoms, tol: float = 0.0) -> list[str]:
         """What changed since the last calculation; anything but positions starts a new pair list."""
@@ -81,28 +86,56 @@ class Calculator(ase_calculator.Calculator):
         atoms = self.atoms if atoms is None else atoms
         assert atoms is not None
         if self._structure is None or "numbers" in system_changes:
-            self._structure = Structures.from_ase(atoms)
+            bare = atoms.copy()
+            bare.set_constraint()  # which ASE obeys itself
+            self._structure, self._apart = Structures.from_ase(bare), None
             self._fixed, self._last = _fixed(atoms), atoms.copy()
             self._wanted = list(self._always)
         else:
             self._structure = self._structure.replace(positions=torch.from_numpy(atoms.positions))
             self._last.positions[:] = atoms.positions
         self.atoms = self._last  # which ASE drops at every move
+        self._refuse_contacts()
         asked = ["energy" if name == "free_energy" else name for name in properties]
         self._wanted += [name for name in dict.fromkeys(asked) if name not in self._wanted]
         found = self.potential(self._structure, self._wanted)
+        if "energy" in found and not torch.isfinite(found["energy"]).all():
+            refuse_contacts(self._structure)
+            raise DataError(
+                "the energy is NaN or infinite",
+                where=f"structure {atoms.get_chemical_formula()}",
+                remedy="look at what moved the atoms: a smaller time step, or another start",
+            )
         results = {name: _as_ase(name, value) for name, value in found.items() if name in QUANTITIES}
         if "energy" in results:
             results["free_energy"] = results["energy"]
         self.results = results
 
+    def _refuse_contacts(self) -> None:
+        """Refuse coincident atoms; they are looked for again when some could have met since the last look."""
+        assert self._structure is not None
+        positions = self._structure.positions.numpy()
+        if self._apart is not None:
+            before, free = self._apart
+            moved = positions - before
+            if np.einsum("ij,ij->i", moved, moved).max() < free * free:
+                return
+        shortest = refuse_contacts(self._structure, reach=_LOOK)
+        self._apart = positions.copy(), (shortest - CLOSEST) / 2
+
 
 def _dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
-    if not isinstance(dtype, str):
-        return dtype
-    if dtype not in _DTYPES:
+    if dtype is None or dtype in _DTYPES.values():
+        return dtype  # type: ignore[return-value]
+    if not isinstance(dtype, str) or dtype not in _DTYPES:
         raise SpecificationError(f"unknown dtype {dtype!r}", remedy="use float32 or float64")
     return _DTYPES[dtype]
+
+
+def _skin(skin: float | None) -> float | None:
+    if skin is not None and not (isinstance(skin, int | float) and 0 <= skin < np.inf):
+        raise SpecificationError(f"skin = {skin!r}", where="Calculator", remedy="give a length [Angstrom], or none")
+    return skin
 
 
 def _potential(model: Model | str | Path | Potential, settings: dict[str, Any]) -> Potential:
@@ -132,5 +165,12 @@ def _as_ase(name: str, value: Tensor) -> float | np.ndarray:
 def _fixed(atoms: Atoms) -> tuple:
     """Everything but the positions that results depend on; bytes compare faster than arrays."""
     stated = (atoms.info.get(entry.key) for entry in STATED.values())
-    rest = (None if value is None else np.asarray(value, dtype=float).tobytes() for value in stated)
+    rest = (None if value is None else _as_bytes(value) for value in stated)
     return (atoms.numbers.tobytes(), atoms.cell.array.tobytes(), atoms.pbc.tobytes(), *rest)
+
+
+def _as_bytes(value: Any) -> bytes:
+    try:
+        return np.asarray(value, dtype=float).tobytes()
+    except (TypeError, ValueError, OverflowError):
+        return repr(value).encode()  # Structures.from_ase says what is wrong with it

@@ -4,7 +4,7 @@ from atnn.labelling.execution import Failure, LabellingResult, label
 from atnn.labelling.potential import LabellerPotential
 from atnn.labelling.protocol import Labeller
 from atnn.labelling.pyscf import PyscfLabeller
-from atnn.labelling.registry import LABELLERS
+from atnn.labelling.registry import LABELLERS, find_labeller
 from atnn.labelling.tblite import TbliteLabeller
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "LabellingResult",
     "PyscfLabeller",
     "TbliteLabeller",
+    "find_labeller",
     "label",
 ]

@@ -45,13 +45,15 @@ class LabellingResult:
         labelled: The structures that have labels, in the order given; labels in float64.
         indices: Their places in the structures given.
         failures: The structures that have none, and why.
-        computed: Calculations done by this call; the others were in the store.
+        computed: Calculations done by this call.
+        stored: Structures whose calculation was finished in the store before.
     """
 
     labelled: Labelled | None
     indices: np.ndarray
     failures: tuple[Failure, ...]
     computed: int
+    stored: int = 0
 
 
 def label(structures: Structures, labeller: Labeller, path: str | Path, workers: int = 2) -> LabellingResult:
@@ -103,9 +105,10 @@ def label_with(
         reasons = {**store.errors(first), **crashed}
         good = [index for index, key in enumerate(keys) if reasons[key] is None]
         labels = [store.read(keys[index]) for index in good]
+    stored = sum(key in done for key in keys)
     failures = tuple(Failure(i, reason) for i, key in enumerate(keys) if (reason := reasons[key]) is not None)
     labelled = _join(structures.select(good), labels) if good else None
-    return LabellingResult(labelled, np.array(good, dtype=np.int64), failures, len(tasks) - len(crashed))
+    return LabellingResult(labelled, np.array(good, dtype=np.int64), failures, len(tasks) - len(crashed), stored)
 
 
 def label_in_memory(structures: Structures, labeller: Labeller) -> LabellingResult:

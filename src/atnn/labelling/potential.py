@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from atnn.errors import LabellingError
+from atnn.errors import LabellingError, suggest
 from atnn.labelling.execution import label_in_memory, label_with
 from atnn.labelling.protocol import Labeller
 from atnn.labelling.worker import Workers
@@ -71,5 +71,6 @@ class LabellerPotential:
         if missing:
             raise LabellingError(
                 f"the labeller gives no {', '.join(missing)}",
-                remedy=f"for these structures it gives {', '.join(sorted(given))}; `outputs` says so in advance",
+                remedy="".join(suggest(name, given) for name in missing)
+                + f"for these structures it gives {', '.join(sorted(given))}; `outputs` says so in advance",
             )

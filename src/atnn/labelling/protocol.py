@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
@@ -35,6 +36,20 @@ class Labeller(Protocol):
             LabellingError: The calculation cannot be done, failed, or did not converge.
         """
         ...
+
+
+def find_version(program: str) -> str:
+    """Find the installed version of the package of a program.
+
+    Raises:
+        LabellingError: The package is not installed.
+    """
+    try:
+        return importlib.metadata.version(program)
+    except importlib.metadata.PackageNotFoundError as error:
+        raise LabellingError(
+            f"the package {program} is not installed", remedy=f"pip install 'atnn[labelling]' (or {program})"
+        ) from error
 
 
 def electrons(structure: Structures) -> tuple[int, int | None]:

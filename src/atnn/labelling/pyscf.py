@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
-from atnn.errors import LabellingError
-from atnn.labelling.protocol import Labels, electrons
+from atnn.errors import LabellingError, suggest
+from atnn.labelling.protocol import Labels, electrons, find_version
 from atnn.structures import Structures
 from atnn.units import bohr, hartree
 
@@ -42,7 +43,7 @@ class PyscfLabeller:
         """Everything that the labels depend on."""
         return {
             "program": "pyscf",
-            "version": version("pyscf"),
+            "version": find_version("pyscf"),
             "xc": self.xc,
             "basis": self.basis,
             "convergence": self.convergence,
@@ -91,6 +92,38 @@ class PyscfLabeller:
                 remedy="look at the geometry, the charge and the spin",
             )
         return field
+
+
+def check_names(functional: str, basis: str) -> None:
+    """Check that PySCF knows a functional and a basis set, before hours are spent on a misspelt one.
+
+    Raises:
+        LabellingError: It does not know one of them, or is not installed.
+    """
+    gto, dft = _library()
+    try:
+        parts = dft.libxc.parse_xc(functional)
+    except (KeyError, ValueError, NotImplementedError):
+        parts = None
+    if not functional.strip() or parts is None:
+        hint = suggest(functional, {*dft.libxc.XC_CODES, *dft.libxc.XC_ALIAS})
+        raise LabellingError(f"PySCF knows no functional {functional!r}", remedy=f"{hint}e.g. pbe, b3lyp, wb97m-v")
+    aliases = gto.basis.ALIAS
+    plain = re.sub("[-_ ]", "", basis.lower())
+    if plain not in aliases and not _has_basis(gto, basis):
+        raise LabellingError(
+            f"PySCF knows no basis set {basis!r}", remedy=f"{suggest(plain, aliases)}e.g. def2-svp, cc-pvtz, 6-31g*"
+        )
+
+
+def _has_basis(gto: Any, basis: str) -> bool:
+    """Whether PySCF can load a basis set whose name is composed, such as 6-31g(d,p)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # it advises to install another package
+        try:
+            return bool(gto.basis.load(basis, "H"))
+        except (KeyError, ValueError, RuntimeError):
+            return False
 
 
 @cache

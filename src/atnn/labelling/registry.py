@@ -1,12 +1,43 @@
-"""The labellers that come with the package, by the name of their program."""
+"""The labellers that come with the package, by the name of their program, and methods by the names that people use."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import get_args
 
+from atnn.errors import LabellingError, suggest
 from atnn.labelling.protocol import Labeller
-from atnn.labelling.pyscf import PyscfLabeller
-from atnn.labelling.tblite import TbliteLabeller
+from atnn.labelling.pyscf import PyscfLabeller, check_names
+from atnn.labelling.tblite import Parametrisation, TbliteLabeller
 
 # Program -> labeller; every labeller has a default for each of its settings.
 LABELLERS: dict[str, Callable[..., Labeller]] = {"tblite": TbliteLabeller, "pyscf": PyscfLabeller}
+
+
+def find_labeller(method: str) -> Labeller:
+    """Make the labeller of a method.
+
+    Args:
+        method: ``GFN2-xTB`` or ``GFN1-xTB`` (tblite), ``functional/basis`` such as ``pbe/def2-svp`` (PySCF), or a name
+            of :data:`LABELLERS`, for the defaults of that labeller.
+
+    Raises:
+        LabellingError: Nothing has this name, or the program is not installed.
+    """
+    parametrisations = {name.lower(): name for name in get_args(Parametrisation)}
+    functional, slash, basis = method.partition("/")
+    if method.lower() in parametrisations:
+        labeller: Labeller = TbliteLabeller(parametrisations[method.lower()])
+    elif method in LABELLERS:
+        labeller = LABELLERS[method]()
+    elif slash:
+        check_names(functional, basis)
+        labeller = PyscfLabeller(functional, basis)
+    else:
+        known = [*parametrisations.values(), *LABELLERS]
+        raise LabellingError(
+            f"no method is called {method!r}",
+            remedy=f"{suggest(method, known)}known: {', '.join(known)}, and functional/basis such as pbe/def2-svp",
+        )
+    _ = labeller.settings  # names the version of the program, and so tells whether it is installed
+    return labeller

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import version
 from typing import Any, Literal
 
 import numpy as np
 
 from atnn.errors import LabellingError
-from atnn.labelling.protocol import Labels, electrons
+from atnn.labelling.protocol import Labels, electrons, find_version
 from atnn.structures import Structures
 from atnn.units import bohr, boltzmann, hartree
+
+Parametrisation = Literal["GFN2-xTB", "GFN1-xTB"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class TbliteLabeller:
         maximum_iterations: Self-consistent cycles before the calculation counts as failed.
     """
 
-    method: Literal["GFN2-xTB", "GFN1-xTB"] = "GFN2-xTB"
+    method: Parametrisation = "GFN2-xTB"
     accuracy: float = 0.01
     electronic_temperature: float = 300.0
     maximum_iterations: int = 250
@@ -41,7 +42,7 @@ class TbliteLabeller:
         """Everything that the labels depend on."""
         return {
             "program": "tblite",
-            "version": version("tblite"),
+            "version": find_version("tblite"),
             "method": self.method,
             "accuracy": self.accuracy,
             "electronic_temperature": self.electronic_temperature,

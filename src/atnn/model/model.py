@@ -19,7 +19,7 @@ from atnn.derivatives import (
     strain_edges,
     strain_structures,
 )
-from atnn.errors import SpecificationError
+from atnn.errors import SpecificationError, suggest
 from atnn.functions import ElementNetwork, Species
 from atnn.model.assembly import build_parts, build_representation, choose_parts, find_dependences, order_parts
 from atnn.model.checks import check_charges, check_electrons, refuse_elements, refuse_ignored, warn_of_ignored
@@ -215,7 +215,8 @@ class Model(nn.Module):
         if missing:
             raise SpecificationError(
                 f"the model does not give {', '.join(missing)}",
-                remedy=f"choose from: {', '.join(sorted(self.outputs))}",
+                remedy="".join(suggest(name, self.outputs) for name in missing)
+                + f"choose from: {', '.join(sorted(self.outputs))}",
             )
         over_volume = [name for name in outputs if QUANTITIES[name].per_volume]
         if over_volume and not bool(structures.pbc.all()):

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from ase.data import chemical_symbols
 from pydantic import Field, field_validator, model_validator
 
+from atnn.errors import suggest
 from atnn.functions.species import HEAVIEST
 from atnn.parts import ChargesSpecification, Design, Part
 from atnn.physics import (
@@ -33,7 +34,7 @@ from atnn.representations import (
     RepresentationSpecification,
     SpookyNetSpecification,
 )
-from atnn.specification import Specification, Widths, chosen_from
+from atnn.specification import Names, Specification, Widths, chosen_from
 
 REPRESENTATIONS: dict[str, type[RepresentationSpecification]] = {
     "acsf": ACSFSpecification,
@@ -74,7 +75,9 @@ class ModelSpecification(Specification):
 
     elements: tuple[int, ...] = Field(min_length=1, description="atomic numbers that the model knows")
     representation: Representation = Field(description="the representation and its sizes")
-    outputs: tuple[str, ...] = Field(default=("energy",), min_length=1, description="what is learned")
+    outputs: tuple[Annotated[str, Names(OUTPUTS)], ...] = Field(
+        default=("energy",), min_length=1, description="what is learned"
+    )
     charges: Charges = Field(
         default=NetworkChargesSpecification(), description="where charges come from, e.g. {name: equilibration}"
     )
@@ -107,7 +110,8 @@ class ModelSpecification(Specification):
     def _known_outputs(cls, outputs: tuple[str, ...]) -> tuple[str, ...]:
         unknown = [name for name in outputs if name not in OUTPUTS]
         if unknown:
-            raise ValueError(f"no model learns {', '.join(unknown)}; known: {', '.join(sorted(OUTPUTS))}")
+            hints = "".join(suggest(name, OUTPUTS) for name in unknown)
+            raise ValueError(f"no model learns {', '.join(unknown)}; {hints}known: {', '.join(sorted(OUTPUTS))}")
         return outputs
 
     @model_validator(mode="after")

@@ -46,9 +46,9 @@ def neighbor_pairs(structures: Structures, cutoff: float) -> Neighbors:
         halves.append((i + start, j + start, shifts) if start else (i, j, shifts))
         start = end
     i, j, shifts = halves[0] if len(halves) == 1 else (np.concatenate(part) for part in zip(*halves, strict=True))
-    pairs = mirror_pairs(torch.from_numpy(i), torch.from_numpy(j), torch.from_numpy(shifts), len(positions))
-    i, j, shifts, reverse, offsets = (part.to(structures.positions.device) for part in pairs)
-    return Neighbors(i, j, shifts.to(structures.positions.dtype), reverse, offsets)
+    both = mirror_pairs(torch.from_numpy(i), torch.from_numpy(j), torch.from_numpy(shifts), len(positions))
+    centers, neighbors, translations, reverse, offsets = (part.to(structures.positions.device) for part in both)
+    return Neighbors(centers, neighbors, translations.to(structures.positions.dtype), reverse, offsets)
 
 
 def half_list(
@@ -99,16 +99,26 @@ def select_pairs(neighbors: Neighbors, kept: Tensor) -> Neighbors:
     return Neighbors(i[kept], j[kept], shifts[kept], opposite, offsets)
 
 
-def refuse_contacts(structures: Structures, where: str = "") -> None:
+def refuse_contacts(structures: Structures, where: str = "", reach: float = CLOSEST) -> float:
     """Refuse atoms closer than :data:`CLOSEST`.
+
+    Args:
+        structures: A batch.
+        where: File or caller, for messages.
+        reach: How far to look [Angstrom].
+
+    Returns:
+        The shortest distance up to ``reach``, which is returned if there is none [Angstrom].
 
     Raises:
         DataError: Two atoms are that close. The message names the nearest two.
     """
-    pairs = edges(structures, neighbor_pairs(structures, CLOSEST))
+    pairs = edges(structures, neighbor_pairs(structures, reach))
     if len(pairs.i) == 0:
-        return
+        return reach
     nearest = int(pairs.lengths.argmin())
+    if float(pairs.lengths[nearest]) >= CLOSEST:
+        return float(pairs.lengths[nearest])
     i, j = int(pairs.i[nearest]), int(pairs.j[nearest])
     index = int(structures.batch[i])
     first = int((structures.batch < index).sum())

@@ -1,7 +1,7 @@
 """Pairs of structures far wider than the cutoff.
 
 vesin divides the space into cells of the size of the cutoff. Where their number overflows it divides by zero, which
-ends the process (seen in 0.5.8). A tree of the atoms knows no cells.
+ends the process. A tree of the atoms knows no cells.
 """
 
 from __future__ import annotations

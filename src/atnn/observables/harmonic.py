@@ -63,7 +63,8 @@ def harmonic(
     """Normal modes of one structure, with central differences of forces and dipoles.
 
     All displaced geometries go through the potential in one batch. Translations and rotations are projected out, so
-    that 3 N - 6 modes remain, or 3 N - 5 of a linear molecule. Periodic structures lose translations only.
+    that 3 N - 6 modes remain, or 3 N - 5 of a linear molecule. Periodic structures lose translations only. Where atoms
+    are fixed, the others vibrate against them: three modes for each, and nothing is projected out.
 
     Args:
         potential: Gives ``forces``, and ``dipole`` where intensities are wanted.
@@ -73,30 +74,39 @@ def harmonic(
         atoms_at_once: Largest number of atoms in one call of the potential.
 
     Raises:
-        DataError: Not exactly one structure.
+        DataError: Not exactly one structure, or all of its atoms are fixed.
     """
     _check_single(structures, "harmonic")
+    if bool(structures.fixed_atoms.all()):
+        raise DataError("all atoms are fixed", where="harmonic", remedy="free those that shall vibrate")
     numbers = structures.numbers.cpu().numpy()
     masses = atomic_masses[numbers] if masses is None else np.asarray(masses, dtype=float)
     positions = structures.positions.detach().cpu().double().numpy()
     names = ("energy", "forces", *({"dipole"} & set(potential.outputs)))
     here = potential(structures, names)
-    hessian, slopes = _differences(potential, structures, names, displacement, atoms_at_once)
+    free = np.flatnonzero(np.repeat(~structures.fixed_atoms.cpu().numpy(), 3))
+    hessian, slopes = _differences(potential, structures, names, displacement, atoms_at_once, free)
     weights = np.repeat(np.sqrt(masses), 3)
-    internal = _internal_space(positions, masses, periodic=bool(structures.pbc.any()))
-    matrix = internal.T @ (hessian / np.outer(weights, weights)) @ internal
+    if len(free) < len(weights):
+        internal = np.eye(len(weights))[:, free]
+    else:
+        internal = _internal_space(positions, masses, periodic=bool(structures.pbc.any()))
+    inner = internal[free]
+    matrix = inner.T @ (hessian / np.outer(weights[free], weights[free])) @ inner
     eigenvalues, vectors = np.linalg.eigh(matrix)
     modes = (internal @ vectors).T
     angular = np.sign(eigenvalues) * np.sqrt(np.abs(eigenvalues) * acceleration)
     return NormalModes(
         frequencies=angular / (2 * np.pi * light_speed_cm_per_fs),
-        intensities=None if slopes is None else KM_PER_MOL * ((modes / weights @ slopes) ** 2).sum(axis=1),
+        intensities=None
+        if slopes is None
+        else KM_PER_MOL * ((modes[:, free] / weights[free] @ slopes) ** 2).sum(axis=1),
         modes=modes.reshape(len(modes), len(numbers), 3),
         positions=positions,
         numbers=numbers,
         masses=masses,
-        rigid=len(weights) - len(modes),
-        largest_force=float(here["forces"].norm(dim=1).max()),
+        rigid=len(free) - len(modes),
+        largest_force=float(here["forces"][~structures.fixed_atoms].norm(dim=1).max()),
     )
 
 
@@ -148,7 +158,8 @@ def hessian(
         DataError: Not exactly one structure.
     """
     _check_single(structures, "hessian")
-    return _differences(potential, structures, ("forces",), displacement, atoms_at_once)[0]
+    every = np.arange(3 * len(structures.numbers))
+    return _differences(potential, structures, ("forces",), displacement, atoms_at_once, every)[0]
 
 
 def _check_single(structures: Structures, where: str) -> None:
@@ -161,14 +172,19 @@ def _check_single(structures: Structures, where: str) -> None:
 
 
 def _differences(
-    potential: Potential, structures: Structures, names: tuple[str, ...], displacement: float, atoms_at_once: int
+    potential: Potential,
+    structures: Structures,
+    names: tuple[str, ...],
+    displacement: float,
+    atoms_at_once: int,
+    coordinates: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Symmetric Hessian [3 N, 3 N] and dipole derivatives [3 N, 3] by central differences."""
+    """Symmetric Hessian [chosen, chosen] and dipole derivatives [chosen, 3] of chosen coordinates, from both sides."""
     count = len(structures.numbers)
     per_call = max(1, atoms_at_once // (2 * count))
     rows, slopes = [], []
-    for first in range(0, 3 * count, per_call):
-        chosen = range(first, min(first + per_call, 3 * count))
+    for first in range(0, len(coordinates), per_call):
+        chosen = coordinates[first : first + per_call].tolist()
         batch = structures.select([0] * (2 * len(chosen)))
         positions = batch.positions.clone().reshape(len(chosen), 2, 3 * count)
         for row, coordinate in enumerate(chosen):
@@ -182,7 +198,7 @@ def _differences(
         if "dipole" in names:
             dipoles = results["dipole"].detach().cpu().double().reshape(len(chosen), 2, 3)
             slopes.append((dipoles[:, 0] - dipoles[:, 1]) / width[:, None])
-    hessian = torch.cat(rows).numpy()
+    hessian = torch.cat(rows).numpy()[:, coordinates]
     return 0.5 * (hessian + hessian.T), torch.cat(slopes).numpy() if slopes else None
 
 

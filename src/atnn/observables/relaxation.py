@@ -14,6 +14,8 @@ from atnn.structures import Structures
 def relax(potential: Potential, structures: Structures, fmax: float = 1e-3, steps: int = 500) -> Structures:
     """Move the atoms of each structure to the next minimum of the energy, at a fixed cell (BFGS of ASE).
 
+    Fixed atoms stay where they are, and their forces do not count.
+
     Args:
         potential: Gives ``energy`` and ``forces``.
         structures: The geometries to begin from.

@@ -56,7 +56,7 @@ class D3Specification(Specification):
 
     name: Literal["d3"] = "d3"
     functional: str = Field(description="density functional of the labels or of the energy that dispersion is added to")
-    cutoff: float = Field(10.0, gt=0, le=100, description="distance beyond which pairs do not interact [Angstrom]")
+    cutoff: float = Field(10.0, gt=0, le=1000, description="distance beyond which pairs do not interact [Angstrom]")
 
     @field_validator("functional")
     @classmethod
@@ -73,7 +73,7 @@ class D4Specification(Specification):
 
     name: Literal["d4"] = "d4"
     functional: str = Field(description="density functional of the labels or of the energy that dispersion is added to")
-    cutoff: float = Field(10.0, gt=0, le=100, description="distance beyond which pairs do not interact [Angstrom]")
+    cutoff: float = Field(10.0, gt=0, le=1000, description="distance beyond which pairs do not interact [Angstrom]")
 
     @field_validator("functional")
     @classmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from atnn.errors import DataError
+from atnn.errors import DataError, suggest
 from atnn.quantities import QUANTITIES
 from atnn.reading.raw import STATED_BY_KEY
 from atnn.units import ENERGY, LENGTH, TIME, Dimension, factor, unit_of, units_of
@@ -34,7 +34,8 @@ def find_factors(units: Mapping[str, str], where: str) -> dict[str, tuple[str, f
     known |= {name: entry.dimension for name, entry in QUANTITIES.items()}
     for name in units:
         if name not in known:
-            raise DataError(f"no quantity {name!r} has a unit", where=where, remedy="known: " + ", ".join(known))
+            remedy = f"{suggest(name, known)}known: {', '.join(known)}"
+            raise DataError(f"no quantity {name!r} has a unit", where=where, remedy=remedy)
     lacking = [name for name in ("energy", "length") if name not in units]
     if lacking:
         raise DataError(

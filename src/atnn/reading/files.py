@@ -12,7 +12,7 @@ from atnn.data.checks import Checks
 from atnn.data.dataset import Dataset, Frames, Joined, batches_of
 from atnn.data.store import Store, is_store
 from atnn.data.summary import Source, Summary
-from atnn.errors import DataError
+from atnn.errors import DataError, suggest
 from atnn.reading.raw import Format
 from atnn.reading.readers import FORMATS
 from atnn.reading.recognition import Recogniser
@@ -182,8 +182,9 @@ def find_format(path: Path, name: str | None = None) -> Format:
     for form in FORMATS:
         if form.name == name or (name is None and form.recognises(path)):
             return form
+    known = [form.name for form in FORMATS]
     raise DataError(
         f"no format is called {name!r}" if name else "the format is not recognised",
         where=str(path),
-        remedy="give format= one of " + ", ".join(form.name for form in FORMATS),
+        remedy=(suggest(name, known) if name else "") + "give format= one of " + ", ".join(known),
     )

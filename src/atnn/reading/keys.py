@@ -10,9 +10,9 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from atnn.errors import DataError
+from atnn.errors import DataError, suggest
 from atnn.quantities import QUANTITIES
-from atnn.reading.raw import STATED_BY_KEY, Aliases, RawFrame, list_keys
+from atnn.reading.raw import MOVE_MASK, STATED_BY_KEY, Aliases, RawFrame, list_keys
 
 log = logging.getLogger("atnn")
 
@@ -45,7 +45,8 @@ class Keys:
         known = [*QUANTITIES, *STATED_BY_KEY]
         for name in self.declared:
             if name not in known:
-                raise DataError(f"no quantity is called {name!r}", where=where, remedy="known: " + ", ".join(known))
+                remedy = f"{suggest(name, known)}known: {', '.join(known)}"
+                raise DataError(f"no quantity is called {name!r}", where=where, remedy=remedy)
 
     def search(self, frames: Sequence[RawFrame]) -> None:
         """Settle the key of each quantity that these frames carry for the first time.
@@ -60,7 +61,7 @@ class Keys:
         for name in (*QUANTITIES, *STATED_BY_KEY):
             self._settle(name, info, arrays)
         self._refuse_shared_keys()
-        used = set(self.chosen.values())
+        used = {*self.chosen.values(), MOVE_MASK}
         self.unread.update({key: count for key, count in present.items() if key not in used})
 
     def check_declared(self) -> None:

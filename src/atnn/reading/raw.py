@@ -16,6 +16,7 @@ from atnn.structures import STATED
 
 Aliases = Mapping[str, tuple[str, ...]]
 ASE_UNITS = {"energy": "eV", "length": "Angstrom"}
+MOVE_MASK = "move_mask"  # ASE's name in extended XYZ of which atoms are free
 STATED_BY_KEY = {entry.key: entry for entry in STATED.values()}
 
 

@@ -20,7 +20,15 @@ from atnn.reading.factors import find_factors
 from atnn.reading.keys import Keys
 from atnn.reading.plausibility import looks_like_hartree
 from atnn.reading.raw import Format, RawFrame
-from atnn.reading.values import check_geometries, check_numbers, expand_voigt, find_shape, join_values, symmetrize
+from atnn.reading.values import (
+    check_geometries,
+    check_numbers,
+    expand_voigt,
+    find_shape,
+    join_fixed,
+    join_values,
+    symmetrize,
+)
 from atnn.structures import STATED, Labelled, Stated, Structures
 
 
@@ -124,6 +132,7 @@ class Recogniser:
             cell=torch.from_numpy(np.stack([frame.cell for frame in frames]) * length),
             pbc=torch.from_numpy(np.stack([frame.pbc for frame in frames]).astype(bool)),
             batch=torch.repeat_interleave(torch.arange(len(frames)), torch.tensor(counts)),
+            fixed=join_fixed(frames),
             **{name: self._find_stated(frames, entry) for name, entry in STATED.items()},
         )
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from atnn.errors import DataError
 from atnn.quantities import Quantity
-from atnn.reading.raw import RawFrame
+from atnn.reading.raw import MOVE_MASK, RawFrame
 
 HEAVIEST = 118  # element
 LARGEST = 1e9  # coordinate, in any unit of length
@@ -110,6 +110,31 @@ def symmetrize(value: np.ndarray) -> tuple[np.ndarray, bool]:
     """The symmetric part of the last two axes, and whether anything but rounding was lost."""
     symmetric = 0.5 * (value + value.swapaxes(-1, -2))
     return symmetric, bool(np.abs(value - symmetric).max() > _ASYMMETRY * (np.abs(value).max() + 1e-12))
+
+
+def join_fixed(frames: Sequence[RawFrame]) -> Bool[Tensor, " atoms"] | None:
+    """Which atoms are fixed, None if no frame says so.
+
+    Raises:
+        DataError: A frame fixes single components of positions.
+    """
+    if not any(MOVE_MASK in frame.arrays for frame in frames):
+        return None
+    parts = []
+    for frame in frames:
+        mask = np.asarray(frame.arrays.get(MOVE_MASK, np.ones(len(frame.numbers), dtype=bool)))
+        if mask.ndim == 2:
+            if (mask != mask[:, :1]).any():
+                raise DataError(
+                    f"{MOVE_MASK} fixes single components of positions",
+                    where=frame.where,
+                    remedy="fix whole atoms, or remove the column",
+                )
+            mask = mask[:, 0]
+        if mask.dtype.kind != "b":
+            raise DataError(f"{MOVE_MASK} holds no truth values", where=frame.where, remedy="write move_mask:L:1")
+        parts.append(~mask)
+    return torch.from_numpy(np.concatenate(parts))
 
 
 def join_values(

@@ -5,19 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from atnn.errors import SpecificationError
+from atnn.errors import SpecificationError, suggest
 from atnn.model import PRESETS, ModelSpecification
 from atnn.model.registry import Representation
 from atnn.quantities import QUANTITIES
+from atnn.reading.raw import STATED_BY_KEY
 from atnn.representations import REANNSpecification
-from atnn.specification import Specification, parse, read_yaml
+from atnn.specification import Names, Specification, parse, read_yaml
 
 Part = float | int | str | tuple[str, ...]
 Weight = float | tuple[float, float]
+QuantityName = Annotated[str, Names(QUANTITIES)]
+LabelName = Annotated[str, Names(QUANTITIES, STATED_BY_KEY)]
+UnitName = Annotated[str, Names(("energy", "length", "time"), QUANTITIES, STATED_BY_KEY)]
 
 
 class DataConfig(Specification):
@@ -27,8 +31,10 @@ class DataConfig(Specification):
     validation: Part = Field(default=0.1, description="fraction or number of the training structures, or a file")
     test: Part | None = Field(default=None, description="fraction or number of the training structures, or a file")
     isolated: str | None = Field(default=None, description="file with isolated atoms, for reference energies")
-    keys: dict[str, str | None] = Field(default={}, description="quantity -> key in the files, if it is not recognised")
-    units: dict[str, str] = Field(default={}, description="units of files whose format states none")
+    keys: dict[LabelName, str | None] = Field(
+        default={}, description="quantity -> key in the files, if it is not recognised"
+    )
+    units: dict[UnitName, str] = Field(default={}, description="units of files whose format states none")
     format: str | None = Field(default=None, description="name of the format, if the file name does not tell it")
 
     @field_validator("validation", "test")
@@ -58,7 +64,7 @@ class ModelConfig(ModelSpecification):
         if not isinstance(values, dict) or values.get("preset") is None:
             return values
         if not isinstance(values["preset"], str) or values["preset"] not in PRESETS:
-            raise ValueError(f"known presets: {', '.join(PRESETS)}")
+            raise ValueError(f"{suggest(values['preset'], PRESETS)}known presets: {', '.join(PRESETS)}")
         chosen = PRESETS[values["preset"]]
         both = sorted(set(chosen) & set(values))
         if both:
@@ -96,7 +102,7 @@ class TrainingConfig(Specification):
         default=20, ge=1, description="plateau: validations without improvement before the rate is halved"
     )
     warmup: int = Field(default=100, ge=0, description="steps of linear warm-up")
-    weights: dict[str, Weight] = Field(
+    weights: dict[QuantityName, Weight] = Field(
         default={"energy": (0.01, 0.1), "forces": 1.0}, min_length=1, description="quantity -> weight, or [first, last]"
     )
     loss: Literal["mse", "huber"] = Field(default="mse", description="squared error, or linear beyond one spread")
@@ -127,7 +133,8 @@ class TrainingConfig(Specification):
     def _known(cls, weights: dict[str, Weight]) -> dict[str, Weight]:
         unknown = sorted(set(weights) - set(QUANTITIES))
         if unknown:
-            raise ValueError(f"unknown quantities {', '.join(unknown)}; known: {', '.join(QUANTITIES)}")
+            hints = "".join(suggest(name, QUANTITIES) for name in unknown)
+            raise ValueError(f"unknown quantities {', '.join(unknown)}; {hints}known: {', '.join(QUANTITIES)}")
         if any(min(w) < 0 if isinstance(w, tuple) else w < 0 for w in weights.values()):
             raise ValueError("weights must not be negative")
         return weights

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import textwrap
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from atnn.documents import read_text
+from atnn.documents import read_json
 from atnn.errors import DataError, SpecificationError
 from atnn.files import write_atomically
 from atnn.locks import hold
@@ -34,21 +36,40 @@ def claim_folder(config: RunConfig) -> None:
 
     Raises:
         DataError: The folder cannot be created.
-        SpecificationError: The folder holds a run with another configuration.
+        SpecificationError: The folder holds a run with another configuration; the message names the keys that differ.
     """
     folder = Path(config.output)
     _make(folder)
     path, text = folder / "config.json", config.model_dump_json(exclude=CHANGEABLE, indent=1)
-    if path.exists() and (folder / CHECKPOINT).exists() and read_text(path) != text:
-        raise SpecificationError(
-            "the folder holds a run with another configuration",
-            where=str(folder),
-            remedy="choose another output folder, or remove this one",
-        )
+    if path.exists() and (folder / CHECKPOINT).exists():
+        _refuse_changes(read_json(path), json.loads(text), folder)
     for name in (CHECKPOINT, MODEL):  # left half written by a killed run
         for partial in folder.glob(f".{name}.*.tmp"):
             partial.unlink()
     write_atomically(path, text)
+
+
+def _refuse_changes(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
+    if changes := _list_changes(before, now):
+        raise SpecificationError(
+            f"the folder holds a run with another configuration: {'; '.join(changes)}",
+            where=str(folder),
+            remedy="restore the value, choose another output folder, or remove this one",
+        )
+
+
+def _list_changes(before: Any, now: Any, path: str = "") -> list[str]:
+    """Name each key that differs with both values."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = [(key, f"{path}.{key}" if path else str(key)) for key in {**before, **now}]
+        return [line for key, name in keys for line in _list_changes(before.get(key), now.get(key), name)]
+    if before == now:
+        return []
+    return [f"`{path}` was {_write_value(before)}, and is now {_write_value(now)}"]
+
+
+def _write_value(value: Any) -> str:
+    return textwrap.shorten(json.dumps(value), 200)
 
 
 def _make(folder: Path) -> None:

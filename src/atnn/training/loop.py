@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -205,9 +206,15 @@ class Trainer:
             if improved:
                 standing.best = metric
             if self.processes.first and (improved or not self._kept.exists()):
+                self.model.provenance["validation_errors"] = self._name_errors(rmse)
                 save_model(self._kept, self.model)
         self.learner.rate.record_validation(metric)
         return self._record(metric, rmse)
+
+    def _name_errors(self, rmse: list[float]) -> dict[str, float]:
+        """Root-mean-square errors in the units of the table, by quantity; those of energies are per atom."""
+        names = [f"{name}_per_atom" if QUANTITIES[name].per_atom else name for name in self.spreads]
+        return {name: error for name, error in zip(names, rmse, strict=True) if math.isfinite(error)}
 
     def _record(self, metric: float, rmse: list[float]) -> Row:
         standing = self.learner.standing

@@ -81,7 +81,14 @@ def _open(path: str | tuple[str, ...], data: DataConfig) -> Dataset:
 
 def _split(dataset: Dataset, parts: Mapping[str, Any], seed: int, path: Path, resumed: bool) -> dict[str, np.ndarray]:
     if resumed and path.exists():
-        return load_split(path, len(dataset))
+        stored = load_split(path, len(dataset))
+        if lacking := [name for name in ("train", *parts) if name not in stored]:
+            raise DataError(
+                f"the split of this run has no part {', '.join(lacking)}",
+                where=str(path),
+                remedy="restore the file, or choose another output folder",
+            )
+        return stored
     count = len(dataset)
     sizes = {name: part if isinstance(part, int) else max(1, round(part * count)) for name, part in parts.items()}
     sizes["train"] = count - sum(sizes.values())

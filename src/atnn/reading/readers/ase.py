@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
+from ase.constraints import FixAtoms
 from ase.io import iread
 
-from atnn.errors import DataError
-from atnn.reading.raw import ASE_UNITS, Format, RawFrame, find_axis
+from atnn.errors import AtnnWarning, DataError
+from atnn.reading.raw import ASE_UNITS, MOVE_MASK, Format, RawFrame, find_axis
 
 
 def read_frames(path: Path) -> Iterator[RawFrame]:
@@ -47,6 +49,8 @@ def _convert_frame(atoms: Atoms, where: str) -> RawFrame:
             arrays[key] = np.asarray(value)
         elif value is not None:
             info[key] = value
+    if atoms.constraints:
+        arrays[MOVE_MASK] = ~_find_fixed(atoms, where)
     return RawFrame(
         numbers=atoms.numbers.astype(np.int64),
         positions=atoms.positions.copy(),
@@ -56,6 +60,18 @@ def _convert_frame(atoms: Atoms, where: str) -> RawFrame:
         arrays=arrays,
         where=where,
     )
+
+
+def _find_fixed(atoms: Atoms, where: str) -> np.ndarray:
+    """Fixed atoms; other constraints mean nothing for labels, and are warned of because dynamics will not know them."""
+    fixed = np.zeros(len(atoms), dtype=bool)
+    for constraint in atoms.constraints:
+        if isinstance(constraint, FixAtoms):
+            fixed[constraint.index] = True
+        else:
+            name = type(constraint).__name__
+            warnings.warn(f"{where}: the constraint {name} is not read; only FixAtoms is", AtnnWarning, stacklevel=2)
+    return fixed
 
 
 ASE = Format(
