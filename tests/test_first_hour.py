@@ -113,10 +113,14 @@ FORMS = {
 
 @pytest.mark.parametrize("name", FORMS)
 def test_five_awkward_forms_become_the_same_data(folder, name):
+    from typer.testing import CliRunner
+
+    from atnn.cli import app
     from atnn.data import Store
 
     store = folder / f"{name}.h5"
-    run(folder, "data", "convert", name, "--output", store.name, *FORMS[name])
+    done = CliRunner().invoke(app, ["data", "convert", str(folder / name), "--output", str(store), *FORMS[name]])
+    assert done.exit_code == 0, done.output
     reference = ase.io.read(folder / "ase.traj", ":")
     batch = Store(store)[:]
     assert len(batch.structures) == len(reference)
@@ -138,12 +142,11 @@ def test_from_data_to_a_spectrum_command_by_command(folder):
     ase.io.write(folder / "start.xyz", molecule("H2O"))
     trained = run(folder, "train", "config.yaml")
     assert "run/model.atnn" in trained.stdout
-    again = run(folder, "train", "config.yaml")  # finished: nothing is computed twice
-    assert "run/model.atnn" in again.stdout
     assert "forces" in run(folder, "eval", "run/model.atnn", "ase.traj").stdout
     assert "O" in run(folder, "info", "run/model.atnn").stdout
     run(folder, "relax", "run/model.atnn", "start.xyz", "--output", "relaxed.xyz", "--fmax", "0.05")
-    assert "cm⁻¹" in run(folder, "harmonic", "run/model.atnn", "start.xyz").stdout
+    modes = json.loads(run(folder, "harmonic", "run/model.atnn", "start.xyz", "--json").stdout)
+    assert len(modes["frequencies"]) == 3
     arguments = ("md", "run/model.atnn", "relaxed.xyz", "--copies", "2", "--steps", "300", "--temperature", "20")
     run(folder, *arguments, "--every", "2", "--no-compile")
     run(folder, "spectrum", "md.traj", "--temperature", "20", "--resolution", "400", "--output", "spectrum.html")
@@ -179,9 +182,3 @@ def test_the_same_command_goes_on_after_it_was_killed(folder):
     assert "killed/model.atnn" in run(folder, "train", "killed.yaml").stdout
     history = (folder / "killed" / "history.csv").read_text().splitlines()
     assert len(history) >= 4
-
-
-def test_json_is_one_document(folder):
-    run(folder, "data", "convert", "ase.traj", "--output", "train.h5")
-    found = json.loads(run(folder, "data", "inspect", "train.h5", "--json").stdout)
-    assert found

@@ -180,7 +180,6 @@ def test_brackets_in_names_of_files_are_printed(trained, tmp_path):
         ("info model.atnn", {"elements", "cutoff", "specification", "provenance", "units"}),
         ("eval model.atnn data.xyz", {"errors"}),
         ("md model.atnn start.xyz --steps 8 --no-compile --output j.traj", {"temperature", "drift", "units"}),
-        ("harmonic model.atnn start.xyz", {"frequencies", "intensities", "units"}),
         ("data inspect data.xyz", {"summary", "findings", "largest_force", "units"}),
         ("data convert data.xyz --output j.h5", {"structures"}),
         ("data split data.xyz a=0.5 b=0.5 --folder j", {"structures"}),
