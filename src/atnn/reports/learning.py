@@ -34,11 +34,19 @@ def learning_curves(history: Sequence[Mapping[str, float]] | Mapping[str, Sequen
     down = -(-len(titles) // across) or 1
     fig = make_subplots(down, across, subplot_titles=titles, horizontal_spacing=0.1, vertical_spacing=0.5 / (down + 1))
     for name, values in losses.items():
-        _line(fig, epochs, values, name, (1, 1), COLORS[4])
+        _line(fig, epochs, values, name, (1, 1), COLORS[4], "")
     for name, what in errors.items():
         place = len(losses) + units.index(what)
         at = (place // across + 1, place % across + 1)
-        _line(fig, epochs, columns[name] * spell(what).error_factor, name, at, COLORS[units.index(what)])
+        _line(
+            fig,
+            epochs,
+            columns[name] * spell(what).error_factor,
+            name,
+            at,
+            COLORS[units.index(what)],
+            spell(what).error_unit,
+        )
     apply_style(fig, 260 * down, showlegend=False, margin={"t": 30, "l": 50, "r": 14, "b": 46})
     fig.update_annotations(font_size=13)
     fig.update_yaxes(type="log", exponentformat="power", nticks=6)
@@ -72,13 +80,14 @@ def _quantity(column: str) -> str | None:
     return None
 
 
-def _line(fig, epochs, values, name, place, color) -> None:
+def _line(fig, epochs, values, name, place, color, unit) -> None:
     dash = SIDES["train" if name.startswith("train_") else "validation"]
     fig.add_scatter(
         x=epochs,
         y=values,
         name=words(name),
         mode="lines",
+        hovertemplate=f"{words(name)}: %{{y:.4g}} {unit}<br>epoch %{{x}}<extra></extra>",
         line={"color": color, "dash": dash, "width": 2},
         row=place[0],
         col=place[1],
