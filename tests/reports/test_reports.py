@@ -210,3 +210,9 @@ def test_pages_fit_a_narrow_screen():
     page = sample_report().html()
     assert 'name="viewport"' in page and "responsive: true" in page
     assert not re.search(r"[^-]\bwidth:(3[6-9]\d|[4-9]\d\d|\d{4,})px", page.split("<script")[0].split("@media")[0])
+
+
+@pytest.mark.parametrize(("decades", "ticks"), [(0.1, None), (1.0, "D2"), (3.0, 1), (9.0, 2)])
+def test_logarithmic_ticks_leave_room_for_their_labels(decades, ticks):
+    rows = [{"epoch": k, "metric": 10 ** (-decades * k)} for k in (0.0, 1.0)]
+    assert learning_curves(rows).figure.layout.yaxis.dtick == ticks

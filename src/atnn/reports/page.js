@@ -28,6 +28,11 @@
     };
     left.forEach((k) => shift(k, 0.57, 1));
     side.forEach((k) => shift(k, 0, 0.4));
+    for (const title of spec.layout.annotations || []) {
+      if (title.xref !== "paper" || title.yref !== "paper") continue;
+      const [low, high] = title.x > 0.5 ? [0, 0.4] : [0.57, 1];
+      Object.assign(title, {x: 0.5, y: low + title.y * (high - low)});
+    }
     spec.layout.height = Math.round(spec.layout.height * 1.7);
     return spec;
   }

@@ -40,7 +40,7 @@ def trajectory_view(
     text = "".join(_frame(symbols, frames[k]) for k in chosen)
     span = f"{len(chosen)} of {len(frames)} frames" if len(chosen) < len(frames) else f"{len(frames)} frames"
     caption = f"{len(symbols)} atoms, {span}" + (
-        "" if times is None else f" over {format_value(float(clock[-1] - clock[0]))} fs"
+        "" if times is None else f" over {format_value(float(clock[-1] - clock[0]), digits=3)} fs"
     )
     caption += ". Drag to turn, scroll or pinch to zoom."
     elements = {symbol: _color(symbol) for symbol in dict.fromkeys(symbols)}
