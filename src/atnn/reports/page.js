@@ -19,6 +19,7 @@
   function stacked(spec) {
     const axes = Object.keys(spec.layout).filter((k) => /^[xy]axis\d*$/.test(k));
     const side = axes.filter((k) => k[0] === "x" && (spec.layout[k].domain || [0, 1])[0] > 0.05);
+    if (narrow()) spec.layout.font.size = 11;  // titles of axes fit beside and below a small panel
     if (!narrow() || !side.length) return spec;
     const left = axes.filter((k) => k[0] === "x" && (spec.layout[k].domain || [0, 1])[0] <= 0.05);
     const shift = (key, low, high) => {
