@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import molecule
+from ase.constraints import FixAtoms
 from ase.io import read, write
 from typer.testing import CliRunner
 
@@ -60,6 +61,18 @@ def test_relax_writes_minima_with_energies_and_forces(trained, tmp_path):
         assert frame.get_potential_energy() < start
         assert np.linalg.norm(frame.get_forces(), axis=1).max() < 1e-3
         assert f"{frame.get_potential_energy():.6f}" in output and f"{start:.6f}" in output
+
+
+def test_relax_leaves_fixed_atoms_where_they_are(trained, tmp_path):
+    atoms = read(trained / "start.xyz", "1")
+    atoms.set_constraint(FixAtoms([1]))
+    write(tmp_path / "fixed.xyz", atoms)
+    output = run("relax", trained / "model.atnn", tmp_path / "fixed.xyz", "--output", tmp_path / "relaxed.xyz")
+    found = read(tmp_path / "relaxed.xyz")
+    moved = np.linalg.norm(found.positions - atoms.positions, axis=1)
+    assert moved[1] < 1e-7 and moved[0] > 1e-4 and found.constraints[0].index.tolist() == [1]
+    left = np.linalg.norm(found.get_forces(), axis=1).max()  # that of the fixed atom is no force to be relaxed
+    assert f"{left:.2g} " in output and left < 1e-3
 
 
 def test_relax_names_what_did_not_converge_and_writes_the_rest(trained, tmp_path):

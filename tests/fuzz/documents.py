@@ -8,6 +8,10 @@ import random
 import struct
 from typing import Any
 
+from safetensors.torch import load
+
+from atnn.archives import encode
+
 DEEP, WIDE = "@deep@", "@wide@"  # spelled out in the text, because json itself cannot write so deep a value
 VALUES = (
     *(None, True, False, 0, -1, 1, 2**31, 10**9, 2**70, 1.5, -0.5, 1e300, float("nan"), float("inf"), "", "x", "é🜁"),
@@ -75,6 +79,16 @@ def damage_header(rng: random.Random, content: bytes) -> tuple[bytes, str]:
         name = f"tensors: {name}"
     text = write_json(header).encode()
     return struct.pack("<Q", len(text)) + text + data, name
+
+
+def damage_sealed(rng: random.Random, content: bytes) -> tuple[bytes, str]:
+    """An archive of atnn whose header is damaged and sealed anew, as by a program that writes the format wrongly."""
+    size = struct.unpack("<Q", content[:8])[0]
+    words = json.loads(content[8 : 8 + size])["__metadata__"]["atnn"].split("\n")[0]
+    document, name = damage_document(rng, json.loads(words))
+    if not isinstance(document, dict) or "@" in json.dumps(document):  # what encode cannot write
+        return damage_header(rng, content)
+    return encode(document, load(content)), f"sealed: {name}"
 
 
 def damage_numbers(rng: random.Random, content: bytes) -> tuple[bytes, str]:

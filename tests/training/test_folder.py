@@ -1,5 +1,6 @@
 """The output folder: whose it is, what survives a kill, which checkpoints are taken."""
 
+import json
 import os
 import signal
 import subprocess
@@ -151,3 +152,43 @@ def test_a_checkpoint_whose_state_is_not_complete_is_refused(tmp_path):
         save_checkpoint(path, tensors, {"state": state, "data": header["data"]})
         with pytest.raises(ModelFileError, match="the state of the run is not complete"):
             run(tmp_path, epochs=2)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda parts: parts.pop("validation"), "nothing for validation"),
+        (lambda parts: parts["train"].clear(), "nothing for train"),
+    ],
+)
+def test_a_split_without_a_part_of_the_run_is_an_error(tmp_path, damage, message):
+    run(tmp_path, epochs=1)
+    split = json.loads((tmp_path / "split.json").read_text())
+    damage(split["parts"])
+    (tmp_path / "split.json").write_text(json.dumps(split))
+    with pytest.raises(DataError, match=message):
+        run(tmp_path, epochs=2)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epoch": 1.5},
+        {"position": -1},
+        {"terms": None},
+        {"terms": [1.0]},
+        {"rate": {}},
+        {"history": 3.0},
+        {"history": [{"epoch": 1}, {}]},
+        {"surprise": 1},
+    ],
+    ids=str,
+)
+def test_a_checkpoint_whose_state_makes_no_sense_is_an_error(tmp_path, change):
+    """Written by a program that does not know the format; its hashes are right."""
+    run(tmp_path, epochs=1)
+    path = tmp_path / "checkpoint.safetensors"
+    tensors, header = load_checkpoint(path)
+    save_checkpoint(path, tensors, {"data": header["data"], "state": header["state"] | change})
+    with pytest.raises(ModelFileError, match="state of the run is not complete"):
+        run(tmp_path, epochs=2)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from pydantic import BaseModel, Field, ValidationError
 from torch import Tensor
 
 from atnn.errors import AtnnError, ModelFileError, SpecificationError
@@ -25,6 +26,22 @@ from atnn.training.step import Batch, Step
 
 log = logging.getLogger("atnn")
 TOLERATED = 10  # consecutive steps whose gradient is not finite
+
+
+class _State(BaseModel, extra="forbid", strict=True):
+    """What the header of a checkpoint says of a run: :class:`Standing`, learning curves, learning rate."""
+
+    terms: list[float]
+    counts: list[float]
+    epoch: int = Field(ge=0)
+    position: int = Field(ge=0)
+    step: int = Field(ge=0)
+    seconds: float
+    best: float
+    waited: int
+    skipped: int
+    history: list[dict[str, int | float]]
+    rate: dict[str, int | float]
 
 
 class TrainingDiverged(AtnnError):
@@ -176,13 +193,21 @@ class Learner:
                 remedy="choose another output folder, or restore the data that the run was begun with",
             )
         unpack(self.checkpoint, tensors, self.parameters, self.average, self.optimizers)
-        state = header["state"]
         try:
-            self.history, self.rate.state = state.pop("history"), state.pop("rate")
-            self.standing = Standing(**state)
-        except (KeyError, TypeError) as error:
-            raise ModelFileError(
-                f"truncated or corrupted: the state of the run is not complete ({error})",
-                where=str(self.checkpoint),
-                remedy=f"remove {self.checkpoint.name} to restart the training, or restore an intact copy",
-            ) from error
+            state = _State.model_validate(header.get("state"))
+        except ValidationError as error:
+            raise self._damaged(f"{error.errors()[0]['loc']}: {error.errors()[0]['msg']}") from error
+        rows = {tuple(row) for row in state.history}
+        if len(rows) > 1 or len(state.terms) != len(self.names) or len(state.counts) != len(self.names):
+            raise self._damaged("the quantities are not those of the run")
+        if state.rate.keys() != self.rate.state.keys():
+            raise self._damaged("the learning rate is missing")
+        self.history, self.rate.state = state.history, dict(state.rate)
+        self.standing = Standing(**state.model_dump(exclude={"history", "rate"}))
+
+    def _damaged(self, reason: str) -> ModelFileError:
+        return ModelFileError(
+            f"truncated or corrupted: the state of the run is not complete ({reason})",
+            where=str(self.checkpoint),
+            remedy=f"remove {self.checkpoint.name} to restart the training, or restore an intact copy",
+        )

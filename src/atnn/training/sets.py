@@ -82,9 +82,9 @@ def _open(path: str | tuple[str, ...], data: DataConfig) -> Dataset:
 def _split(dataset: Dataset, parts: Mapping[str, Any], seed: int, path: Path, resumed: bool) -> dict[str, np.ndarray]:
     if resumed and path.exists():
         stored = load_split(path, len(dataset))
-        if lacking := [name for name in ("train", *parts) if name not in stored]:
+        if lacking := [name for name in ("train", *parts) if len(stored.get(name, ())) == 0]:
             raise DataError(
-                f"the split of this run has no part {', '.join(lacking)}",
+                f"the split of this run has nothing for {', '.join(lacking)}",
                 where=str(path),
                 remedy="restore the file, or choose another output folder",
             )

@@ -116,3 +116,8 @@ def test_a_broken_file_is_an_error(configuration, old, new, message):
     assert old in REANN
     with pytest.raises(DataError, match=message):
         read(configuration(REANN.replace(old, new)), units=UNITS)
+
+
+def test_a_line_of_a_million_letters_is_read_as_quickly_as_any(configuration):
+    """A search for names that began anew at every letter would take minutes."""
+    assert len(read(configuration(FIREANN.replace("POL=", "x" * 10**6 + " POL=")), units=UNITS)) == 1

@@ -23,7 +23,7 @@ from atnn.errors import DataError
 from atnn.reading.raw import Format, RawFrame, find_numbers
 from atnn.reading.text import open_text, parse_floats
 
-_PROPERTY = re.compile(r"(\w+)='([^']*)'")
+_PROPERTY = re.compile(r"(?<!\w)(\w+)='([^']*)'")
 _ENDS = ("abprop:", "External_field:")
 
 
