@@ -69,7 +69,7 @@ def trained(tmp_path_factory):
     write_extxyz(folder / "data.xyz", labelled(24, dipole=True))
     write(folder / "start.xyz", molecule("H2O"))
     weights = {"energy": 0.1, "forces": 1.0, "dipole": 1.0}
-    train(config(folder, ("energy", "dipole"), epochs=2, weights=weights), {"train": Frames(labelled(24, dipole=True))})
+    train(config(folder, ("energy", "dipole"), epochs=8, weights=weights), {"train": Frames(labelled(24, dipole=True))})
     (folder / "model.atnn").write_bytes(next(folder.rglob("model.atnn")).read_bytes())
     return folder
 
