@@ -90,11 +90,12 @@ def test_relax_names_what_did_not_converge_and_writes_the_rest(trained, tmp_path
     assert isinstance(error, DynamicsError) and "--steps" in error.remedy and not (tmp_path / "no.xyz").exists()
 
 
-@pytest.mark.parametrize("name", ["start.xyz", "none/relaxed.xyz"])
-def test_an_output_that_cannot_be_is_refused_before_the_work(trained, name):
+@pytest.mark.parametrize("command", ["relax", "harmonic"])
+@pytest.mark.parametrize("name", ["start.xyz", "none/relaxed.xyz", "."])
+def test_an_output_that_cannot_be_is_refused_before_the_work(trained, name, command):
     before = (trained / "start.xyz").read_bytes()
-    error = fails("relax", trained / "model.atnn", trained / "start.xyz", "--output", trained / name)
-    assert isinstance(error, DataError) and "--output" in error.remedy
+    error = fails(command, trained / "model.atnn", trained / "start.xyz", "--output", trained / name)
+    assert isinstance(error, DataError) and error.remedy and str(trained / name) in error.where
     assert (trained / "start.xyz").read_bytes() == before
 
 

@@ -106,11 +106,13 @@ def harmonic(
     output: Annotated[Path | None, typer.Option(help="Also write the modes and their units to this JSON file.")] = None,
 ) -> dict[str, Any]:
     """Compute harmonic frequencies and infrared intensities at the minimum of the model's energy."""
-    from atnn.cli.tables import show, tabulate_modes
+    from atnn.cli.tables import check_output, show, tabulate_modes
     from atnn.model import ModelPotential, load_model
     from atnn.observables import harmonic, relax, write_modes
     from atnn.reading import read
 
+    if output is not None:
+        check_output(output, model, start)
     potential = ModelPotential(load_model(model).double())
     structure = read(start)[[0]].structures
     modes = harmonic(potential, relax(potential, structure, fmax=1e-3))

@@ -73,9 +73,11 @@ def check_output(output: Path, *inputs: Path) -> None:
     """Check before a long run that its result can be written and replaces nothing that it reads.
 
     Raises:
-        DataError: The folder does not exist, or the output is one of the inputs.
+        DataError: The folder does not exist, or a file to write is a folder or one of the inputs.
     """
     if not output.absolute().parent.is_dir():
         raise DataError("the folder does not exist", where=str(output), remedy="make it, or choose another --output")
+    if output.is_dir():
+        raise DataError("is a folder", where=str(output), remedy="give the name of a file")
     if any(output.resolve() == path.resolve() for path in inputs):
         raise DataError("is also read by this command", where=str(output), remedy="choose another --output")
