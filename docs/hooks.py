@@ -1,16 +1,34 @@
-"""What MkDocs does beside its plugins: tables made from the code, and Sphinx roles in docstrings as plain code."""
+"""What MkDocs does beside its plugins: tables from the code, equations as MathML, Sphinx roles as plain code."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
+from html import unescape
 from importlib import import_module
 
+from latex2mathml.converter import convert
 from pydantic_core import PydanticUndefined
 
 FIELDS = re.compile(r"^<!-- fields of (?P<module>[\w.]+)\.(?P<name>\w+) -->$", re.MULTILINE)
 TABLE = re.compile(r"^<!-- table of (?P<name>\w+) -->$", re.MULTILINE)
 ROLE = re.compile(r":(?:class|func|meth|mod|attr|data):\s*<code>~?(?:[\w.]+\.(?=\w+</code>))?")
+EQUATION = re.compile(r'(<(?P<tag>span|div) class="arithmatex">)\\[(\[](?P<tex>.*?)\\[)\]](</(?P=tag)>)', re.DOTALL)
+STYLED = re.compile(r'<mi mathvariant="(?P<style>bold|bold-italic|script)">(?P<letter>[^<]+)</mi>')
+WORD = re.compile(r'(?:<mi mathvariant="normal">\w</mi>){2,}')
+# How a format is recognised, in words; what recognises it is a function.
+RECOGNISED = {
+    "deepmd": "a folder with `type.raw` and `set.*/*.npy`",
+    "extxyz": "`.xyz`, `.extxyz`, also gzipped",
+    "npz": "`.npz`, as MD17 and rMD17 use it",
+    "runner": "`.data`, as `input.data` of n2p2 and RuNNer",
+    "reann": "`configuration` of the REANN and EANN codes",
+    "reann-fractional": "by its name only: the same with fractional positions",
+    "fireann": "`configuration` with `External_field`",
+    "fireann-reversed-field": "by its name only: the same with other signs",
+    "ase": "everything else that ASE reads",
+}
 
 
 def on_page_markdown(markdown: str, **_) -> str:
@@ -20,8 +38,25 @@ def on_page_markdown(markdown: str, **_) -> str:
 
 
 def on_page_content(html: str, **_) -> str:
-    """Show the last part of a cross reference as code."""
-    return ROLE.sub("<code>", html)
+    """Show the last part of a cross reference as code, and equations as MathML, which needs no script."""
+    return EQUATION.sub(_show_equation, ROLE.sub("<code>", html))
+
+
+def _show_equation(match: re.Match) -> str:
+    tex = unescape(match["tex"]).strip()
+    mathml = convert(tex, display="block" if match["tag"] == "div" else "inline")
+    if "\\" in mathml:
+        raise ValueError(f"latex2mathml does not know a command of this equation: {tex}")
+    mathml = WORD.sub(lambda word: f"<mi>{re.sub('<[^>]*>', '', word[0])}</mi>", STYLED.sub(_style_letter, mathml))
+    return f"{match[1]}{mathml}{match[4]}"
+
+
+def _style_letter(match: re.Match) -> str:
+    """A bold letter is a character of its own, because browsers ignore the attribute."""
+    letter = unescape(match["letter"])
+    name = re.fullmatch(r"(?:LATIN|GREEK) (CAPITAL|SMALL) LETTER (\w+)", unicodedata.name(letter))
+    style = match["style"].replace("-", " ").upper()
+    return f"<mi>{unicodedata.lookup(f'MATHEMATICAL {style} {name[1]} {name[2]}') if name else letter}</mi>"
 
 
 def _table(specification: type) -> str:
@@ -70,8 +105,8 @@ def _tabulate_formats() -> str:
     for form in FORMATS:
         units = ", ".join(f"{name} `{unit}`" for name, unit in (form.units or {}).items()) or "to be declared"
         more = "; ".join(f"{_keys(keys)} for `{name}`" for name, keys in form.aliases.items())
-        rows.append((f"`{form.name}`", units, more, form.convention.partition(": ")[2]))
-    return _rows("format", "units", "further keys", "conventions", rows=rows)
+        rows.append((f"`{form.name}`", RECOGNISED[form.name], units, more, form.convention.partition(": ")[2]))
+    return _rows("format", "recognised by", "units", "further keys", "conventions", rows=rows)
 
 
 TABLES = {"quantities": _tabulate_quantities, "stated": _tabulate_stated, "formats": _tabulate_formats}

@@ -1,8 +1,9 @@
 """Every example in the documentation runs, block by block, as a reader would run it.
 
-Python blocks of a page share one namespace; ``bash`` blocks and the ``$`` lines of ``console`` blocks run in a
-shell; a block with ``title="name"`` that is neither is written to a file of that name. A page runs in a folder of
-its own. Blocks are left out only below ``<!-- not run: reason -->``, and only where they call make.
+The Python blocks of a page are one script without a main guard; ``bash`` blocks and the ``$`` lines of ``console``
+blocks run in a shell at their place; a block with ``title="name"`` that is neither is written to a file of that name.
+A page runs in a folder of its own. Blocks are left out only below ``<!-- not run: reason -->``, and only where they
+call make.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import os
 import re
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +23,24 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 RUN = ("python", "bash", "console")
 FENCE = re.compile(r"^```+(?P<language>\w*)(?P<attributes>[^\n]*)\n(?P<text>.*?)^```+[ ]*$", re.MULTILINE | re.DOTALL)
+STRICT = "import warnings; from atnn.errors import AtnnWarning; warnings.simplefilter('error', AtnnWarning)"
+# A module of its own, because the names of a script that a worker process imported again would be there, too.
+SHELL = """import subprocess
+
+
+def run(commands):
+    for command in commands:
+        print(f"$ {command}", flush=True)
+        subprocess.run(["bash", "-euo", "pipefail", "-c", command], check=True)
+"""
+# The cells of a notebook come from no file, and `__main__` has none.
+NOTEBOOK = """import code, pathlib, sys
+
+main = sys.modules["__main__"]
+assert not hasattr(main, "__file__")
+cell = pathlib.Path(sys.argv[1]).read_text()
+code.InteractiveInterpreter(vars(main)).runcode(compile(cell, "<cell>", "exec"))
+"""
 
 
 class Block(NamedTuple):
@@ -45,26 +63,24 @@ def blocks(page: Path) -> Iterator[Block]:
         yield Block(match["language"], title[1] if title else "", match["text"], line, "<!-- not run:" not in before)
 
 
-def run_page(page: Path) -> None:
-    """Run all blocks of a page in the current folder."""
-    from atnn.errors import AtnnWarning
+def write_script(page: Path, path: Path) -> None:
+    """Write the blocks of a page as one script.
 
-    warnings.simplefilter("error", AtnnWarning)
-    namespace: dict = {"__name__": "__main__"}
+    Every line of Python has the number that it has on the page, so that a traceback names the line of the page.
+    """
+    lines = [""] * (page.read_text(encoding="utf-8").count("\n") + 1)
+    lines[0] = STRICT  # above all blocks there is a title
     for block in blocks(page):
         if not block.run:
             continue
         if block.language == "python":
-            # The empty lines in front make a traceback name the line of the page. The page has none of the future
-            # imports of this file.
-            code = compile("\n" * (block.line - 1) + block.text, str(page), "exec", dont_inherit=True)
-            exec(code, namespace)
+            lines[block.line - 1 : block.line - 1 + block.text.count("\n")] = block.text.splitlines()
         elif block.language in ("bash", "console"):
-            for command in _commands(block):
-                print(f"$ {command}", flush=True)
-                subprocess.run(["bash", "-euo", "pipefail", "-c", command], check=True)
+            lines[block.line - 1] = f"__import__('test_docs_shell').run({_commands(block)!r})"
         elif block.title:
-            Path(block.title).write_text(block.text)
+            lines[block.line - 1] = f"__import__('pathlib').Path({block.title!r}).write_text({block.text!r})"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    path.with_name("test_docs_shell.py").write_text(SHELL, encoding="utf-8")
 
 
 def _commands(block: Block) -> list[str]:
@@ -73,18 +89,60 @@ def _commands(block: Block) -> list[str]:
     return [line[2:] for line in block.text.splitlines() if line.startswith("$ ")]
 
 
+def run_script(page: Path, folder: Path) -> subprocess.CompletedProcess:
+    """Run the blocks of a page in a folder, as a script that a reader has copied from it."""
+    script = folder / f"{page.stem}_page.py"
+    write_script(page, script)
+    command = [sys.executable, script.name]
+    return subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=300)
+
+
+def start_form(arguments: list[str], text: str, folder: Path) -> subprocess.Popen:
+    """Start Python on a text in ``block.py``, which is its standard input, too."""
+    folder.mkdir()
+    block = folder / "block.py"
+    block.write_text(text)
+    with block.open() as lines:
+        return subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=folder,
+            env=environment(),
+            stdin=lines,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+def environment() -> dict[str, str]:
+    """That of a reader who has activated the environment, with the package beside these pages."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "120", "PYTHONPATH": str(ROOT / "src")}
+
+
 def _has_examples(page: Path) -> bool:
     return any(block.run and block.language in RUN for block in blocks(page))
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if p.exists() and _has_examples(p)], ids=lambda p: p.name)
-def test_the_examples_of_the_page_run(page, tmp_path):
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
-    environment["PYTHONPATH"] = str(ROOT / "src")  # the package beside these pages
-    command = [sys.executable, str(Path(__file__)), str(page)]
-    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+def test_the_examples_of_the_page_run_as_a_script(page, tmp_path):
+    result = run_script(page, tmp_path)
     assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
+
+
+def test_the_first_example_runs_as_a_script_in_the_interpreter_and_in_a_notebook(tmp_path):
+    text = next(block.text for block in blocks(ROOT / "README.md") if block.language == "python")
+    assert "count=20" in text and "label(" in text  # it starts processes
+    text = text.replace("count=20", "count=1")
+    forms = {"script": ["block.py"], "interpreter": ["-i"], "notebook": ["-c", NOTEBOOK, "block.py"]}
+    running = {form: start_form(arguments, text, tmp_path / form) for form, arguments in forms.items()}
+    printed = {}
+    for form, process in running.items():
+        printed[form], errors = process.communicate(timeout=300)
+        assert process.returncode == 0 and "Traceback" not in errors, f"as a {form}: {errors}"
+    numbers = {form: re.findall(r"\d+\.\d", output) for form, output in printed.items()}
+    assert len(numbers["script"]) == 6, printed  # three frequencies and three intensities
+    assert numbers["interpreter"] == numbers["notebook"] == numbers["script"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
@@ -102,15 +160,20 @@ def test_links_between_pages_lead_somewhere(page):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-def build_page(name: str) -> str:
-    """The text of a page after the hooks of MkDocs."""
+def load_hooks():
+    """The hooks of MkDocs."""
     location = importlib.util.spec_from_file_location("hooks", ROOT / "docs" / "hooks.py")
     hooks = importlib.util.module_from_spec(location)
     location.loader.exec_module(hooks)
-    return hooks.on_page_markdown((ROOT / "docs" / name).read_text())
+    return hooks
 
 
-def test_the_page_of_quantities_lists_what_the_tables_hold(monkeypatch):
+def build_page(name: str) -> str:
+    """The text of a page after the hooks of MkDocs."""
+    return load_hooks().on_page_markdown((ROOT / "docs" / name).read_text())
+
+
+def test_the_pages_of_data_and_quantities_list_what_the_tables_hold(monkeypatch):
     from atnn.quantities import QUANTITIES, Derivative, Quantity
     from atnn.reading.readers import FORMATS
     from atnn.structures import STATED
@@ -127,7 +190,7 @@ def test_the_page_of_quantities_lists_what_the_tables_hold(monkeypatch):
         (line,) = (line for line in lines if line.startswith(f"| {entry.title} | `{name}`"))
         assert all(f"`{key}`" in line for key in (entry.key, *entry.aliases))
     for form in FORMATS:
-        (line,) = (line for line in lines if line.startswith(f"| `{form.name}` |") and line.count("|") == 5)
+        (line,) = (line for line in build_page("data.md").splitlines() if line.startswith(f"| `{form.name}` |"))
         assert all(f"`{key}`" in line for keys in form.aliases.values() for key in keys)
     for words in ("forces = -dE/dr", "stress = +1/V dE/d(strain)", "hyperdipole = -d(dipole)/d(field)"):
         assert any(f"`{words}`" in line for line in lines)
@@ -147,10 +210,12 @@ def test_every_page_of_the_documentation_is_in_the_navigation():
 def test_the_runner_stops_at_a_failing_example(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# Title\n\n```python\nx = 1\n```\n\n```python\nassert x == 2\n```\n")
-    result = subprocess.run([sys.executable, __file__, str(page)], cwd=tmp_path, capture_output=True, text=True)
+    result = run_script(page, tmp_path)
     assert result.returncode != 0
     assert "line 8" in result.stderr
 
 
-if __name__ == "__main__":
-    run_page(Path(sys.argv[1]).resolve())
+def test_the_runner_stops_at_a_failing_command(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# Title\n\n```bash\nfalse\n```\n")
+    assert run_script(page, tmp_path).returncode != 0

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import molecule
+from ase.constraints import FixAtoms
 from ase.io import read, write
 from typer.testing import CliRunner
 
@@ -62,6 +63,18 @@ def test_relax_writes_minima_with_energies_and_forces(trained, tmp_path):
         assert f"{frame.get_potential_energy():.6f}" in output and f"{start:.6f}" in output
 
 
+def test_relax_leaves_fixed_atoms_where_they_are(trained, tmp_path):
+    atoms = read(trained / "start.xyz", "1")
+    atoms.set_constraint(FixAtoms([1]))
+    write(tmp_path / "fixed.xyz", atoms)
+    output = run("relax", trained / "model.atnn", tmp_path / "fixed.xyz", "--output", tmp_path / "relaxed.xyz")
+    found = read(tmp_path / "relaxed.xyz")
+    moved = np.linalg.norm(found.positions - atoms.positions, axis=1)
+    assert moved[1] < 1e-7 and moved[0] > 1e-4 and found.constraints[0].index.tolist() == [1]
+    left = np.linalg.norm(found.get_forces(), axis=1).max()  # that of the fixed atom is no force to be relaxed
+    assert f"{left:.2g} " in output and left < 1e-3
+
+
 def test_relax_names_what_did_not_converge_and_writes_the_rest(trained, tmp_path):
     at_rest = tmp_path / "relaxed.xyz"
     run("relax", trained / "model.atnn", trained / "start.xyz", "--output", at_rest)
@@ -77,11 +90,12 @@ def test_relax_names_what_did_not_converge_and_writes_the_rest(trained, tmp_path
     assert isinstance(error, DynamicsError) and "--steps" in error.remedy and not (tmp_path / "no.xyz").exists()
 
 
-@pytest.mark.parametrize("name", ["start.xyz", "none/relaxed.xyz"])
-def test_an_output_that_cannot_be_is_refused_before_the_work(trained, name):
+@pytest.mark.parametrize("command", ["relax", "harmonic"])
+@pytest.mark.parametrize("name", ["start.xyz", "none/relaxed.xyz", "."])
+def test_an_output_that_cannot_be_is_refused_before_the_work(trained, name, command):
     before = (trained / "start.xyz").read_bytes()
-    error = fails("relax", trained / "model.atnn", trained / "start.xyz", "--output", trained / name)
-    assert isinstance(error, DataError) and "--output" in error.remedy
+    error = fails(command, trained / "model.atnn", trained / "start.xyz", "--output", trained / name)
+    assert isinstance(error, DataError) and error.remedy and str(trained / name) in error.where
     assert (trained / "start.xyz").read_bytes() == before
 
 

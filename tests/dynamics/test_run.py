@@ -95,6 +95,18 @@ def test_energy_jump_names_the_atom_and_what_to_do(tmp_path):
     assert len(Trajectory(tmp_path / "a.traj")) > 0
 
 
+def test_the_folder_of_a_run_has_a_log(tmp_path):
+    run(moving(), Morse(), VelocityVerlet(0.3), 10, trajectory=tmp_path / "a.traj")
+    text = (tmp_path / "a.traj" / "log.txt").read_text(encoding="utf-8")
+    assert "dynamics of 3 structures begins at step 0 of 10" in text and "ends at step 10 of 10" in text
+
+
+def test_a_run_that_ends_at_the_start_says_why_and_has_a_log(tmp_path):
+    with pytest.raises(DynamicsError, match="NaN"):
+        run(moving(1), Failing(1, 0), VelocityVerlet(0.3), 10, trajectory=tmp_path / "none" / "a.traj")
+    assert "ends at step 0 of 10" in (tmp_path / "none" / "a.traj" / "log.txt").read_text(encoding="utf-8")
+
+
 def test_too_close_atoms_are_named(tmp_path):
     structures = Structures.from_ase([methane(), Atoms("HHe", positions=[[0, 0, 0], [0, 0, 3.0]])])
     velocities = torch.zeros_like(structures.positions)

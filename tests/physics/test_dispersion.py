@@ -294,7 +294,7 @@ def test_two_derivatives_are_continuous_where_the_switch_begins_and_ends(method,
 
 def test_an_unknown_functional_is_named_with_the_known_ones():
     with pytest.raises(
-        SpecificationError, match=r"(?s)functional.*D3 has no damping.*'pbee'.*did you mean pbe.*r2scan"
+        SpecificationError, match=r"(?s)functional.*D3 has no damping.*'pbee'.*did you mean `pbe`.*r2scan"
     ):
         parse(D3Specification, {"functional": "pbee"})
     with pytest.raises(ValidationError, match="D4 has no damping parameters for the functional 'm11l'"):

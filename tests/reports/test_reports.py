@@ -11,6 +11,7 @@ from atnn.reports import (
     Report,
     Sticks,
     Table,
+    course,
     drift,
     energy_drift,
     evaluation_report,
@@ -20,6 +21,7 @@ from atnn.reports import (
     spectrum,
     trajectory_view,
 )
+from atnn.reports.spelling import format_value
 from atnn.training import QuantityErrors
 from systems import ethanol
 
@@ -43,7 +45,7 @@ def sample_report():
     rng = np.random.default_rng(0)
     x = np.linspace(0, 4000, 400)
     report = Report("<script>alert(1)</script>", subtitle="a & b")
-    report.number("Force error (RMSE)", 21.3, "meV/A", target=40.0)
+    report.number("Force error (RMSE)", 21.3, "meV/Å", target=40.0)
     report.number("Frequency error", 12.0, "1/cm", target=10.0)
     report.add("Training", learning_curves(history()), text="How it went.")
     values = rng.normal(size=(30, 3))
@@ -109,7 +111,7 @@ def test_parity_tells_elements_apart():
 def test_learned_charges_are_shown_element_by_element():
     errors = QuantityErrors(np.array([0.2, -0.4, 0.2]), np.array([0.21, -0.42, 0.21]), np.array([1, 8, 1]))
     report = evaluation_report({"charges": errors}, "model on data")
-    figure = report.sections[0].exhibits[0].figure
+    figure = report.sections[0].exhibits[1].figure
     assert "charges" in figure.layout.xaxis.title.text and {"H", "O"} <= {trace.name for trace in figure.data}
     assert report.numbers[0].value == pytest.approx(1e3 * np.sqrt(2e-4)) and report.numbers[0].unit == "me"
 
@@ -157,3 +159,60 @@ def test_a_browser_shows_every_figure_without_an_error(tmp_path):
         assert page.locator("canvas").count() >= 1
         browser.close()
     assert not complaints
+
+
+def visible(page):
+    return re.sub(r"<(script|style)[^>]*>.*?</\1>", "", page, flags=re.S)
+
+
+def test_a_drift_below_the_rounding_keeps_its_digits():
+    times = np.linspace(0, 1000.0, 50)
+    caption = energy_drift(times, -1e-7 * times / 1000.0, 10).caption
+    assert "-1.00e-05 meV" in caption and "-0.000" not in caption
+
+
+@pytest.mark.parametrize("value", [0.0, -0.0, -4e-4, -4e-9, 0.00123, 99.996, -999999.6])
+def test_numbers_keep_their_significant_digits(value):
+    text = format_value(value, digits=3)
+    assert float(text.replace(",", "")) == pytest.approx(value, rel=5e-3) and not text.startswith("-0.000 ")
+    assert text != "-0"
+
+
+def test_settings_are_rows_of_key_paths_and_not_dictionaries():
+    report = sample_report()
+    report.provenance["config"] = {"loss": {"energy": 1.0, "forces": None}, "sets": [{"path": "a.xyz"}], "own": {}}
+    text = visible(report.html())
+    assert "{" not in text and "config · loss · energy" in text and "config · sets · 1 · path" in text
+
+
+def test_no_page_spells_the_angstrom_in_letters():
+    text = visible(sample_report().html())
+    assert "Angstrom" not in text and not re.search(r"eV/A\b", text) and "meV/Å" in text
+
+
+def test_a_point_tells_its_frame_and_its_unit():
+    values = np.zeros((4, 3))
+    atoms = parity(values, values + 0.1, "forces", frames=[0, 0, 7, 7]).figure.data[1]
+    assert list(atoms.customdata) == ["frame 0"] * 6 + ["frame 7"] * 6 and "eV/Å" in atoms.hovertemplate
+    structures = parity([1.0, np.nan, 3.0], [1.1, 2.0, 3.0], "energy").figure.data[1]
+    assert list(structures.customdata) == ["labelled frame 0", "labelled frame 2"]
+    line = course(np.arange(3000.0), np.zeros((3000, 2)), "energy").figure.data[-1]
+    assert list(line.customdata[:2]) == [0, 3] and "eV" in line.hovertemplate and "frame" in line.hovertemplate
+
+
+def test_every_quantity_has_one_card():
+    both = {name: QuantityErrors(np.ones(3), np.zeros(3)) for name in ("energy", "energy_per_atom", "dipole")}
+    report = evaluation_report(both, "model on data")
+    assert [number.name.split(" error")[0] for number in report.numbers] == ["Energy per atom", "Dipole"]
+
+
+def test_pages_fit_a_narrow_screen():
+    page = sample_report().html()
+    assert 'name="viewport"' in page and "responsive: true" in page
+    assert not re.search(r"[^-]\bwidth:(3[6-9]\d|[4-9]\d\d|\d{4,})px", page.split("<script")[0].split("@media")[0])
+
+
+@pytest.mark.parametrize(("decades", "ticks"), [(0.1, None), (1.0, "D2"), (3.0, 1), (9.0, 2)])
+def test_logarithmic_ticks_leave_room_for_their_labels(decades, ticks):
+    rows = [{"epoch": k, "metric": 10 ** (-decades * k)} for k in (0.0, 1.0)]
+    assert learning_curves(rows).figure.layout.yaxis.dtick == ticks

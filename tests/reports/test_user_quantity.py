@@ -63,10 +63,13 @@ def test_evaluations_and_learning_curves_show_it():
     errors = QuantityErrors(tensors(4) + 0.2, tensors(4))
     report = evaluation_report({"polarizability": errors, "polarizability_per_atom": errors}, "model on data")
     assert [number.name.split(",")[0] for number in report.numbers] == [
-        "Polarizability error",
         "Polarizability per atom error",
     ]
-    assert [number.unit for number in report.numbers] == ["Å³", "Å³/atom"]
+    assert [number.unit for number in report.numbers] == ["Å³/atom"]
+    assert [row[:2] for row in report.sections[0].exhibits[0].table.rows] == [
+        ["polarizability", "Å³"],
+        ["polarizability per atom", "Å³/atom"],
+    ]
     assert report.numbers[0].value == pytest.approx(0.2 / angstrom3_polarizability)
     curves = learning_curves([{"epoch": k, "validation_polarizability": 1.0 / k} for k in (1.0, 2.0)])
     assert [note.text for note in curves.figure.layout.annotations] == ["polarizability [Å³]"]

@@ -5,13 +5,16 @@ The heavy imports are inside the commands, so that ``atnn --help`` stays fast.
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import sys
 from typing import Annotated
 
 import typer
 
 from atnn.cli import data, demo, label, model, relax, report, schema, simulate, training
+from atnn.cli.commands import register, set_loudness
 from atnn.errors import AtnnError
 
 app = typer.Typer(
@@ -25,9 +28,8 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 for module in (training, model, simulate, relax, label, report, schema, demo):
-    for command in module.COMMANDS:
-        name = command.__name__.removesuffix("_")
-        app.command(name, epilog=module.EXAMPLES[name], no_args_is_help=name not in module.NO_ARGUMENTS)(command)
+    register(app, module)
+register(data.app, data)
 
 
 def _print_version(wanted: bool) -> bool:
@@ -49,20 +51,21 @@ def set_options(
 ) -> None:
     """Set the options that every command has."""
     import logging
-    import warnings
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s", force=True)
-    logging.getLogger("atnn").setLevel(logging.WARNING if quiet else logging.INFO)
-    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+    set_loudness(quiet)
 
 
 def main() -> None:
-    """Run the command line; print errors of atnn without a traceback unless ``--debug`` is given."""
+    """Run the command line; print errors without a traceback unless ``--debug`` is given."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without Unicode lacks letters of some units
     try:
-        app()
-    except AtnnError as error:
+        try:
+            app()
+        finally:
+            _flush()
+    except (AtnnError, OSError) as error:
         if "--debug" in sys.argv:
             raise
         from rich.console import Console
@@ -70,3 +73,16 @@ def main() -> None:
 
         Console(stderr=True, soft_wrap=True).print(f"[bold red]error[/bold red] {escape(str(error))}")
         sys.exit(1)
+
+
+def _flush() -> None:
+    """Write what is still to be printed, so that a full disk is an error like any other."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes again
+        if error.errno == errno.EPIPE:
+            sys.exit(1)
+        raise

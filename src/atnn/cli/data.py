@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from atnn.cli.options import LARGEST_SEED
+from atnn.cli.wording import rephrase
+from atnn.errors import SpecificationError
+
 app = typer.Typer(help="Inspect, convert and split labelled structures.", no_args_is_help=True, rich_markup_mode="rich")
+
+EXAMPLES = {
+    "inspect": "Example: [bold]atnn data inspect md17.npz --unit energy=kcal/mol --unit length=Angstrom[/bold]",
+    "convert": "Example: [bold]atnn data convert train.xyz more.xyz --output train.h5[/bold]",
+    "split": "Example: [bold]atnn data split all.xyz train=0.8 validation=0.1 test=0.1[/bold]",
+}
+NO_ARGUMENTS: tuple[str, ...] = ()
 
 Files = Annotated[list[Path], typer.Argument(help="Files or DeePMD folders.")]
 Keys = Annotated[list[str] | None, typer.Option("--key", help="Key of a quantity in the file, e.g. energy=my_energy.")]
@@ -15,49 +28,79 @@ Units = Annotated[list[str] | None, typer.Option("--unit", help="Unit of the fil
 Format = Annotated[str | None, typer.Option(help="Format, if the file name does not tell it.")]
 
 
-@app.command(epilog="Example: [bold]atnn data inspect md17.npz --unit energy=kcal/mol --unit length=Angstrom[/bold]")
-def inspect(files: Files, key: Keys = None, unit: Units = None, format: Format = None) -> None:
+def inspect(files: Files, key: Keys = None, unit: Units = None, format: Format = None) -> dict[str, Any]:
     """Show frames, elements, labels with keys and units, ranges, duplicates, outliers and missing labels."""
     from atnn.cli.tables import show
     from atnn.data import inspect, render
     from atnn.reading import open_dataset
 
-    show(render(inspect(open_dataset(files, keys=_parse_pairs(key), units=_parse_pairs(unit), format=format))))
+    found = inspect(open_dataset(files, keys=_parse_keys(key), units=_parse_pairs(unit), format=format))
+    found = replace(found, findings=tuple(replace(f, text=rephrase(f.text, ["unit"])) for f in found.findings))
+    show(render(found))
+    units = {"energy_per_atom": "eV", "largest_force": "eV/Angstrom", "shortest_distance": "Angstrom"}
+    return {**asdict(found), "units": units}
 
 
-@app.command(epilog="Example: [bold]atnn data convert train.xyz more.xyz --output train.h5[/bold]")
 def convert(
     files: Files,
     output: Annotated[Path, typer.Option(help="Store to write.")],
     key: Keys = None,
     unit: Units = None,
     format: Format = None,
-) -> None:
+) -> dict[str, Any]:
     """Convert files to one store, which is read lazily: training takes the same memory for a store of any size."""
     from atnn.reading import convert
 
-    store = convert(files, output, keys=_parse_pairs(key), units=_parse_pairs(unit), format=format)
+    store = convert(files, output, keys=_parse_keys(key), units=_parse_pairs(unit), format=format)
     print(f"wrote {output}: {len(store)} structures")
+    return {"output": output, "structures": len(store)}
 
 
-@app.command(epilog="Example: [bold]atnn data split all.xyz train=0.8 validation=0.1 test=0.1[/bold]")
 def split(
     file: Annotated[Path, typer.Argument(help="File with labelled structures.")],
     parts: Annotated[list[str], typer.Argument(help="name=fraction or name=number of structures.")],
-    seed: Annotated[int, typer.Option(help="The same seed gives the same split.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="The same seed gives the same split.")] = 0,
     folder: Annotated[Path, typer.Option(help="Folder for name.xyz and split.json.")] = Path("."),
-) -> None:
+) -> dict[str, Any]:
     """Split reproducibly into extended XYZ files; identical geometries stay together."""
     from atnn.reading import split_files
 
-    sizes = {name: float(size) if "." in size else int(size) for name, size in (_parse_pairs(parts) or {}).items()}
-    for path, count in split_files(file, sizes, seed, folder).items():
+    sizes = {name: _parse_size(name, size) for name, size in (_parse_pairs(parts) or {}).items()}
+    written = split_files(file, sizes, seed, folder)
+    for path, count in written.items():
         print(f"wrote {path}: {count} structures")
+    return {"structures": written}
+
+
+def _parse_keys(values: list[str] | None) -> dict[str, str | None] | None:
+    """Keys of quantities; a quantity without a key (``spin=``) is left out."""
+    pairs = _parse_pairs(values)
+    return None if pairs is None else {name: key or None for name, key in pairs.items()}
 
 
 def _parse_pairs(values: list[str] | None) -> dict[str, str] | None:
-    from atnn.errors import SpecificationError
+    if not values:
+        return None
+    pairs: dict[str, str] = {}
+    for value in values:
+        name, equals, rest = value.partition("=")
+        if not name or not equals:
+            raise SpecificationError(f"{value!r} is not of the form name=value", remedy="write e.g. energy=hartree")
+        if name in pairs:
+            raise SpecificationError(f"{name!r} is given twice", where=value, remedy="give each name once")
+        pairs[name] = rest
+    return pairs
 
-    if values and (wrong := [value for value in values if "=" not in value]):
-        raise SpecificationError(f"{wrong[0]!r} is not of the form name=value", remedy="write e.g. energy=hartree")
-    return dict(value.split("=", 1) for value in values) if values else None
+
+def _parse_size(name: str, size: str) -> float:
+    """Size of a part: a whole number of structures, or a fraction."""
+    if re.fullmatch("[0-9]{1,15}", size):
+        return int(size)
+    if re.fullmatch(r"[0-9]*\.[0-9]*", size) and size != "." and float(size) <= 1:
+        return float(size)
+    raise SpecificationError(
+        "neither a fraction nor a number of structures", where=f"{name}={size}", remedy="write e.g. 0.8, or 800"
+    )
+
+
+COMMANDS = (inspect, convert, split)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from atnn.cli.options import Level, Molecule
+from atnn.cli.options import LARGEST_SEED, Level, Molecule
 
 EXAMPLES = {"demo": "Example: [bold]atnn demo --molecule ethanol --output ethanol-demo[/bold]"}
 NO_ARGUMENTS = ("demo",)
@@ -18,8 +18,8 @@ def demo(
     molecule: Annotated[Molecule, typer.Option(help="Molecule to study.")] = Molecule.formic_acid,
     level: Annotated[Level, typer.Option(help="GFN2-xTB (minutes), or B3LYP/def2-SVP (an hour).")] = Level.xtb,
     geometries: Annotated[int | None, typer.Option(min=20, help="Number of labelled geometries.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")] = 0,
-) -> None:
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of all random numbers.")] = 0,
+) -> dict[str, Any]:
     """From quantum chemistry to an infrared spectrum, end to end: label, train, simulate, compare, report."""
     from atnn.demo import run_demo
     from atnn.kernels import keep_memory
@@ -27,6 +27,10 @@ def demo(
     keep_memory()
     result = run_demo(output, molecule.value, level.value, geometries, seed)
     print(f"report: {result.report.resolve()}")
+    units = {"energy_rmse": "meV/atom", "force_rmse": "meV/Angstrom", "dipole_rmse": "me*Angstrom"}
+    units |= {"frequency_difference": "cm^-1", "intensity_difference": "km/mol"}
+    units |= {"drift": "meV/atom/ps", "temperature": "K"}
+    return {"report": result.report, **result.numbers, "units": units}
 
 
 COMMANDS = (demo,)

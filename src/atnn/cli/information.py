@@ -43,6 +43,20 @@ def describe_model(model: Model, title: str) -> RenderableType:
     return Group(*parts)
 
 
+def list_model(model: Model) -> dict[str, Any]:
+    """List what a model is, as ``--json`` prints it."""
+    return {
+        "elements": [chemical_symbols[z] for z in model.elements],
+        "gives": sorted(model.outputs),
+        "cutoff": model.cutoff,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "reference_energies": {chemical_symbols[z]: energy for z, energy in model.reference_energies.items()},
+        "specification": model.specification.model_dump(mode="json"),
+        "provenance": model.provenance,
+        "units": {"cutoff": "Angstrom", "reference_energies": "eV"},
+    }
+
+
 def _list_abilities(model: Model) -> dict[str, Any]:
     energies = ", ".join(f"{chemical_symbols[z]} {e:.4f}" for z, e in model.reference_energies.items())
     return {

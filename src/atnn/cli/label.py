@@ -30,6 +30,8 @@ def label(
     from atnn.reading import read
 
     check_output(output, geometries, store)
+    if store.is_dir():
+        raise LabellingError("is a folder", where=str(store), remedy="give the name of a file as --store")
     structures = read(geometries).labelled.structures
     result = compute(structures, find_labeller(method), store, workers)
     for failure in result.failures:

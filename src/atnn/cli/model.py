@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,9 +19,9 @@ def eval_(
     data: Annotated[list[Path], typer.Argument(help="Labelled structures.")],
     batch_size: Annotated[int, typer.Option(min=1, help="Number of structures computed at once.")] = 64,
     report: Annotated[Path | None, typer.Option(help="Also write an HTML report.")] = None,
-) -> None:
+) -> dict[str, Any]:
     """Compute the errors of a model on labelled structures."""
-    from atnn.cli.tables import show, tabulate_errors
+    from atnn.cli.tables import list_errors, show, tabulate_errors
     from atnn.model import load_model
     from atnn.reading import open_dataset
     from atnn.training import evaluate
@@ -33,15 +33,18 @@ def eval_(
         from atnn.reports import evaluation_report
 
         print(f"report: {evaluation_report(errors, f'{model} on {where}').write(report)}")
+    return {"errors": list_errors(errors), "report": report}
 
 
-def info(model: Annotated[Path, typer.Argument(help="Model file.")]) -> None:
+def info(model: Annotated[Path, typer.Argument(help="Model file.")]) -> dict[str, Any]:
     """Show what a model computes, its errors and data, its settings and how it was trained."""
-    from atnn.cli.information import describe_model
+    from atnn.cli.information import describe_model, list_model
     from atnn.cli.tables import show
     from atnn.model import load_model
 
-    show(describe_model(load_model(model), str(model)))
+    loaded = load_model(model)
+    show(describe_model(loaded, str(model)))
+    return list_model(loaded)
 
 
 COMMANDS = (eval_, info)

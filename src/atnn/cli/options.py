@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+LARGEST_SEED = 2**63 - 1  # what generators of torch and numpy take
+
 
 class Document(StrEnum):
     """YAML documents that have a JSON schema."""

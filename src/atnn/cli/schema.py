@@ -15,7 +15,12 @@ NO_ARGUMENTS = ("schema",)
 def schema(
     document: Annotated[Document, typer.Argument(help="The training file, or a model by itself.")] = Document.train,
 ) -> None:
-    """Print the JSON schema of the YAML file, by which editors complete and check keys."""
+    """Print the JSON schema of the YAML file, by which editors complete and check keys.
+
+    Redirect it to a file, and begin the YAML file with the line
+
+    # yaml-language-server: $schema=atnn.schema.json
+    """
     import json
 
     from atnn.model import ModelSpecification

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from atnn.cli.options import Correction, Kind, Window
+from atnn.cli.options import LARGEST_SEED, Correction, Kind, Window
 
 EXAMPLES = {
     "md": "Example: [bold]atnn md run/model.atnn start.xyz --copies 16 --temperature 300 --steps 10000[/bold]",
@@ -30,8 +30,8 @@ def md(
     friction: Annotated[float | None, typer.Option(min=0, help="Langevin friction [1/fs]; 0.01 by default.")] = None,
     outputs: Annotated[list[str] | None, typer.Option(help="Quantity in the frames; by default the dipole.")] = None,
     compile: Annotated[bool, typer.Option(help="Compile the model first, which takes half a minute.")] = True,
-    seed: Annotated[int, typer.Option(help="Seed of velocities and noise.")] = 0,
-) -> None:
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of velocities and noise.")] = 0,
+) -> dict[str, Any]:
     """Run molecular dynamics of many copies at once; run the command again to continue after an interruption."""
     from atnn.dynamics.simulate import simulate
     from atnn.kernels import keep_memory
@@ -54,6 +54,16 @@ def md(
     )
     print(report)
     print(f"trajectory: {output}")
+    return {
+        "trajectory": output,
+        "whole": len(report.numbers),
+        "ended": [{"number": entry.number, "step": entry.step, "reason": entry.reason} for entry in report.ended],
+        "time": report.series["times"][-1],
+        "frames": len(report.series["times"]),
+        "temperature": report.temperature,
+        "drift": {"mean": report.drift_mean, "worst": report.drift_worst} if report.conserves_energy else None,
+        "units": {"time": "fs", "temperature": "K", "drift": "eV/atom/ps"},
+    }
 
 
 def spectrum(
@@ -67,8 +77,10 @@ def spectrum(
     output: Annotated[Path, typer.Option(help="HTML report; the numbers go to a CSV file next to it.")] = Path(
         "spectrum.html"
     ),
-) -> None:
+) -> dict[str, Any]:
     """Compute the infrared or power spectrum of a trajectory with its statistical error."""
+    import csv
+
     from atnn.reports import spectrum_report
 
     page, table = spectrum_report(
@@ -82,25 +94,37 @@ def spectrum(
         maximum=maximum,
     )
     print(f"report: {page}\nnumbers: {table}")
+    with table.open(encoding="utf-8", newline="") as file:
+        names, *rows = csv.reader(file)
+    columns = {name: [float(row[i]) if row[i] else None for row in rows] for i, name in enumerate(names)}
+    return {"report": page, "numbers": table, **columns}
 
 
 def harmonic(
     model: Annotated[Path, typer.Argument(help="Model file.")],
     start: Annotated[Path, typer.Argument(help="File with one molecule, which is relaxed first.")],
     output: Annotated[Path | None, typer.Option(help="Also write the modes and their units to this JSON file.")] = None,
-) -> None:
+) -> dict[str, Any]:
     """Compute harmonic frequencies and infrared intensities at the minimum of the model's energy."""
-    from atnn.cli.tables import show, tabulate_modes
+    from atnn.cli.tables import check_output, show, tabulate_modes
     from atnn.model import ModelPotential, load_model
     from atnn.observables import harmonic, relax, write_modes
     from atnn.reading import read
 
+    if output is not None:
+        check_output(output, model, start)
     potential = ModelPotential(load_model(model).double())
     structure = read(start)[[0]].structures
     modes = harmonic(potential, relax(potential, structure, fmax=1e-3))
     show(tabulate_modes(modes))
     if output is not None:
         print(f"modes: {write_modes(output, modes)}")
+    return {
+        "frequencies": modes.frequencies,
+        "intensities": modes.intensities,
+        "largest_force": modes.largest_force,
+        "units": {"frequencies": "cm^-1", "intensities": "km/mol", "largest_force": "eV/Angstrom"},
+    }
 
 
 COMMANDS = (md, spectrum, harmonic)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
 from atnn.errors import DataError
-from atnn.reports.spelling import spell
+from atnn.quantities import quantity
+from atnn.reports.spelling import PER_ATOM, spell
 from atnn.units import typeset
 
 if TYPE_CHECKING:
@@ -25,12 +26,26 @@ def show(item: RenderableType) -> None:
 
 def tabulate_errors(errors: Errors, title: str) -> Table:
     """Tabulate the errors of each quantity in display units."""
-    table = Table("quantity", "RMSE", "MAE", "largest", "unit", "values", title=title)
+    table = Table("quantity", "RMSE", "MAE", "largest", "unit", "values", title=escape(title))
     for name, error in errors.items():
         spelling = spell(name)
         values = (f"{value * spelling.error_factor:.3g}" for value in (error.rmse, error.mae, error.maximum))
-        table.add_row(spelling.words, *values, spelling.error_unit, str(error.predicted.size))
+        table.add_row(escape(spelling.words), *values, escape(spelling.error_unit), str(error.predicted.size))
     return table
+
+
+def list_errors(errors: Errors) -> dict[str, dict[str, Any]]:
+    """List the errors of each quantity in the package's units, as ``--json`` prints them."""
+    return {
+        name: {
+            "rmse": error.rmse,
+            "mae": error.mae,
+            "maximum": error.maximum,
+            "values": error.predicted.size,
+            "unit": quantity(name.removesuffix(PER_ATOM)).unit + ("/atom" if name.endswith(PER_ATOM) else ""),
+        }
+        for name, error in errors.items()
+    }
 
 
 def tabulate_modes(modes: NormalModes) -> Table:
@@ -58,9 +73,11 @@ def check_output(output: Path, *inputs: Path) -> None:
     """Check before a long run that its result can be written and replaces nothing that it reads.
 
     Raises:
-        DataError: The folder does not exist, or the output is one of the inputs.
+        DataError: The folder does not exist, or a file to write is a folder or one of the inputs.
     """
     if not output.absolute().parent.is_dir():
         raise DataError("the folder does not exist", where=str(output), remedy="make it, or choose another --output")
+    if output.is_dir():
+        raise DataError("is a folder", where=str(output), remedy="give the name of a file")
     if any(output.resolve() == path.resolve() for path in inputs):
         raise DataError("is also read by this command", where=str(output), remedy="choose another --output")

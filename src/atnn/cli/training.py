@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -29,9 +29,9 @@ def init(
     print(f"wrote {path}; set data.train, then: atnn train {path}")
 
 
-def train(config: Annotated[Path, typer.Argument(help="YAML file; see `atnn init`.")]) -> None:
+def train(config: Annotated[Path, typer.Argument(help="YAML file; see `atnn init`.")]) -> dict[str, Any]:
     """Train a model, or continue a training that was interrupted."""
-    from atnn.cli.tables import show, tabulate_errors
+    from atnn.cli.tables import list_errors, show, tabulate_errors
     from atnn.kernels import keep_memory
     from atnn.training import load_config
     from atnn.training import train as run
@@ -42,6 +42,11 @@ def train(config: Annotated[Path, typer.Argument(help="YAML file; see `atnn init
         show(tabulate_errors(errors, f"Errors on the {name} data"))
     print(f"model: {result.folder / 'model.atnn'}" + ("" if result.finished else "   (not finished: run again)"))
     print(f"report: atnn report {result.folder}")
+    return {
+        "model": result.folder / "model.atnn",
+        "finished": result.finished,
+        "errors": {name: list_errors(errors) for name, errors in result.errors.items()},
+    }
 
 
 COMMANDS = (init, train)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from atnn.dynamics import RunReport
 from atnn.files import write_atomically
 from atnn.model import ModelPotential
 from atnn.observables import NormalModes
+from atnn.progress import logger as progress
 from atnn.specification import parse
 from atnn.training import Errors
 from atnn.units import meV
@@ -81,7 +83,7 @@ def run_demo(
     given = {"molecule": molecule, "level": level, "geometries": count, "seed": seed, **knobs}
     settings = parse(DemoSettings, given, where="demo")
     claim(folder, settings)
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=progress.level > logging.INFO)  # as bars and lines of progress
     seconds: dict[str, float] = {}
     with _threads(THREADS):
         with _stage("sampling and labelling", seconds, console):

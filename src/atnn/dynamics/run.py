@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,8 +11,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from atnn.dynamics.border import check_counts
 from atnn.dynamics.ended import Watch, count_reasons
@@ -28,8 +25,7 @@ from atnn.dynamics.vibrations import check_resolution
 from atnn.errors import AtnnWarning, DataError
 from atnn.locks import hold
 from atnn.model import Identified, Potential
-
-logger = logging.getLogger(__name__)
+from atnn.progress import LOG, Progress, record
 
 SHORT = 100  # steps; a shorter run costs hardly more than the check of its timestep
 NO_STOPS: Mapping[str, Condition] = MappingProxyType({})
@@ -117,8 +113,7 @@ def _advance(
     state, done = _begin(state, potential, integrator, ("energy", *outputs), watch, frames, generator, steps)
     count, atom_steps = done, 0
     try:
-        with _progress(steps) as bar:
-            task = bar.add_task("dynamics", total=steps, completed=done)
+        with record(None if trajectory is None else Path(trajectory) / LOG), _progress(state, steps, done) as bar:
             while count < steps and len(watch.numbers):
                 before, count = state, count + 1
                 frame_due = count % every == 0
@@ -130,7 +125,7 @@ def _advance(
                 if frame_due and len(watch.numbers):
                     if frames.append(state, watch, generator):
                         potential.forget()  # a resumed run has no older neighbor list, whose order changes last bits
-                    bar.update(task, completed=count)
+                    bar.reach(count)
     finally:
         frames.flush(watch)
     _report_faults(watch)
@@ -143,8 +138,7 @@ def _advance(
         reading = read_thermometer(kinetic, degrees, bath[watch.numbers], watch.numbers, memory)
     if reading is not None and reading.settled and not reading.holds:
         warnings.warn(f"temperature of the {reading}", AtnnWarning, stacklevel=3)
-    report = RunReport(state, series, conserves, count - done, seconds, atom_steps, watch.numbers, ended, reading)
-    logger.info("%s", report)
+    return RunReport(state, series, conserves, count - done, seconds, atom_steps, watch.numbers, ended, reading)
     return report
 
 
@@ -218,13 +212,6 @@ def _settings(
     }
 
 
-def _progress(total: int) -> Progress:
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(
-        *columns,
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal or total == 0,
-    )
+def _progress(state: State, steps: int, done: int) -> Progress:
+    count = len(state.step)
+    return Progress(f"dynamics of {count} structure{'s' if count > 1 else ''}", steps, done=done, unit="step")

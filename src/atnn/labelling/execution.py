@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import Progress
 
 from atnn.errors import LabellingError
 from atnn.labelling.protocol import Labeller, Labels, check_labels, label_shape
 from atnn.labelling.store import LabelStore, task_key
 from atnn.labelling.worker import Worker, WorkerDied, Workers
 from atnn.locks import hold
+from atnn.progress import Progress
 from atnn.quantities import QUANTITIES
 from atnn.structures import Labelled, Structures
 
@@ -93,7 +92,8 @@ def label_with(
         done = store.errors(first)
         tasks = {key: parts[index] for key, index in sorted(first.items(), key=lambda item: item[1]) if key not in done}
         crashed: dict[str, str] = {}
-        with _progress(f"labelling with {settings.get('method', settings['program'])}", len(tasks)) as advance:
+        what = f"labelling with {settings.get('method', settings['program'])}"
+        with Progress(what, len(tasks), unit="structure") as progress:
             for outcome in _outcomes(tasks, labeller, min(count, len(tasks)), workers):
                 if outcome.died:
                     crashed[outcome.key] = outcome.error or ""
@@ -101,7 +101,7 @@ def label_with(
                     atoms = len(tasks[outcome.key].numbers)
                     check_labels(outcome.labels, atoms)
                     store.write(outcome.key, settings, atoms, outcome.labels, outcome.error)
-                advance()
+                progress.advance()
         reasons = {**store.errors(first), **crashed}
         good = [index for index, key in enumerate(keys) if reasons[key] is None]
         labels = [store.read(keys[index]) for index in good]
@@ -213,11 +213,3 @@ def _calculate(key: str, labeller: Labeller, structure: Structures) -> _Outcome:
     if broken:
         return _Outcome(key, error=f"{', '.join(broken)} NaN or infinite")
     return _Outcome(key, labels)
-
-
-@contextmanager
-def _progress(description: str, total: int):
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(description, total=total)
-        yield lambda: progress.advance(task)

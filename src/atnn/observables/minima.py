@@ -33,11 +33,12 @@ class Minima:
 
     @property
     def largest_forces(self) -> Float[np.ndarray, " relaxed"]:
-        """Largest force that is left on an atom of each relaxed structure [eV/Angstrom]."""
+        """Largest force that is left on a free atom of each relaxed structure [eV/Angstrom]."""
         if self.labelled is None:
             return np.zeros(0)
-        sizes, batch = self.labelled.labels["forces"].norm(dim=1), self.labelled.structures.batch
-        return sizes.new_zeros(len(self.indices)).scatter_reduce(0, batch, sizes, "amax").numpy()
+        structures = self.labelled.structures
+        sizes = self.labelled.labels["forces"].norm(dim=1) * ~structures.fixed_atoms
+        return sizes.new_zeros(len(structures)).scatter_reduce(0, structures.batch, sizes, "amax").numpy()
 
 
 def find_minima(potential: Potential, structures: Structures, fmax: float = 1e-3, steps: int = 500) -> Minima:

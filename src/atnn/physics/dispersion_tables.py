@@ -6,7 +6,6 @@ dispersion-LICENSE.txt). The files use atomic units, the functions return units 
 
 from __future__ import annotations
 
-import difflib
 import functools
 import json
 import math
@@ -22,7 +21,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from atnn import units
-from atnn.errors import SpecificationError
+from atnn.errors import SpecificationError, suggest
 
 REFERENCES = Path(__file__).with_name("dispersion_references.safetensors")
 FUNCTIONALS = Path(__file__).with_name("dispersion_functionals.json")
@@ -106,11 +105,9 @@ def canonical_functional(method: Method, functional: str) -> str:
     found = (aliases | names).get(_normalise_name(functional))
     if found is not None:
         return found
-    near = difflib.get_close_matches(_normalise_name(functional), names, n=1)
-    hint = f"did you mean {names[near[0]]}? " if near else ""
     raise SpecificationError(
         f"{method.upper()} has no damping parameters for the functional {functional!r}",
-        remedy=f"{hint}known: {', '.join(names.values())}",
+        remedy=f"{suggest(functional, names.values())}known: {', '.join(names.values())}",
     )
 
 

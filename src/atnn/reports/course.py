@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from atnn.quantities import quantity as quantity_named
 from atnn.reports.exhibit import Exhibit, Table
 from atnn.reports.spelling import spell
-from atnn.reports.style import MODEL, add_band, figure
+from atnn.reports.style import MODEL, add_band, figure, hover
 from atnn.units import ps
 
 MOST_TIMES = 1000
@@ -35,9 +35,11 @@ def course(times: ArrayLike, values: ArrayLike, quantity: str) -> Exhibit:
     if scalars.shape[1] > 1:
         add_band(fig, t[::step], low[::step], high[::step], f"lowest to highest {each}")
     fig.add_scatter(x=t[::step], y=mean[::step], mode="lines", line={"color": MODEL, "width": 1.6}, name="mean")
+    index = np.arange(len(t))
+    fig.data[-1].update(customdata=index[::step], hovertemplate=hover(what, unit, "time", "ps"))
     rows = [["mean", unit, float(mean.mean())], ["standard deviation", unit, float(np.nanstd(scalars))]]
     rows += [["lowest", unit, float(low.min())], ["highest", unit, float(high.max())]]
-    caption = f"{what.capitalize()}: mean over {scalars.shape[1]} {each}s" + (
+    caption = f"{what.capitalize()}: mean over {scalars.shape[1]} {each}{'s' * bool(scalars.shape[1] > 1)}" + (
         f", every {step}th frame." if step > 1 else "."
     )
     return Exhibit(fig, Table(["measure", "unit", "value"], rows), caption)

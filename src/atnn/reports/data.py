@@ -7,7 +7,7 @@ from typing import Any
 
 from atnn.data import Summary
 from atnn.reports.exhibit import Exhibit, Table
-from atnn.reports.spelling import spell, words
+from atnn.reports.spelling import format_value, spell, words
 from atnn.structures import STATED
 from atnn.units import typeset
 
@@ -57,4 +57,4 @@ def _label(name: str, label: Mapping[str, Any] | None) -> str:
     low, high = (spelling.factor * label[end] for end in ("minimum", "maximum"))
     if label["missing"]:
         text += f" (missing in {label['missing']:,})"
-    return f"{text}; {low:.4g} to {high:.4g} {spelling.unit}"
+    return f"{text}; {format_value(low)} to {format_value(high)} {spelling.unit}"

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from atnn.reports.exhibit import Exhibit, Table
-from atnn.reports.style import DIRECT, MODEL, add_band, figure
+from atnn.reports.spelling import format_value
+from atnn.reports.style import DIRECT, MODEL, add_band, figure, hover
 from atnn.units import ps
 
 MOST_TIMES = 1000
@@ -31,6 +32,8 @@ def energy_drift(times: ArrayLike, energies: ArrayLike, atoms: int | ArrayLike) 
     if change.shape[1] > 1:
         add_band(fig, t[::step], low[::step], high[::step], "lowest to highest copy")
     fig.add_scatter(x=t[::step], y=mean[::step], mode="lines", line={"color": MODEL, "width": 1.6}, name="mean")
+    index = np.arange(len(t))
+    fig.data[-1].update(customdata=index[::step], hovertemplate=hover("energy − start", "meV/atom", "time", "ps"))
     slope, start = np.polyfit(t, mean, 1) if len(t) > 1 else (0.0, 0.0)
     ends = np.array([t[0], t[-1]])
     line = {"color": DIRECT, "width": 2, "dash": "dash"}
@@ -57,6 +60,7 @@ def _table(t: np.ndarray, change: np.ndarray, slopes: np.ndarray) -> Table:
 
 
 def _caption(slope: float, change: np.ndarray, step: int) -> str:
-    text = f"Total energy of {change.shape[1]} trajectories at constant energy: it drifts by {slope:.3f} meV per atom"
-    text += " and picosecond (zero would be exact)."
+    copies = change.shape[1]
+    text = f"Total energy of {copies} {'trajectory' if copies == 1 else 'trajectories'} at constant energy: it drifts"
+    text += f" by {format_value(float(slope), digits=3)} meV per atom and picosecond (zero would be exact)."
     return text + (f" Every {step}th point is drawn." if step > 1 else "")

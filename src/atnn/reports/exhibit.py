@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -16,7 +15,7 @@ class Table(NamedTuple):
 
     Attributes:
         columns: Headings, with units.
-        rows: One value per column: text, numbers (shown to four digits) or None (shown as a dash).
+        rows: One value per column: text, numbers (shown to four significant digits) or None (shown as a dash).
         caption: What the table shows, in plain language.
     """
 
@@ -76,27 +75,3 @@ class KeyNumber:
         if self.target is None:
             return None
         return self.value <= self.target if self.better == "lower" else self.value >= self.target
-
-
-def format_value(value: object) -> str:
-    """A value as people read it.
-
-    >>> format_value(0.0000123456), format_value(1234567), format_value(None), format_value(12.0)
-    ('1.235e-05', '1,234,567', '–', '12.00')
-    """
-    if value is None:
-        return "–"
-    if isinstance(value, bool) or not hasattr(value, "__float__"):
-        return str(value)
-    number = float(value)
-    if not math.isfinite(number):
-        return "not a number" if math.isnan(number) else str(number)
-    if number == int(number) and (isinstance(value, int) or "int" in type(value).__name__):
-        return f"{int(number):,}"
-    size = abs(number)
-    if 1e-4 <= size < 1e-3:
-        return f"{number:.5f}"
-    if size and not 1e-3 <= size < 1e6:
-        return f"{number:.3e}"
-    decimals = 0 if size >= 1e4 else 1 if size >= 100 else 2 if size >= 10 or size == 0 else 3
-    return f"{number:,.{decimals}f}"

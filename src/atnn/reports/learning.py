@@ -34,14 +34,25 @@ def learning_curves(history: Sequence[Mapping[str, float]] | Mapping[str, Sequen
     down = -(-len(titles) // across) or 1
     fig = make_subplots(down, across, subplot_titles=titles, horizontal_spacing=0.1, vertical_spacing=0.5 / (down + 1))
     for name, values in losses.items():
-        _line(fig, epochs, values, name, (1, 1), COLORS[4])
+        _line(fig, epochs, values, name, (1, 1), COLORS[4], "")
     for name, what in errors.items():
         place = len(losses) + units.index(what)
         at = (place // across + 1, place % across + 1)
-        _line(fig, epochs, columns[name] * spell(what).error_factor, name, at, COLORS[units.index(what)])
+        _line(
+            fig,
+            epochs,
+            columns[name] * spell(what).error_factor,
+            name,
+            at,
+            COLORS[units.index(what)],
+            spell(what).error_unit,
+        )
     apply_style(fig, 260 * down, showlegend=False, margin={"t": 30, "l": 50, "r": 14, "b": 46})
     fig.update_annotations(font_size=13)
-    fig.update_yaxes(type="log", exponentformat="power", nticks=6)
+    fig.update_yaxes(type="log", exponentformat="power", nticks=5)
+    for axis in fig.select_yaxes():
+        curves = [line.y for line in fig.data if line.yaxis == axis.plotly_name.replace("axis", "")]
+        axis.update(_ticks(np.concatenate([*curves, np.empty(0)])))
     fig.update_xaxes(title_text="epoch", row=down)
     caption = (
         f"Root mean square errors over {int(epochs[-1]) if len(epochs) else 0} epochs, logarithmic scale: dotted on "
@@ -72,17 +83,27 @@ def _quantity(column: str) -> str | None:
     return None
 
 
-def _line(fig, epochs, values, name, place, color) -> None:
+def _line(fig, epochs, values, name, place, color, unit) -> None:
     dash = SIDES["train" if name.startswith("train_") else "validation"]
     fig.add_scatter(
         x=epochs,
         y=values,
         name=words(name),
         mode="lines",
+        hovertemplate=f"{words(name)}: %{{y:.4g}} {unit}<br>epoch %{{x}}<extra></extra>",
         line={"color": color, "dash": dash, "width": 2},
         row=place[0],
         col=place[1],
     )
+
+
+def _ticks(values: np.ndarray) -> dict[str, object]:
+    """Ticks of a logarithmic axis that leave room for their labels at any height of a panel."""
+    positive = values[np.isfinite(values) & (values > 0)]
+    decades = float(np.log10(positive.max() / positive.min())) if len(positive) else 0.0
+    if decades > 1.5:
+        return {"dtick": max(1, round(decades / 4))}
+    return {"tickformat": "~g", **({"dtick": "D2"} if decades > 0.6 else {})}
 
 
 def _table(columns: dict[str, np.ndarray], epochs: np.ndarray, errors: dict[str, str]) -> Table:

@@ -19,6 +19,7 @@
   function stacked(spec) {
     const axes = Object.keys(spec.layout).filter((k) => /^[xy]axis\d*$/.test(k));
     const side = axes.filter((k) => k[0] === "x" && (spec.layout[k].domain || [0, 1])[0] > 0.05);
+    if (narrow()) spec.layout.font.size = 11;  // titles of axes fit beside and below a small panel
     if (!narrow() || !side.length) return spec;
     const left = axes.filter((k) => k[0] === "x" && (spec.layout[k].domain || [0, 1])[0] <= 0.05);
     const shift = (key, low, high) => {
@@ -28,6 +29,11 @@
     };
     left.forEach((k) => shift(k, 0.57, 1));
     side.forEach((k) => shift(k, 0, 0.4));
+    for (const title of spec.layout.annotations || []) {
+      if (title.xref !== "paper" || title.yref !== "paper") continue;
+      const [low, high] = title.x > 0.5 ? [0, 0.4] : [0.57, 1];
+      Object.assign(title, {x: 0.5, y: low + title.y * (high - low)});
+    }
     spec.layout.height = Math.round(spec.layout.height * 1.7);
     return spec;
   }

@@ -9,7 +9,8 @@ from html import escape
 from importlib.resources import files
 
 import atnn
-from atnn.reports.exhibit import Exhibit, KeyNumber, Section, Table, View3D, format_value
+from atnn.reports.exhibit import Exhibit, KeyNumber, Section, Table, View3D
+from atnn.reports.spelling import flatten, format_value
 
 # With this the browser itself refuses to load anything from elsewhere.
 POLICY = (
@@ -129,8 +130,8 @@ def _card(number: KeyNumber) -> str:
 def _provenance(values: Mapping[str, object]) -> str:
     if not values:
         return ""
-    rows = "".join(f"<dt>{escape(str(name))}</dt><dd>{escape(str(value))}</dd>" for name, value in values.items())
-    return f"<h2>How it was made</h2><dl>{rows}</dl>"
+    rows = list(flatten(values))
+    return f"<h2>How it was made</h2>{_table(Table(['name', 'value'], rows))}"
 
 
 def _scripts(sections: Sequence[Section]) -> str:

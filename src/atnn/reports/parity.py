@@ -26,6 +26,7 @@ def parity(
     *,
     counts: ArrayLike | None = None,
     numbers: ArrayLike | None = None,
+    frames: ArrayLike | None = None,
     most_points: int = MOST_POINTS,
     name: str = "",
 ) -> Exhibit:
@@ -41,6 +42,7 @@ def parity(
         quantity: Name in the table of quantities.
         counts: Atoms of each structure; given, values are shown per atom.
         numbers: Atomic numbers of the rows of a quantity of atoms.
+        frames: Index of the frame of each row; without it rows are numbered from zero.
         most_points: Most points drawn.
         name: Which data they are (``held-out``, ``1200 K``), for the caption.
     """
@@ -48,6 +50,7 @@ def parity(
     x, y = _flat(reference, counts), _flat(predicted, counts)
     good = np.isfinite(x) & np.isfinite(y)
     kinds = (_elements(numbers, len(x)) if numbers is not None else _components(entry.rank, np.shape(reference)))[good]
+    rows = _rows(entry.axis, np.shape(reference), frames)[good]
     x, y = x[good], y[good]
     words = spell(quantity).words
     _, unit, factor, error_unit, error_factor = spell(quantity if counts is None else quantity + PER_ATOM)
@@ -57,8 +60,8 @@ def parity(
     errors = (y - x) * error_factor
     drawn = _thin_points(errors, most_points)
     fig = make_subplots(rows=1, cols=2, column_widths=[0.55, 0.45], horizontal_spacing=0.13)
-    _points(fig, factor * (x[drawn] - shift), factor * (y[drawn] - shift), kinds[drawn])
-    outside = _histogram(fig, errors)
+    _points(fig, factor * (x[drawn] - shift), factor * (y[drawn] - shift), kinds[drawn], rows[drawn], unit)
+    outside = _histogram(fig, errors, error_unit)
     apply_style(fig, 400, bargap=0.04)
     of = f"{words}{' above the mean' if shift else ''} [{unit}]"
     fig.update_xaxes(title_text=f"reference {of}", row=1, col=1)
@@ -90,6 +93,16 @@ def _elements(numbers: ArrayLike, size: int) -> np.ndarray:
     return np.repeat(symbols, size // len(symbols)) if size else symbols
 
 
+def _rows(axis: str, shape: tuple[int, ...], frames: ArrayLike | None) -> np.ndarray:
+    """Where each value comes from, as the pointer shows it."""
+    count = shape[0] if shape else 1
+    if frames is not None:
+        names = [f"frame {k}" for k in np.asarray(frames, dtype=int)]
+    else:
+        names = [f"labelled {'frame' if axis == 'structure' else axis} {k}" for k in range(count)]
+    return np.repeat(np.asarray(names, dtype=object), math.prod(shape[1:]))
+
+
 def _thin_points(errors: np.ndarray, most: int) -> np.ndarray:
     if len(errors) <= most:
         return np.arange(len(errors))
@@ -99,7 +112,7 @@ def _thin_points(errors: np.ndarray, most: int) -> np.ndarray:
     return np.concatenate([sample, worst])
 
 
-def _points(fig, x: np.ndarray, y: np.ndarray, kinds: np.ndarray) -> None:
+def _points(fig, x: np.ndarray, y: np.ndarray, kinds: np.ndarray, rows: np.ndarray, unit: str) -> None:
     low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
     margin = 0.03 * (high - low) or 1e-3
     ends = [low - margin, high + margin]
@@ -112,12 +125,13 @@ def _points(fig, x: np.ndarray, y: np.ndarray, kinds: np.ndarray) -> None:
         # Single precision is finer than a screen and halves the page
         points = {"x": x[chosen].astype(np.float32), "y": y[chosen].astype(np.float32)}
         look = {"mode": "markers", "marker": marker, "name": str(name), "showlegend": len(names) > 1}
-        fig.add_scatter(**points, **look, row=1, col=1)
+        text = f"reference %{{x:.5g}} {unit}<br>predicted %{{y:.5g}} {unit}<br>%{{customdata}}<extra>{name}</extra>"
+        fig.add_scatter(**points, **look, customdata=rows[chosen], hovertemplate=text, row=1, col=1)
     fig.update_xaxes(range=ends, row=1, col=1)
     fig.update_yaxes(range=ends, row=1, col=1)
 
 
-def _histogram(fig, errors: np.ndarray) -> int:
+def _histogram(fig, errors: np.ndarray, unit: str) -> int:
     """Draw the counts, not the data, and return how many errors lie outside the range shown."""
     limit = float(np.quantile(np.abs(errors), 0.995)) or 1e-9
     bins = int(np.clip(2 * len(errors) ** (1 / 3), 11, 61)) | 1
@@ -126,6 +140,7 @@ def _histogram(fig, errors: np.ndarray) -> int:
         x=(edges[1:] + edges[:-1]) / 2,
         y=numbers,
         width=np.diff(edges),
+        hovertemplate=f"%{{y}} values near %{{x:.3g}} {unit}<extra></extra>",
         marker={"color": translucent(COLORS[0], 0.75), "line": {"width": 0}},
         showlegend=False,
         row=1,

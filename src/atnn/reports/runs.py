@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from atnn.reports.learning import learning_curves
 from atnn.reports.parity import parity
 from atnn.reports.report import Report
 from atnn.reports.spectra import spectrum
-from atnn.reports.spelling import spell, words
+from atnn.reports.spelling import PER_ATOM, flatten, format_value, spell
 from atnn.reports.trajectory import MOST_FRAMES, trajectory_view
 from atnn.training import Errors, load_errors, read_history
 
@@ -45,10 +44,12 @@ def training_report(folder: str | os.PathLike) -> Report:
         "Training", learning_curves(history), text="Errors during the training, on its own and on held-out data."
     )
     found = {name: path / f"errors_{name}.safetensors" for name in ("validation", "test")}
-    for name, file in found.items():
-        if file.is_file():
-            _add_errors(report, load_errors(file), name)
-    if not any(file.is_file() for file in found.values()):
+    errors = {name: load_errors(file) for name, file in found.items() if file.is_file()}
+    for name, known in errors.items():
+        _add_errors(report, known, name)
+    if errors:
+        _add_cards(report, *reversed(errors.items()))
+    else:
         report.add("Errors", text="The training is not finished; run it again to the end for errors.")
     report.add("Model", _specification(model.specification.model_dump(mode="json")))
     report.provenance.update(model.provenance)
@@ -64,25 +65,45 @@ def evaluation_report(errors: Errors, title: str) -> Report:
     """
     report = Report("Errors", subtitle=title)
     _add_errors(report, errors, "given")
+    _add_cards(report, ("given", errors))
     return report
 
 
-def _add_errors(report: Report, errors: Errors, name: str) -> None:
+def _add_cards(report: Report, *sets: tuple[str, Errors]) -> None:
+    """Add one card for each quantity: of the first set that has it, per atom where it is known per atom."""
+    shown = set()
+    for name, errors in sets:
+        for what, error in errors.items():
+            quantity = what.removesuffix(PER_ATOM)
+            if quantity in shown or (what == quantity and what + PER_ATOM in errors):
+                continue
+            shown.add(quantity)
+            spelling = spell(what)
+            title = f"{spelling.words.capitalize()} error, {name} (RMSE)"
+            report.number(title, error.rmse * spelling.error_factor, spelling.error_unit)
+
+
+def _error_table(errors: Errors) -> Exhibit:
+    """All errors of a set of data side by side."""
+    rows = []
     for what, error in errors.items():
         spelling = spell(what)
-        title = f"{spelling.words.capitalize()} error, {name} (RMSE)"
-        report.number(title, error.rmse * spelling.error_factor, spelling.error_unit)
+        sizes = (spelling.error_factor * size for size in (error.rmse, error.mae, error.maximum))
+        rows.append([spelling.words, spelling.error_unit, *sizes])
+    return Exhibit(table=Table(["quantity", "unit", "RMSE", "MAE", "largest"], rows))
+
+
+def _add_errors(report: Report, errors: Errors, name: str) -> None:
     figures = [
         parity(e.predicted, e.reference, what, numbers=e.numbers, name=name)
         for what, e in errors.items()
         if what in QUANTITIES
     ]
-    report.add(f"Errors on the {name} data", *figures, text="Model against reference.")
+    report.add(f"Errors on the {name} data", _error_table(errors), *figures, text="Model against reference.")
 
 
 def _specification(values: dict) -> Exhibit:
-    rows = [[words(name), json.dumps(value)] for name, value in values.items()]
-    return Exhibit(table=Table(["setting", "value"], rows), caption="What the model is made of.")
+    return Exhibit(table=Table(["setting", "value"], list(flatten(values))), caption="What the model is made of.")
 
 
 def spectrum_report(
@@ -118,7 +139,7 @@ def spectrum_report(
     report.add(
         f"{kind.capitalize()} spectrum",
         spectrum(found.frequencies, found.intensity, found.error, unit=found.unit, kind=kind, highest=maximum),
-        text=f"At {temperature:g} K, resolution {found.resolution:.0f} cm⁻¹"
+        text=f"At {temperature:g} K, resolution {format_value(found.resolution, digits=3)} cm⁻¹"
         + (f", quantum correction {correction}." if kind == "infrared" else "."),
     )
     report.provenance.update(found.origin)

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from plotly.subplots import make_subplots
 
 from atnn.reports.exhibit import Exhibit, Table
+from atnn.reports.spelling import format_value
 from atnn.reports.style import DIRECT, MODEL, add_band, apply_style, figure
 from atnn.units import typeset
 
@@ -57,7 +58,9 @@ def spectrum(
         margin = np.asarray(error, dtype=float)[shown]
         add_band(fig, x[shown], np.maximum(y[shown] - margin, 0), y[shown] + margin, "standard error", **panel)
     fig.add_scatter(x=x[shown], y=y[shown], name="dynamics", line={"color": MODEL, "width": 2}, mode="lines", **panel)
-    fig.update_yaxes(title_text=typeset(unit.replace("/cm^-1", " per cm^-1")), rangemode="tozero", **panel)
+    shown_unit = typeset(unit.replace("/cm^-1", " per cm^-1"))
+    fig.data[-1].update(hovertemplate=f"%{{y:.4g}} {shown_unit}<br>%{{x:.1f}} cm⁻¹<extra></extra>")
+    fig.update_yaxes(title_text=shown_unit, rangemode="tozero", **panel)
     if model is not None:
         _sticks(fig, model, 1, "model, harmonic", MODEL)
     if direct is not None:
@@ -88,7 +91,8 @@ def frequencies(
             parts.append(np.round(np.asarray(values, dtype=float), 1))
     rows = [[k + 1, *(f"{float(part[k]):.1f}" for part in parts)] for k in range(len(ours))]
     mean, worst = float(np.abs(ours - theirs).mean()), float(np.abs(ours - theirs).max())
-    caption = f"Harmonic frequencies at the relaxed geometry differ by {mean:.1f} cm⁻¹ on average, {worst:.1f} at most."
+    average, most = format_value(mean, digits=3), format_value(worst, digits=3)
+    caption = f"Harmonic frequencies at the relaxed geometry differ by {average} cm⁻¹ on average, {most} at most."
     return Exhibit(None, Table(columns, rows), caption)
 
 
@@ -104,7 +108,7 @@ def _sticks(fig, sticks: Sticks, sign: int, name: str, color: str) -> None:
     x, y = np.stack([places, places, gaps], 1).ravel(), np.stack([0 * heights, sign * heights, gaps], 1).ravel()
     line = {"color": color, "width": 2.5}
     fig.add_scatter(x=x, y=y, mode="lines", line=line, name=name, hoverinfo="skip", row=2, col=1)
-    hover = [f"{f:.0f} cm⁻¹, {h:.1f} km/mol" for f, h in zip(places, heights, strict=True)]
+    hover = [f"{f:.1f} cm⁻¹, {format_value(float(h), digits=3)} km/mol" for f, h in zip(places, heights, strict=True)]
     marker = {"size": 7, "color": color, "symbol": "circle" if sign > 0 else "diamond"}
     fig.add_scatter(
         x=places, y=sign * heights, mode="markers", marker=marker, name=name, showlegend=False,

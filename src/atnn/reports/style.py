@@ -12,7 +12,15 @@ from jaxtyping import Float
 COLORS = ("#1f77b4", "#e07b00", "#009e73", "#cc79a7", "#6f6f6f", "#56b4e9", "#b8860b")
 MODEL, DIRECT, NEUTRAL = COLORS[0], COLORS[1], "#8a8f98"
 
-_AXIS = {"ticks": "outside", "ticklen": 4, "zeroline": False, "automargin": True, "title": {"standoff": 8}}
+_AXIS = {
+    "ticks": "outside",
+    "ticklen": 4,
+    "zeroline": False,
+    "automargin": True,
+    "nticks": 7,
+    "tickangle": 0,
+    "title": {"standoff": 8},
+}
 
 
 def translucent(color: str, opacity: float) -> str:
@@ -69,3 +77,8 @@ def apply_style(fig: go.Figure, height: int = 400, **layout: Any) -> go.Figure:
     fig.update_xaxes(**_AXIS)
     fig.update_yaxes(**_AXIS)
     return fig.update_layout(**layout)
+
+
+def hover(what: str, unit: str, against: str, other: str) -> str:
+    """What a point says under the pointer: its value, the quantity below it, both with units, and its frame."""
+    return f"{what}: %{{y:.5g}} {unit}<br>{against}: %{{x:.5g}} {other}<br>frame %{{customdata}}<extra></extra>"

@@ -8,6 +8,7 @@ from ase.data.colors import jmol_colors
 from numpy.typing import ArrayLike
 
 from atnn.reports.exhibit import Exhibit, View3D
+from atnn.reports.spelling import format_value
 
 MOST_FRAMES = 150
 MOST_ATOMS = 150_000  # of all frames together: some 4 MB of text
@@ -38,7 +39,9 @@ def trajectory_view(
     chosen = np.unique(np.linspace(0, len(frames) - 1, min(most, len(frames))).round().astype(int))
     text = "".join(_frame(symbols, frames[k]) for k in chosen)
     span = f"{len(chosen)} of {len(frames)} frames" if len(chosen) < len(frames) else f"{len(frames)} frames"
-    caption = f"{len(symbols)} atoms, {span}" + ("" if times is None else f" over {clock[-1] - clock[0]:.0f} fs")
+    caption = f"{len(symbols)} atoms, {span}" + (
+        "" if times is None else f" over {format_value(float(clock[-1] - clock[0]), digits=3)} fs"
+    )
     caption += ". Drag to turn, scroll or pinch to zoom."
     elements = {symbol: _color(symbol) for symbol in dict.fromkeys(symbols)}
     label = f"Moving 3D picture of {len(symbols)} atoms"

@@ -206,7 +206,8 @@ def expand_paths(config: RunConfig, where: str) -> RunConfig:
 
 def commented_example() -> str:
     """Write the text of a YAML file with every key, its default and its meaning."""
-    lines = ["# A training run. Only data.train is needed; every other line shows its default.", "data:"]
+    lines = ["# A training run. Only data.train is needed; every other line shows its default."]
+    lines += ["# Editors complete and check the keys: see `atnn schema --help`.", "data:"]
     lines += _list_fields(DataConfig, {"train": "training.xyz"})
     lines += ["model:", *_list_fields(ModelConfig, {"representation": "reann", "charges": "network"})]
     lines += ["training:", *_list_fields(TrainingConfig, {})]

@@ -10,6 +10,8 @@ from pathlib import Path
 from atnn.documents import read_text
 from atnn.errors import DataError
 from atnn.files import write_atomically
+from atnn.quantities import QUANTITIES
+from atnn.units import typeset
 
 Row = dict[str, float]
 
@@ -70,3 +72,15 @@ class Board:
         """Flush and close the files."""
         if self._writer is not None:
             self._writer.close()
+
+
+def describe_validation(row: Row) -> str:
+    """Write the errors of a validation in display units, e.g. ``energy 1.2 meV/atom, forces 30 meV/Å``."""
+    parts = []
+    for name, value in row.items():
+        quantity = QUANTITIES.get(name.removeprefix("validation_").removesuffix("_per_atom"))
+        if name.startswith("validation_") and quantity is not None:
+            per = "/atom" if name.endswith("_per_atom") else ""
+            shown = value * quantity.display_factor
+            parts.append(f"{quantity.name} {shown:.3g} {typeset(quantity.display_unit)}{per}")
+    return ", ".join(parts)

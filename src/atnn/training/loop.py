@@ -14,17 +14,17 @@ import torch
 
 from atnn.data import Dataset
 from atnn.model import Model, load_model, save_model
+from atnn.progress import LOG, Progress, record
 from atnn.quantities import QUANTITIES
 from atnn.training.config import RunConfig
 from atnn.training.distributed import Processes
 from atnn.training.evaluate import Errors, evaluate, save_errors
 from atnn.training.feed import Feed
 from atnn.training.folder import CHECKPOINT, MODEL, claim_folder, hold_folder
-from atnn.training.history import Board, Row, write_history
+from atnn.training.history import Board, Row, describe_validation, write_history
 from atnn.training.initial import initial_model
 from atnn.training.learner import Learner
 from atnn.training.plan import Plan
-from atnn.training.progress import Progress
 from atnn.training.provenance import describe_training
 from atnn.training.schedule import loss_weights
 from atnn.training.sets import Sets, open_sets
@@ -122,22 +122,28 @@ class Trainer:
 
     def run(self) -> bool:
         """Train for the remaining epochs; False if time ran out first."""
+        with record(self.folder / LOG if self.processes.first else None):
+            self._announce()
+            return self._run_epochs()
+
+    def _run_epochs(self) -> bool:
         t, standing = self.config, self.learner.standing
-        self._announce()
         board = Board(self.folder, standing.epoch) if self.processes.first else None
         feed = Feed(self.model, self.sets.train, list(self.spreads), self.processes)
-        with Progress(t.epochs, standing.epoch, self.processes.first) as progress, feed:
+        progress = Progress("training", t.epochs, done=standing.epoch, unit="epoch", visible=self.processes.first)
+        with progress, feed:
             while standing.epoch < t.epochs and not self._is_done():
                 if not self._train_epoch(feed):
                     self._interrupt()
                     return False
                 standing.epoch += 1
+                errors = None
                 if standing.epoch % t.validate_every == 0 or standing.epoch == t.epochs:
                     row = self._validate()
                     if board is not None:
                         board.add(row)
-                    progress.show(row)
-                progress.advance()
+                    errors = describe_validation(row)
+                progress.advance(errors)
                 self.learner.save(only_after=t.checkpoint_seconds)
         if board is not None:
             board.close()
