@@ -188,6 +188,8 @@ def _trajectory(rng: random.Random) -> Damage:
     if rng.random() < 0.05:
         path.unlink()
         return Damage(f"{path.name} is missing", sealed=not path.name.startswith("chunk"))
+    if path.suffix not in (".json", ".safetensors"):
+        return _edit(path, damage_bytes, rng)  # says who holds the folder, or what was logged
     if path.suffix == ".json":
         return _edit(path, damage_text if rng.random() < 0.5 else documents.damage_json, rng, sealed=True)
     return _safetensors(path, rng)

@@ -6,7 +6,7 @@ import pytest
 
 from atnn.data import Frames, write_store
 from atnn.errors import DataError
-from atnn.reading import open_dataset
+from atnn.reading import open_dataset, read
 
 
 def test_keys_and_units_have_no_meaning_for_a_store(random_labelled, tmp_path):
@@ -21,3 +21,8 @@ def test_several_stores_open_as_one(random_labelled, assert_same, tmp_path):
         write_store(tmp_path / f"{index}.h5", batch)
     joined = open_dataset([tmp_path / "0.h5", tmp_path / "1.h5"])
     assert_same(joined[[9, 0]], Frames(batches)[[9, 0]])
+
+
+def test_a_name_that_no_file_can_have_is_an_error(tmp_path):
+    with pytest.raises(DataError, match="no file"):
+        read(tmp_path / ("x" * 5000))

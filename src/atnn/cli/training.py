@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +24,7 @@ def init(
     from atnn.files import write_atomically
     from atnn.training import commented_example
 
-    if path.exists() and not force:
+    if os.path.exists(path) and not force:  # of names that are too long, too
         raise SpecificationError("the file exists", where=str(path), remedy="choose another name, or add --force")
     write_atomically(path, commented_example())
     print(f"wrote {path}; set data.train, then: atnn train {path}")

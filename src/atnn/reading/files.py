@@ -166,8 +166,11 @@ def find_paths(paths: Paths) -> list[Path]:
     if not result:
         raise DataError("no file is given", remedy="name at least one")
     for path in result:
-        if not path.exists():
-            raise DataError("there is no such file", where=str(path), remedy="check the path and the current folder")
+        try:
+            path.stat()
+        except (OSError, ValueError) as error:  # a name may also be too long, or hold a zero
+            reason = "there is no such file" if isinstance(error, FileNotFoundError) else f"no file ({error})"
+            raise DataError(reason, where=str(path), remedy="check the path and the current folder") from error
         if not os.access(path, os.R_OK):
             raise DataError("may not be read", where=str(path), remedy="ask its owner for permission")
     return result
