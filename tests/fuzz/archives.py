@@ -28,7 +28,7 @@ def damage_array(rng: random.Random, array: np.ndarray) -> tuple[np.ndarray, str
     kind = rng.choice(("shape", "type", "value", "length", "scalar", "axes", "empty"))
     if kind == "shape":
         return array.reshape(-1), kind
-    if kind == "type":
+    if kind == "type" and array.dtype.kind in "fiub":
         other = rng.choice(("float32", "int64", "complex128", "bool", "U8", "uint8", "float16"))
         with np.errstate(all="ignore"):
             return array.astype(other), f"type {other}"

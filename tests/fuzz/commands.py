@@ -21,7 +21,10 @@ LINES = (
     MD,
     f"{MD.replace('new', 'langevin')} --integrator langevin --friction 0.01 --outputs forces --seed 3 --timestep 0.2",
     "spectrum run.traj --temperature 5 --kind power --resolution 6000 --maximum 4000 --window hann --output s.html",
-    "harmonic run/model.atnn start.xyz",
+    "harmonic run/model.atnn start.xyz --output modes.json",
+    "relax run/model.atnn start.xyz --output relaxed.xyz",
+    "label start.xyz --method GFN2-xTB --workers 0 --output labelled.xyz",
+    "schema",
     "report run --output report.html",
     "demo --molecule water --level xtb --geometries 1 --output demo --seed 1",  # 20 geometries are the least
     "data inspect data.xyz --key energy=energy --unit energy=eV --format extxyz",

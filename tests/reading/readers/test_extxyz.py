@@ -108,3 +108,10 @@ def test_the_convention_of_units_is_stated(water_file):
     data = read(water_file("energy=1"))
     assert any("eV, Angstrom" in note for note in data.summary.notes)
     assert data.summary.labels["energy"].unit == "eV"
+
+
+def test_a_small_gzipped_file_of_empty_lines_is_an_error(tmp_path):
+    with gzip.open(tmp_path / "a.xyz.gz", "wb") as stream:
+        stream.write(b"1\nProperties=species:S:1:pos:R:3\nO 0 0 0\n" + b"\n" * 2000)
+    with pytest.raises(DataError, match="1000 empty lines"):
+        read(tmp_path / "a.xyz.gz")

@@ -21,6 +21,7 @@ from atnn.errors import DataError
 from atnn.reading.raw import ASE_UNITS, Format, RawFrame, find_numbers
 from atnn.reading.text import open_text, parse_count, refuse_underscores
 
+EMPTY = 1000  # lines between two frames
 _TENSOR = re.compile(r"(?<!\S)(stress|virial)=")
 _KINDS = {"R": np.float64, "I": np.int64}
 _TRUTH = {
@@ -40,18 +41,22 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
     """
     line_number = 0
     with open_text(path) as stream:
-        for index, line in enumerate(_list_first_lines(stream)):
+        for index, line in enumerate(_list_first_lines(stream, path)):
             where = f"{path}, frame {index}"
             frame, used = _read_frame(stream, line, where, line_number)
             line_number += used
             yield frame
 
 
-def _list_first_lines(stream: TextIOWrapper) -> Iterator[str]:
-    """First lines of frames; empty lines between frames are skipped."""
+def _list_first_lines(stream: TextIOWrapper, path: Path) -> Iterator[str]:
+    """First lines of frames; empty lines between frames are skipped, but not the millions of a small gzipped file."""
+    empty = 0
     while line := stream.readline():
         if line.strip():
+            empty = 0
             yield line
+        elif (empty := empty + 1) > EMPTY:
+            raise DataError(f"has more than {EMPTY} empty lines", where=str(path), remedy="copy the file again")
 
 
 def _read_frame(stream: TextIOWrapper, first: str, where: str, before: int) -> tuple[RawFrame, int]:
