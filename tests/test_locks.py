@@ -48,3 +48,9 @@ def test_a_lock_is_free_after_its_block_and_after_an_error(tmp_path):
 def test_a_lock_in_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(DataError, match="cannot be written"), hold(tmp_path / "no" / "a", "a"):
         pass
+
+
+def test_the_current_folder_can_be_held(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with hold(".", "the folder"), pytest.raises(InUseError, match=tmp_path.name), hold(tmp_path, "the folder"):
+        pass

@@ -30,7 +30,7 @@ def hold(path: str | os.PathLike, what: str) -> Iterator[None]:
         InUseError: Another process holds it; the message says which, where and since when.
         DataError: The lock cannot be written.
     """
-    path = Path(path)
+    path = Path(path).absolute()  # "." has no name of its own
     lock = path.with_name(f".{path.name}.lock")
     try:
         handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)

@@ -96,7 +96,7 @@ def test_frames_say_which_trajectories_they_hold(tmp_path):
     assert trajectory.lengths[report.numbers].tolist() == [len(trajectory)] * 97
     assert len(trajectory.structures(0)) == 100
     assert torch.equal(trajectory.structures(-1).positions, report.state.structures.positions.float())
-    assert trajectory.export_extxyz(tmp_path / "a.xyz", every=2, structures=[0, NAN]) == 8 + 2
+    assert export_trajectory(trajectory, tmp_path / "a.xyz", every=2, structures=[0, NAN]) == 8 + 2
 
 
 def test_model_gives_the_others_what_they_have_alone():

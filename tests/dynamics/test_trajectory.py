@@ -17,7 +17,17 @@ import torch
 from ase.units import fs as ase_fs
 
 from atnn.archives import Archive
-from atnn.dynamics import Langevin, State, Trajectory, VelocityVerlet, layout, maxwell_boltzmann, run, writer
+from atnn.dynamics import (
+    Langevin,
+    State,
+    Trajectory,
+    VelocityVerlet,
+    export_trajectory,
+    layout,
+    maxwell_boltzmann,
+    run,
+    writer,
+)
 from atnn.errors import AtnnWarning, DataError
 from atnn.quantities import QUANTITIES, Quantity
 from atnn.structures import Structures
@@ -143,7 +153,7 @@ def test_flipped_bytes_are_noticed(tmp_path):
 
 def test_export_is_read_by_ase(tmp_path):
     report = small_run(tmp_path / "a")
-    count = Trajectory(tmp_path / "a").export_extxyz(tmp_path / "out.xyz", structures=[1], every=4)
+    count = export_trajectory(Trajectory(tmp_path / "a"), tmp_path / "out.xyz", structures=[1], every=4)
     frames = ase.io.read(tmp_path / "out.xyz", index=":")
     assert len(frames) == count == 7
     assert frames[0].symbols.formula == methane().symbols.formula
@@ -163,7 +173,7 @@ def test_every_output_of_the_potential_is_in_the_frames_of_ase(tmp_path):
     state = State.start(structures)
     report = run(state, Morse(), VelocityVerlet(0.5), 2, trajectory=tmp_path / "a", outputs=outputs)
     trajectory = Trajectory(tmp_path / "a")
-    trajectory.export_extxyz(tmp_path / "a.xyz", structures=[1])
+    export_trajectory(trajectory, tmp_path / "a.xyz", structures=[1])
     read, last = ase.io.read(tmp_path / "a.xyz", index=-1), list(trajectory.frames(1))[-1]
     assert {name: trajectory.header["units"][name] for name in outputs} == {
         "dipole": "e*Angstrom",

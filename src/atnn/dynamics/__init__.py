@@ -1,6 +1,7 @@
 """Batched molecular dynamics: any potential, many copies or different molecules in one tensor."""
 
 from atnn.dynamics.ended import Ended
+from atnn.dynamics.export import export_trajectory
 from atnn.dynamics.integrators import INTEGRATORS, Integrator, Langevin, VelocityVerlet
 from atnn.dynamics.report import RunReport
 from atnn.dynamics.run import run
@@ -23,6 +24,7 @@ __all__ = [
     "VelocityVerlet",
     "closer_than",
     "energy_jump",
+    "export_trajectory",
     "maxwell_boltzmann",
     "run",
     "update_results",

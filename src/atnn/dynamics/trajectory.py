@@ -9,15 +9,15 @@ from typing import Any
 
 import torch
 from ase import Atoms
+from ase.constraints import FixAtoms
 from ase.data import chemical_symbols
-from ase.io import write as ase_write
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from atnn.dynamics.checkpoints import load_checkpoint, load_ended
 from atnn.dynamics.chunks import Chunks
 from atnn.dynamics.ended import Ended
-from atnn.dynamics.export import as_atoms
+from atnn.dynamics.images import as_atoms
 from atnn.dynamics.layout import (
     STATIC,
     check_shapes,
@@ -29,7 +29,6 @@ from atnn.dynamics.layout import (
 )
 from atnn.dynamics.state import State
 from atnn.errors import DataError
-from atnn.files import write_atomically
 from atnn.structures import STATED, Structures
 
 
@@ -182,34 +181,14 @@ class Trajectory:
         atoms = torch.nonzero(self._static["batch"] == structure).squeeze(1)
         template = self._start.structures.select([structure]).to_ase()[0]
         template.set_masses(self.masses[atoms].double().numpy())
+        if (free := self._static.get("free")) is not None and not bool(free[atoms].all()):
+            template.set_constraint(FixAtoms(mask=~free[atoms].bool().numpy()))
         later = self._start.time[structure] - self._start.time[0]
         length = int(self.lengths[structure])
         for begin, count, loaded in self._chunks.walk():
             loaded["times"] = loaded["times"] + later
             for index in range(-begin % every, min(count, length - begin), every):
                 yield as_atoms(template, loaded, index, structure, atoms)
-
-    def export_extxyz(self, path: str | Path, structures: Sequence[int] | None = None, every: int = 1) -> int:
-        """Write extended XYZ, structure after structure; returns the number of frames written.
-
-        Args:
-            path: The file.
-            structures: Which structures; all when not given.
-            every: Write every n-th frame.
-        """
-        chosen = range(len(self._static["cell"])) if structures is None else structures
-        written = 0
-
-        def content(temporary: Path) -> None:
-            nonlocal written
-            with open(temporary, "w") as file:
-                for structure in chosen:
-                    for frame in self.frames(structure, every):
-                        ase_write(file, frame, format="extxyz")
-                        written += 1
-
-        write_atomically(path, content)
-        return written
 
     @cached_property
     def _start(self) -> State:
