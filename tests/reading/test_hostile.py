@@ -182,7 +182,7 @@ def test_a_line_without_end_is_an_error_before_it_fills_the_memory(tmp_path, mon
 def test_a_file_that_grows_beyond_reason_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(text, "SMALL", 1 << 20)
     path = tmp_path / "a.xyz.gz"
-    path.write_bytes(gzip.compress(b"\n" * (1 << 23)))
+    path.write_bytes(gzip.compress(b"1\n\nH 0 0 0\n" * (1 << 20)))
     with pytest.raises(DataError, match="when it is decompressed"):
         read(path)
 
@@ -203,9 +203,19 @@ def test_labels_of_the_wrong_length_are_errors(tmp_path, key):
         read(tmp_path / "a.npz", units=UNITS)
 
 
+def test_forces_of_a_row_a_frame_are_read(tmp_path):
+    forces = np.random.default_rng(0).normal(size=(4, 3, 3))
+    np.savez(tmp_path / "a.npz", R=POSITIONS, z=[8, 1, 1], F=forces.reshape(4, 9), note="text", pbc=np.zeros(3, bool))
+    assert np.array_equal(read(tmp_path / "a.npz", units=UNITS)[:].labels["forces"], forces.reshape(-1, 3))
+
+
 @pytest.mark.parametrize(
     "change",
     [
+        {"F": np.zeros((4, 2, 3))},
+        {"E": np.array(["a"] * 4)},
+        {"E": np.zeros(4) + 1j},
+        {"R": POSITIONS.astype(complex)},
         {"z": np.array(8)},
         {"z": np.array([8.5, 1, 1])},
         {"z": np.array([np.nan, 1, 1])},

@@ -57,10 +57,10 @@ class Store:
                 self.content_hash = str(file.attrs["hash"])
                 self._summary_text = str(file.attrs["summary"])
                 self._columns = {name: _Column.of(item) for name, item in _list_datasets(file)}
-                self._summary_hash = file.attrs.get("summary_hash")
+                summary_hash = file.attrs.get("summary_hash")
         except _FAILURES as error:
             raise self._describe_damage(str(error)) from error
-        if self._summary_hash not in (None, hash_text(self._summary_text)):
+        if summary_hash is not None and str(summary_hash) != hash_text(self._summary_text):
             raise self._describe_damage("its summary does not match its hash")
         self._handle = os.open(self.path, os.O_RDONLY)
         weakref.finalize(self, os.close, self._handle)

@@ -20,6 +20,7 @@ from atnn.neighbors import CLOSEST, refuse_contacts
 from atnn.quantities import QUANTITIES
 from atnn.structures import STATED, Structures
 
+_WIDEST_SKIN = 100.0  # Angstrom; wider ones make lists of all pairs
 _LOOK = 3.0  # Angstrom; atoms farther apart need not be looked at for a while
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
@@ -133,8 +134,8 @@ def _dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
 
 
 def _skin(skin: float | None) -> float | None:
-    if skin is not None and not (isinstance(skin, int | float) and 0 <= skin < np.inf):
-        raise SpecificationError(f"skin = {skin!r}", where="Calculator", remedy="give a length [Angstrom], or none")
+    if skin is not None and not (isinstance(skin, int | float) and 0 <= skin <= _WIDEST_SKIN):
+        raise SpecificationError(f"skin = {skin!r}", where="Calculator", remedy=f"give a length up to {_WIDEST_SKIN:g} Angstrom")
     return skin
 
 

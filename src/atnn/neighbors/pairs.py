@@ -99,13 +99,13 @@ def select_pairs(neighbors: Neighbors, kept: Tensor) -> Neighbors:
     return Neighbors(i[kept], j[kept], shifts[kept], opposite, offsets)
 
 
-def refuse_contacts(structures: Structures, where: str = "", reach: float = CLOSEST) -> float:
+def refuse_contacts(structures: Structures, where: str = "", reach: float = 2.0) -> float:
     """Refuse atoms closer than :data:`CLOSEST`.
 
     Args:
         structures: A batch.
         where: File or caller, for messages.
-        reach: How far to look [Angstrom].
+        reach: How far to look [Angstrom]; vesin is slow where this is small.
 
     Returns:
         The shortest distance up to ``reach``, which is returned if there is none [Angstrom].

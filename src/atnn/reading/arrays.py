@@ -41,7 +41,7 @@ def load_npy(path: Path) -> np.ndarray:
 
 
 def load_npz(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of real numbers of an archive; others, such as texts, are left out.
+    """The arrays of an archive.
 
     Raises:
         DataError: The archive is damaged, or an array is larger than the file says or than the memory.
@@ -54,23 +54,19 @@ def load_npz(path: Path) -> dict[str, np.ndarray]:
             found = {}
             for member in archive.infolist():
                 with archive.open(member) as stream:
-                    array = _load_member(stream, member, path)
-                if array is not None:
-                    found[member.filename.removesuffix(".npy")] = array
+                    found[member.filename.removesuffix(".npy")] = _load_member(stream, member, path)
     except _FAILURES as error:
         raise _damaged(error, path) from None
     return found
 
 
-def _load_member(stream: Any, member: zipfile.ZipInfo, path: Path) -> np.ndarray | None:
+def _load_member(stream: Any, member: zipfile.ZipInfo, path: Path) -> np.ndarray:
     version = npy.read_magic(stream)
     if version not in _HEADERS:
         raise ValueError(f"version {version} of {member.filename}")
     shape, transposed, kind = _HEADERS[version](stream)
     if kind.hasobject:
         raise ValueError("Python objects are never loaded")
-    if kind.kind not in "fiu":
-        return None
     size = math.prod(shape) * kind.itemsize
     if size > member.file_size:
         raise ValueError(f"{member.filename} of shape {shape} has {member.file_size} bytes")

@@ -25,7 +25,17 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
     Raises:
         DataError: The archive is damaged, lacks positions or atomic numbers, or holds arrays that do not fit them.
     """
-    arrays = load_npz(path)
+    known = list_every_key(_ALIASES) | {*_POSITIONS, *_NUMBERS, *_CELLS, "pbc"}
+    arrays = {}
+    for name, array in load_npz(path).items():
+        if array.dtype.kind in "fiu" or (name == "pbc" and array.dtype.kind == "b"):
+            arrays[name] = array
+        elif name in known:
+            raise DataError(
+                f"the array {name!r} of type {array.dtype} holds no real numbers",
+                where=str(path),
+                remedy="write numbers, or rename the array if it is something else",
+            )
     positions = _take_array(arrays, _POSITIONS, path, "positions")
     numbers = _take_numbers(arrays, positions, path)
     count, size = positions.shape[:2]
@@ -35,12 +45,14 @@ def read_frames(path: Path) -> Iterator[RawFrame]:
         raise _unfit("cells", cells, count, path, "cells are [3, 3] or [frames, 3, 3]")
     if pbc.shape not in ((), (3,), (count, 3)):
         raise _unfit("pbc", pbc, count, path, "pbc is [3] or [frames, 3]")
-    known = list_every_key(_ALIASES)
     for name, array in arrays.items():
-        if name in known and array.shape[:1] != (count,):
+        whole = find_axis(name, _ALIASES) != "atom" or array.size % (count * size) == 0
+        if name in known and (array.shape[:1] != (count,) or not whole):
             raise _unfit(
                 name, array, count, path, "give one value a frame, or rename the array if it is something else"
             )
+        if find_axis(name, _ALIASES) == "atom" and array.shape[:2] != (count, size):
+            arrays[name] = array.reshape(count, size, -1)
     atomic = {name for name, array in arrays.items() if _is_per_atom(name, array, count, size)}
     for index in range(count):
         own = numbers if numbers.ndim == 1 else numbers[index]
