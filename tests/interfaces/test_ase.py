@@ -292,7 +292,9 @@ def test_a_charge_that_is_no_number_is_refused_at_every_call(water):
         water.get_potential_energy()
 
 
-@pytest.mark.parametrize("settings", [{"skin": -1.0}, {"skin": 1e9}, {"skin": float("nan")}, {"dtype": "x"}, {"dtype": torch.int64}])
+@pytest.mark.parametrize(
+    "settings", [{"skin": -1.0}, {"skin": 1e9}, {"skin": float("nan")}, {"dtype": "x"}, {"dtype": torch.int64}]
+)
 def test_settings_without_a_meaning_are_refused(settings):
     with pytest.raises(SpecificationError, match=next(iter(settings))):
         Calculator(_model(), **settings)

@@ -135,7 +135,9 @@ def _dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
 
 def _skin(skin: float | None) -> float | None:
     if skin is not None and not (isinstance(skin, int | float) and 0 <= skin <= _WIDEST_SKIN):
-        raise SpecificationError(f"skin = {skin!r}", where="Calculator", remedy=f"give a length up to {_WIDEST_SKIN:g} Angstrom")
+        raise SpecificationError(
+            f"skin = {skin!r}", where="Calculator", remedy=f"give a length up to {_WIDEST_SKIN:g} Angstrom"
+        )
     return skin
 
 
