@@ -247,12 +247,16 @@ def test_an_interruption_says_what_it_means(monkeypatch, command, goes_on):
     assert ("the same command goes on" in result.stderr) == goes_on
 
 
+def _heed_interrupts() -> None:
+    # Jobs in the background of a shell ignore them, and their children inherit that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_a_training_that_is_interrupted_says_so_without_a_traceback(trained):
     (trained / "long.yaml").write_text(DATA.format(folder=trained, epochs=5000, name="long"))
     command = [sys.executable, "-m", "atnn.cli", "train", str(trained / "long.yaml")]
-    with subprocess.Popen(
-        command, env=ENVIRONMENT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=ENVIRONMENT, preexec_fn=_heed_interrupts, **pipes) as process:
         deadline = time.monotonic() + 100
         while not (trained / "long" / "history.csv").exists() and time.monotonic() < deadline:
             time.sleep(0.1)

@@ -14,6 +14,7 @@ from atnn.dynamics import (
     State,
     Trajectory,
     VelocityVerlet,
+    export_trajectory,
     layout,
     maxwell_boltzmann,
     run,
