@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from atnn.cli import data, demo, label, model, relax, report, schema, simulate, training
+from atnn.cli import data, demo, label, model, relax, report, schema, simulate, training, trajectory
 from atnn.cli.commands import register, set_loudness
 from atnn.errors import AtnnError
 
@@ -27,9 +27,11 @@ app = typer.Typer(
     epilog="Start with [bold]atnn demo[/bold], or [bold]atnn init[/bold] and [bold]atnn train[/bold].",
 )
 app.add_typer(data.app, name="data")
+app.add_typer(trajectory.app, name="trajectory")
 for module in (training, model, simulate, relax, label, report, schema, demo):
     register(app, module)
 register(data.app, data)
+register(trajectory.app, trajectory)
 
 
 def _print_version(wanted: bool) -> bool:
