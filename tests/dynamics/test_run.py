@@ -213,3 +213,15 @@ def test_file_in_the_place_of_the_folder_is_refused(tmp_path):
     with pytest.raises(DataError, match="is a file, not a folder"):
         run(moving(), Morse(), VelocityVerlet(0.3), 2, trajectory=tmp_path / "a")
     assert (tmp_path / "a").read_text() == "mine"
+
+
+@pytest.mark.parametrize("direction", [(1.0, 0.0, 0.0), (0.6, 0.6, 0.53)])
+def test_an_atom_that_moves_too_far_in_a_step_ends_its_trajectory_only(direction):
+    from atnn.dynamics.stopping import too_far
+
+    structures = Structures.from_ase([methane()] * 3)
+    velocities = torch.zeros_like(structures.positions)
+    velocities[7] = torch.tensor(direction, dtype=torch.float64) / torch.tensor(direction).norm() * 2.1
+    state = State.start(structures, velocities)
+    assert too_far(0.5).condition(state).tolist() == [False, True, False]
+    assert not too_far(0.45).condition(state).any()
