@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atnn.data import Frames, Store, concatenate, data_hash, write_store
+from atnn.data.seals import write_seal
 from atnn.errors import DataError
 from atnn.reading import open_dataset
 
@@ -75,7 +76,7 @@ def test_a_store_travels_as_its_path(random_labelled, assert_same, tmp_path):
     assert_same(pickle.loads(content)[:], store[:])
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_stores_of_every_version_load(version):
     # Written by earlier programs: see fixtures/README.md.
     store = Store(FIXTURES / f"store_v{version}.h5")
@@ -95,6 +96,7 @@ def test_a_label_without_a_row_in_the_table_is_an_error(random_labelled, tmp_pat
     write_store(tmp_path / "a.h5", random_labelled(0, full=True))
     with h5py.File(tmp_path / "a.h5", "a") as file:
         file.move("labels/dipole", "labels/octupole")
+    write_seal(tmp_path / "a.h5")
     with pytest.raises(DataError, match="label 'octupole', which is not in the table") as caught:
         Store(tmp_path / "a.h5")
     assert "QUANTITIES['octupole'] = Quantity" in caught.value.remedy
@@ -131,6 +133,25 @@ def test_one_flipped_bit_is_found(random_labelled, tmp_path):
         open_dataset(path)
 
 
+def test_a_store_whose_seal_is_gone_is_damaged(random_labelled, tmp_path):
+    path = tmp_path / "a.h5"
+    write_store(path, random_labelled(0))
+    os.truncate(path, path.stat().st_size - 24)
+    with pytest.raises(DataError, match="its seal is gone"):
+        Store(path)
+
+
+def test_hdf5_never_sees_a_small_file_that_has_changed(random_labelled, tmp_path, monkeypatch):
+    path = tmp_path / "a.h5"
+    write_store(path, random_labelled(0))
+    content = bytearray(path.read_bytes())
+    content[40] ^= 1
+    path.write_bytes(content)
+    monkeypatch.setattr(h5py, "File", None)  # which never returns from some damaged files
+    with pytest.raises(DataError, match="does not match its hash"):
+        Store(path)
+
+
 def test_a_foreign_hdf5_file_is_no_store(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["x"] = 1
@@ -164,5 +185,6 @@ def test_a_column_that_became_a_single_value_is_damage(random_labelled, tmp_path
     with h5py.File(tmp_path / "a.h5", "r+") as file:
         del file[name]
         file[name] = 1.0
+    write_seal(tmp_path / "a.h5")
     with pytest.raises(DataError, match="damaged"):
         Store(tmp_path / "a.h5")

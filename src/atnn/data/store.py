@@ -7,7 +7,6 @@ with the file. Any number of processes may read at once.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import weakref
 from dataclasses import dataclass
@@ -20,13 +19,16 @@ import torch
 from atnn.data.columns import ContentHash, find_layout
 from atnn.data.dataset import as_indices
 from atnn.data.labelled import Indices
+from atnn.data.seals import has_seal, is_intact
 from atnn.data.summary import Summary
 from atnn.documents import parse_json
-from atnn.errors import DataError
+from atnn.errors import DataError, unreadable
 from atnn.quantities import QUANTITIES
 from atnn.structures import STATED, Labelled, Structures
 
-FORMAT, VERSION = "atnn-store", 2  # 1 kept charges, spins and field_range in its summary
+FORMAT, VERSION = "atnn-store", 3  # 1 kept charges, spins and field_range in its summary
+SEALED = 3  # first version whose files end with a seal
+VERIFIED = 1 << 28  # bytes; comparing larger stores with their hash would make every start of a training slow
 # What h5py raises for damaged files.
 _FAILURES = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, OverflowError, MemoryError)
 _BLOCK = 1 << 20  # rows
@@ -40,28 +42,41 @@ class Store:
         path: File written by :func:`atnn.data.write_store`.
 
     Raises:
-        DataError: The file is missing, truncated, no store or from a newer version, or has a label that is not in the
-            table of quantities.
+        DataError: The file is missing, damaged, no store or from a newer version, or has a label that is not in the
+            table of quantities. Files beyond 256 MB are compared with their hash by :meth:`verify` only.
     """
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
+        small = self._check_seal()
         self._load()
+        if small and self.version < SEALED:
+            self._verify_columns()
+
+    def _check_seal(self) -> bool:
+        """Compare a small file with its seal before HDF5 sees it; returns whether it is small."""
+        try:
+            small = self.path.stat().st_size <= VERIFIED
+            broken = small and has_seal(self.path) and not is_intact(self.path)
+        except FileNotFoundError as error:
+            raise DataError("there is no such file", where=str(self.path), remedy="check the path") from error
+        except OSError as error:
+            raise unreadable(self.path, error) from error
+        if broken:
+            raise self._describe_damage("its content does not match its hash")
+        return small
 
     def _load(self) -> None:
-        if not self.path.exists():
-            raise DataError("there is no such file", where=str(self.path), remedy="check the path")
         try:
             with h5py.File(self.path, "r") as file:
-                self._check_version(file)
+                self.version = self._check_version(file)
                 self.content_hash = str(file.attrs["hash"])
                 self._summary_text = str(file.attrs["summary"])
                 self._columns = {name: _Column.of(item) for name, item in _list_datasets(file)}
-                summary_hash = file.attrs.get("summary_hash")
         except _FAILURES as error:
             raise self._describe_damage(str(error)) from error
-        if summary_hash is not None and str(summary_hash) != hash_text(self._summary_text):
-            raise self._describe_damage("its summary does not match its hash")
+        if self.version >= SEALED and not has_seal(self.path):
+            raise self._describe_damage("its seal is gone")
         self._handle = os.open(self.path, os.O_RDONLY)
         weakref.finalize(self, os.close, self._handle)
         self._kept: dict[str, np.ndarray] = {}
@@ -127,6 +142,12 @@ class Store:
         Raises:
             DataError: The content has changed since.
         """
+        if self.version < SEALED:
+            self._verify_columns()
+        elif not is_intact(self.path):
+            raise self._describe_damage("its content does not match its hash")
+
+    def _verify_columns(self) -> None:
         digest = ContentHash()
         for name, column in self._columns.items():
             for start in range(0, column.rows, _BLOCK):
@@ -173,7 +194,7 @@ class Store:
         self.path = state["path"]
         self._load()
 
-    def _check_version(self, file: h5py.File) -> None:
+    def _check_version(self, file: h5py.File) -> int:
         if file.attrs.get("format") != FORMAT:
             raise DataError("is an HDF5 file, but no store", where=str(self.path), remedy="convert: atnn data convert")
         version = int(file.attrs["version"])
@@ -183,6 +204,7 @@ class Store:
                 where=str(self.path),
                 remedy="update atnn, or convert the original data again",
             )
+        return version
 
     def _check_columns(self) -> None:
         needed = ("offsets", "numbers", "positions", "cell", "pbc")
@@ -216,11 +238,6 @@ class Store:
             where=str(self.path),
             remedy="copy it again, or convert the original data again",
         )
-
-
-def hash_text(text: str) -> str:
-    """Hash of the summary, which the hash of the content leaves out."""
-    return hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=16).hexdigest()
 
 
 def _is_known(column: str) -> bool:

@@ -15,7 +15,8 @@ import numpy as np
 
 from atnn.data.columns import Columns, ContentHash, find_layout
 from atnn.data.dataset import Dataset, batches_of
-from atnn.data.store import FORMAT, VERSION, Store, hash_text
+from atnn.data.seals import write_seal
+from atnn.data.store import FORMAT, VERSION, Store
 from atnn.data.summary import Summary
 from atnn.errors import DataError
 from atnn.files import write_atomically
@@ -98,8 +99,8 @@ def _assemble(target: Path, folder: Path, rows: Mapping[str, int], summary: Summ
         file.attrs["version"] = VERSION
         file.attrs["hash"] = digest.hexdigest()
         file.attrs["units"] = "eV, Angstrom, e, V/Angstrom"
-        file.attrs["summary"] = text = json.dumps(summary.as_dict())
-        file.attrs["summary_hash"] = hash_text(text)
+        file.attrs["summary"] = json.dumps(summary.as_dict())
+    write_seal(target)
 
 
 def _write_offsets(file: h5py.File, source: Path, count: int, digest: ContentHash) -> None:

@@ -20,7 +20,6 @@ from atnn.structures import Labelled
 
 log = logging.getLogger("atnn")
 CHUNK = 512  # frames
-VERIFIED_SIZE = 256 * 2**20  # bytes; comparing larger stores with their hash would make every start of a training slow
 Paths = str | os.PathLike | Sequence[str | os.PathLike]
 
 
@@ -76,7 +75,7 @@ def open_dataset(
             where=str(found[0]),
             remedy="leave them out, or give them to atnn data convert",
         )
-    stores = [_open_store(path) for path in found]
+    stores = [Store(path) for path in found]
     return stores[0] if len(stores) == 1 else Joined(stores)
 
 
@@ -138,7 +137,7 @@ def _stream_file(
 
 
 def _stream_store(path: Path, summary: Summary, checks: Checks) -> Iterator[Labelled]:
-    store = _open_store(path)
+    store = Store(path)
     known = store.summary
     sources = {name: Source(label.key, label.unit) for name, label in known.labels.items()}
     for labelled in batches_of(store, CHUNK):
@@ -147,13 +146,6 @@ def _stream_store(path: Path, summary: Summary, checks: Checks) -> Iterator[Labe
         yield labelled
     summary.sources.append(str(path))
     summary.notes += [note for note in known.notes if note not in summary.notes]
-
-
-def _open_store(path: Path) -> Store:
-    store = Store(path)
-    if path.stat().st_size < VERIFIED_SIZE:
-        store.verify()
-    return store
 
 
 def find_paths(paths: Paths) -> list[Path]:
