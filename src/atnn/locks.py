@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import socket
 import sys
@@ -14,9 +15,11 @@ from pathlib import Path
 
 from atnn.errors import DataError, InUseError
 
+logger = logging.getLogger("atnn")
+
 
 @contextmanager
-def hold(path: str | os.PathLike, what: str) -> Iterator[None]:
+def hold(path: str | os.PathLike, what: str, wait: bool = False) -> Iterator[None]:
     """Hold a file or folder for this process alone.
 
     The operating system lets go when the process ends, however it ends, so that no lock is ever stale. The file of the
@@ -25,6 +28,7 @@ def hold(path: str | os.PathLike, what: str) -> Iterator[None]:
     Args:
         path: The file or folder; its parent must exist.
         what: What it is, for the message.
+        wait: Wait until another process has let go, instead of raising an error.
 
     Raises:
         InUseError: Another process holds it; the message says which, where and since when.
@@ -41,26 +45,30 @@ def hold(path: str | os.PathLike, what: str) -> Iterator[None]:
             remedy="choose a folder that exists and that you may write to",
         ) from error
     try:
-        _take(handle, path, what)
+        _take(handle, path, what, wait)
         yield
     finally:
         os.close(handle)
 
 
-def _take(handle: int, path: Path, what: str) -> None:
+def _take(handle: int, path: Path, what: str, wait: bool) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise InUseError(
-            f"{what} is in use by {_describe(os.pread(handle, 4096, 0))}",
-            where=str(path),
-            remedy="wait until it has finished, or give another path",
-        ) from None
+        holder = _describe(os.pread(handle, 4096, 0))
+        if not wait:
+            raise InUseError(
+                f"{what} is in use by {holder}",
+                where=str(path),
+                remedy="wait until it has finished, or give another path",
+            ) from None
+        logger.info("waiting for %s, which %s holds", what, holder)
+        fcntl.flock(handle, fcntl.LOCK_EX)
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:500]
     since = time.strftime("%Y-%m-%d %H:%M:%S")
-    holder = {"process": os.getpid(), "host": socket.gethostname(), "since": since, "command": command}
+    own = {"process": os.getpid(), "host": socket.gethostname(), "since": since, "command": command}
     os.ftruncate(handle, 0)
-    os.pwrite(handle, json.dumps(holder).encode(), 0)
+    os.pwrite(handle, json.dumps(own).encode(), 0)
 
 
 def _describe(content: bytes) -> str:

@@ -75,7 +75,7 @@ def test_processes_that_start_together_build_the_kernels_once(monkeypatch, tmp_p
     ):  # locks part threads as they part processes
         found = set(pool.map(build.find_or_build, [[str(compiler)]] * 3))
     assert len(found) == 1 and len(log.read_text().splitlines()) == len(build.SOURCES) + 1
-    assert {path.name for path in (tmp_path / "cache").iterdir()} == {*(p.name for p in found), "kernels.lock"}
+    assert {path.name for path in (tmp_path / "cache").iterdir()} == {*(p.name for p in found), ".kernels.lock"}
     assert "building the kernels" in caplog.text and "built the kernels in" in caplog.text
 
 

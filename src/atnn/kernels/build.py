@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import logging
 import os
@@ -11,12 +10,13 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+
+from atnn.locks import hold
 
 logger = logging.getLogger("atnn")
 SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
@@ -63,7 +63,7 @@ def find_or_build(compiler: Sequence[str]) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     library = cache / f"kernels-{digest_sources(torch.__version__, version, flags, *NATIVE)}.so"
     if not library.exists():
-        with _alone(cache / "kernels.lock"):
+        with hold(cache / "kernels", "the build of the kernels", wait=True):
             if not library.exists():  # another process has not built it while this one waited
                 _build_with_progress(compiler, library)
     return library
@@ -104,15 +104,3 @@ def _build_with_progress(compiler: Sequence[str], library: Path) -> None:
     start = time.perf_counter()
     build(compiler, library, NATIVE)
     logger.info("built the kernels in %.0f s (%s)", time.perf_counter() - start, library)
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Wait for other processes that build, which the operating system frees however they end."""
-    with lock.open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            logger.info("waiting for another process that builds the kernels")
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
