@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from atnn.archives import encode, hash_file, open_archive
+from atnn.archives import Archive, encode, hash_file
 from atnn.errors import DataError, ModelFileError
 
 HEADER = {"format": "test", "version": 2, "words": "Å"}
@@ -24,7 +24,7 @@ CONTENT = encode(HEADER, TENSORS)
 
 
 def _open(path, **settings):
-    return open_archive(path, "test", **{"newest": 2, **settings})
+    return Archive(path, "test", **{"newest": 2, **settings})
 
 
 def test_an_archive_gives_back_what_was_written(tmp_path):
@@ -88,7 +88,7 @@ def test_newer_and_foreign_and_missing_archives_are_errors(tmp_path):
     with pytest.raises(DataError, match="newer than 1"):
         _open(path, newest=1)
     with pytest.raises(DataError, match="not a file of the kind other"):
-        open_archive(path, "other", newest=2)
+        Archive(path, "other", newest=2)
     with pytest.raises(DataError, match="no such file"):
         _open(tmp_path / "b")
 

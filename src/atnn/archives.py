@@ -18,7 +18,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from atnn.documents import parse_json
-from atnn.errors import AtnnError, DataError
+from atnn.errors import AtnnError, DataError, unreadable
 
 _FAILURES = (OSError, SafetensorError, KeyError, ValueError, RuntimeError)  # of safetensors, on damaged files
 
@@ -57,18 +57,28 @@ def hash_file(path: str | os.PathLike) -> str:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
     except OSError as error:
-        raise DataError(
-            f"cannot be read ({error.strerror or error})", where=str(path), remedy="check the path and its permissions"
-        ) from error
+        raise unreadable(path, error) from error
 
 
 class Archive:
     """An open archive, whose tensors are read one by one.
 
+    Args:
+        path: The file.
+        format: What its header must say.
+        newest: Newest version that can be read.
+        sealed: First version whose files carry hashes; older ones are read without.
+        error: Class of the errors.
+        remedy: What to do about a file that cannot be read.
+        headless: Whether files without any header, which are older than the format, are read without checks.
+
     Attributes:
         header: The JSON header.
         names: Names of the tensors.
         seal: Hash of the header and of all tensors; empty where the file is older than hashes.
+
+    Raises:
+        AtnnError: Of the given class: the file is missing, damaged, of another format or newer.
     """
 
     def __init__(
@@ -76,9 +86,9 @@ class Archive:
         path: str | os.PathLike,
         format: str,
         newest: int,
-        sealed: int,
-        error: type[AtnnError],
-        remedy: str,
+        sealed: int = 1,
+        error: type[AtnnError] = DataError,
+        remedy: str = "restore an intact copy",
         headless: bool = False,
     ):
         self.path, self._error, self._remedy = Path(path), error, remedy
@@ -166,32 +176,6 @@ class Archive:
             raise self.damaged("the header is not what was written")
         if self._hashes is not None and set(self.names) != set(self._hashes):
             raise self.damaged("the tensors are not those that were written")
-
-
-def open_archive(
-    path: str | os.PathLike,
-    format: str,
-    newest: int,
-    sealed: int = 1,
-    error: type[AtnnError] = DataError,
-    remedy: str = "restore an intact copy",
-    headless: bool = False,
-) -> Archive:
-    """Open an archive and check its header.
-
-    Args:
-        path: The file.
-        format: What its header must say.
-        newest: Newest version that can be read.
-        sealed: First version whose files carry hashes; older ones are read without.
-        error: Class of the errors.
-        remedy: What to do about a file that cannot be read.
-        headless: Whether files without any header, which are older than the format, are read without checks.
-
-    Raises:
-        AtnnError: Of the given class: the file is missing, damaged, of another format or newer.
-    """
-    return Archive(path, format, newest, sealed, error, remedy, headless)
 
 
 def _seal(words: str, hashes: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from atnn.errors import DataError
+from atnn.errors import DataError, unreadable
 
 LONGEST = 64 << 20  # bytes of a document
 MOST_NODES = 100_000  # of a YAML document, aliases written out
@@ -31,9 +31,7 @@ def read_text(path: str | os.PathLike) -> str:
             )
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise DataError(
-            f"cannot be read ({error.strerror or error})", where=str(path), remedy="check the path and its permissions"
-        ) from error
+        raise unreadable(path, error) from error
     except UnicodeDecodeError as error:
         raise DataError(
             f"is no UTF-8 text (byte {error.start})", where=str(path), remedy="restore an intact copy"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
 
 
@@ -41,6 +42,13 @@ class ModelFileError(AtnnError):
 
 class DynamicsError(AtnnError):
     """A simulation that left the range where its results are meaningful."""
+
+
+def unreadable(path: str | os.PathLike, error: OSError) -> DataError:
+    """Make the error for a file that the operating system does not give."""
+    return DataError(
+        f"cannot be read ({error.strerror or error})", where=str(path), remedy="check the path and its permissions"
+    )
 
 
 class InUseError(AtnnError):

@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from atnn.archives import Archive, encode, hash_tensor, open_archive
+from atnn.archives import Archive, encode, hash_tensor
 from atnn.errors import AtnnError, ModelFileError, SpecificationError
 from atnn.files import write_atomically
 from atnn.model.model import Model
@@ -77,7 +77,7 @@ def load_model(path: str | Path) -> Model:
         SpecificationError: The specification names components that this atnn does not have.
     """
     path = Path(path)
-    archive = open_archive(path, FORMAT, VERSION, SEALED, ModelFileError, REMEDY)
+    archive = Archive(path, FORMAT, VERSION, SEALED, ModelFileError, REMEDY)
     header = _read_header(archive)
     specification = parse(ModelSpecification, header.specification, where=str(path))
     if set(header.reference_energies) != set(specification.elements):

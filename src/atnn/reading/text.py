@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from atnn.errors import DataError
+from atnn.errors import DataError, unreadable
 
 LONGEST_LINE = 1 << 24  # bytes
 EXPANSION = 100  # of a compressed file, beyond SMALL; text of numbers shrinks three to ten times
@@ -36,9 +36,7 @@ def open_text(path: Path) -> Iterator[io.TextIOWrapper]:
             with io.TextIOWrapper(buffered, encoding="utf-8-sig") as stream:
                 yield stream
     except OSError as error:
-        raise DataError(
-            f"cannot be read ({error.strerror or error})", where=str(path), remedy="check the path and its permissions"
-        ) from error
+        raise unreadable(path, error) from error
     except UnicodeDecodeError as error:
         raise DataError(
             f"is no UTF-8 text (byte 0x{error.object[error.start]:02X})",

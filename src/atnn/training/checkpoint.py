@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from atnn.archives import encode, open_archive
+from atnn.archives import Archive, encode
 from atnn.errors import ModelFileError
 from atnn.files import write_atomically
 
@@ -28,7 +28,7 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         ModelFileError: The file is damaged, is no checkpoint, or was written by a newer version.
     """
     remedy = f"remove {path.name} to restart the training, or restore an intact copy"
-    archive = open_archive(path, FORMAT, VERSION, 2, ModelFileError, remedy)  # hashes since version 2
+    archive = Archive(path, FORMAT, VERSION, 2, ModelFileError, remedy)  # hashes since version 2
     if not isinstance(archive.header.get("state"), dict):
         raise archive.damaged("the header has no state")
     return archive.tensors(), archive.header

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from atnn.archives import encode, open_archive
+from atnn.archives import Archive, encode
 from atnn.data import Dataset, batches_of, select
 from atnn.errors import DataError
 from atnn.files import write_atomically
@@ -128,7 +128,7 @@ def load_errors(path: Path) -> Errors:
         DataError: The file is missing, damaged, or holds something else.
     """
     # Files that are older than the format have no header.
-    archive = open_archive(path, FORMAT, 1, remedy="evaluate the model again", headless=True)
+    archive = Archive(path, FORMAT, 1, remedy="evaluate the model again", headless=True)
     parts: dict[str, dict[str, np.ndarray]] = {}
     for key in archive.names:
         name, _, part = key.rpartition(".")
