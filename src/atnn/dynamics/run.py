@@ -139,7 +139,6 @@ def _advance(
     if reading is not None and reading.settled and not reading.holds:
         warnings.warn(f"temperature of the {reading}", AtnnWarning, stacklevel=3)
     return RunReport(state, series, conserves, count - done, seconds, atom_steps, watch.numbers, ended, reading)
-    return report
 
 
 def _begin(

@@ -17,7 +17,6 @@ from atnn.units import boltzmann
 FRAMES = 32  # fewer have no statistics
 BLOCKS = 8  # at the longest block
 SIGNIFICANT = 5.0  # standard errors
-_ENDS = ("amin", "amax")
 TOLERATED = 0.05  # of the bath: velocities of B A O A B are colder by (omega h)^2 / 4 for a vibration omega
 
 

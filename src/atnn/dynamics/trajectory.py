@@ -229,7 +229,8 @@ def _read_start(path: Path, header: dict[str, Any]) -> dict[str, Tensor]:
     check_shapes(archive, {"cell": (None, 3, 3), "numbers": (None,)})
     structures, atoms = archive.shape("cell")[0], archive.shape("numbers")[0]
     each: dict[str, tuple[int | None, ...]] = {"pbc": (structures, 3), "degrees": (structures,)}
-    each |= {name: (structures,) for name in (*STATED, "step", "time") if name in archive.names}
+    each |= {name: (structures, *entry.shape) for name, entry in STATED.items() if name in archive.names}
+    each |= {name: (structures,) for name in ("step", "time") if name in archive.names}
     each |= {name: (atoms,) for name in ("batch", "masses")}
     if "free" in archive.names:
         each["free"] = (atoms,)

@@ -23,7 +23,7 @@ from atnn.reading.text import open_text, parse_count, refuse_underscores
 
 EMPTY = 1000  # lines between two frames
 _TENSOR = re.compile(r"(?<!\S)(stress|virial)=")
-_KINDS = {"R": np.float64, "I": np.int64}
+_KINDS = {"R": np.float64, "I": np.int64, "S": object, "L": bool}
 _TRUTH = {
     word: value for value in (True, False) for word in (str(value), str(value).lower(), str(value)[0], str(int(value)))
 }
@@ -127,7 +127,7 @@ def _split_columns(lines: list[str], properties: str, where: str) -> dict[str, n
         block = table[:, start : start + number] if number > 1 else table[:, start]
         start += number
         try:
-            if kind in _KINDS:
+            if kind in "RI":
                 if underscores:
                     refuse_underscores(block.ravel().tolist())
                 block = block.astype(_KINDS[kind])
@@ -144,7 +144,7 @@ def _parse_properties(properties: str) -> tuple[tuple[str, str, int], ...]:
     fields = properties.split(":")
     layout = tuple((fields[k], fields[k + 1], parse_count(fields[k + 2])) for k in range(0, len(fields) - 2, 3))
     names = [name for name, _, _ in layout]
-    if len(fields) % 3 or not layout or any(kind not in "SRIL" or not number for _, kind, number in layout):
+    if len(fields) % 3 or not layout or any(kind not in _KINDS or not number for _, kind, number in layout):
         raise ValueError(f"Properties cannot be read: {properties[:80]!r}")
     if len(set(names)) < len(names):
         raise ValueError(f"Properties name a column twice: {properties[:80]!r}")
