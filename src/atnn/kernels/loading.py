@@ -73,7 +73,7 @@ def _load_built() -> bool:
 
 def _warn(reason: str) -> None:
     warnings.warn(
-        "the fused CPU kernels could not be built, and the PyTorch versions run instead, several times slower: "
+        "the fused CPU kernels could not be built, so the slower PyTorch versions run instead: "
         f"{reason}\n-> install a C++ compiler (apt install g++, or conda install gxx), or name one by CXX; a wheel of "
         f"atnn for PyTorch {torch.__version__} brings the kernels along",
         AtnnWarning,

@@ -61,7 +61,7 @@ def save_model(path: str | Path, model: Model) -> None:
 def hash_model(model: Model) -> str:
     """Hash of all that the predictions of a model depend on: specification, reference energies and weights.
 
-    It takes a millisecond for a million weights, and is the same after saving and loading.
+    It is the same after saving and loading.
     """
     weights = {name: hash_tensor(tensor) for name, tensor in model.state_dict().items()}
     content = [model.specification.model_dump(mode="json"), model.reference_energies, weights]

@@ -63,7 +63,7 @@ def _warn(what: str, error: Exception) -> None:
     else:
         reason, remedy = f"{type(error).__name__}: {error}"[:500], "ask for no compilation; the numbers are the same"
     warnings.warn(
-        f"{what} could not be compiled and runs eagerly, 1.5 to 3 times slower: {reason}\n-> {remedy}",
+        f"{what} could not be compiled and runs eagerly, which is slower: {reason}\n-> {remedy}",
         AtnnWarning,
         stacklevel=4,
     )
