@@ -111,3 +111,13 @@ def test_what_is_no_number_is_not_taken_for_one(value):
         with pytest.raises(SpecificationError, match=next(iter(values))) as caught:
             parse(Outer, values)
         assert len(str(caught.value)) < 500
+
+
+def test_half_a_character_is_an_error_that_names_the_file(tmp_path):
+    class Named(Specification):
+        name: str
+
+    path = tmp_path / "a.yaml"
+    path.write_text('name: "\\ud800"\n')
+    with pytest.raises(SpecificationError, match=r"a\.yaml: a text holds half of a character"):
+        parse(Named, read_yaml(path), where=str(path))

@@ -58,6 +58,12 @@ def parse(specification: type[S], mapping: Mapping[str, Any], where: str = "", p
         return specification.model_validate(dict(mapping))
     except SpecificationError as error:  # raised by a component
         raise SpecificationError(error.what, where=where or error.where, remedy=error.remedy) from None
+    except UnicodeEncodeError as error:  # of pydantic, which keeps text as UTF-8
+        raise SpecificationError(
+            f"a text holds half of a character, {error.object[error.start : error.end]!r}",
+            where=where,
+            remedy="write the character itself",
+        ) from None
     except ValidationError as error:
         problems = [_describe_problem(specification, problem, path) for problem in error.errors()]
         raise SpecificationError(

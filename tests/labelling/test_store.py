@@ -145,3 +145,12 @@ def test_no_flipped_bit_gives_another_label(tmp_path):
                 if "a" in errors:
                     found = store.read("a")
                     assert float(found["energy"]) == -3.5 and (found["forces"] == 1).all() and len(found) == 2
+
+
+def test_a_calculation_that_is_listed_but_not_found_is_damage(tmp_path):
+    path = tmp_path / "labels.db"
+    with LabelStore(path) as store:
+        store.write("a" * 64, {"method": "x"}, 1, {"energy": np.array(1.0)})
+        store._database.execute("DELETE FROM calculations")  # as a damaged page of the index does it
+        with pytest.raises(LabellingError, match=r"labels\.db: .*index is damaged"):
+            store.read("a" * 64)

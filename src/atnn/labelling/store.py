@@ -151,7 +151,10 @@ class LabelStore:
         }
 
     def _row(self, key: str) -> Row:
-        return self._ask("SELECT settings, atoms, error FROM calculations WHERE key=?", (key,))[0]
+        found = self._ask("SELECT settings, atoms, error FROM calculations WHERE key=?", (key,))
+        if not found:  # although a list of all has it
+            raise self._failure(sqlite3.DatabaseError("its index is damaged"))
+        return found[0]
 
     def _values(self, key: str) -> Values:
         return self._ask("SELECT quantity, value FROM labels WHERE key=?", (key,))
