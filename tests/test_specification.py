@@ -115,9 +115,11 @@ def test_what_is_no_number_is_not_taken_for_one(value):
 
 def test_half_a_character_is_an_error_that_names_the_file(tmp_path):
     class Named(Specification):
-        name: str
+        name: Literal["a", "b"]
 
     path = tmp_path / "a.yaml"
-    path.write_text('name: "\\ud800"\n')
-    with pytest.raises(SpecificationError, match=r"a\.yaml: a text holds half of a character"):
-        parse(Named, read_yaml(path), where=str(path))
+    path.write_text('name: a\nother: "\\ud800"\n')
+    with pytest.raises(SpecificationError, match=r"a\.yaml, line 2: half of a character"):
+        read_yaml(path)
+    with pytest.raises(SpecificationError, match="the file: a text holds half of a character"):
+        parse(Named, {"name": "a", "\ud800": 1}, where="the file")

@@ -98,6 +98,11 @@ class _Loader(yaml.SafeLoader):
             seen.add(key)
         return super().construct_mapping(node, deep)
 
+    def construct_scalar(self, node: yaml.ScalarNode) -> Any:
+        if any("\ud800" <= letter <= "\udfff" for letter in node.value):  # such a text can never be written again
+            raise yaml.constructor.ConstructorError(None, None, "half of a character", node.start_mark)
+        return super().construct_scalar(node)
+
     def make_number(self, node: yaml.ScalarNode) -> int | float:
         try:
             if re.fullmatch(r"[-+]?[0-9]+", node.value):
