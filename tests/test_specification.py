@@ -7,6 +7,7 @@ import pytest
 from pydantic import Field
 
 from atnn.errors import SpecificationError
+from atnn.model import ModelSpecification
 from atnn.specification import Specification, parse, read_yaml
 
 
@@ -113,13 +114,13 @@ def test_what_is_no_number_is_not_taken_for_one(value):
         assert len(str(caught.value)) < 500
 
 
-def test_half_a_character_is_an_error_that_names_the_file(tmp_path):
-    class Named(Specification):
-        name: Literal["a", "b"]
-
+def test_half_a_character_is_an_error_that_names_the_file_and_two_halves_are_one(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_text('name: a\nother: "\\ud800"\n')
     with pytest.raises(SpecificationError, match=r"a\.yaml, line 2: half of a character"):
         read_yaml(path)
+    path.write_text('{"name": "\\ud83d\\udf01"}')
+    assert read_yaml(path) == {"name": "\U0001f701"}
+    outputs = {"representation": "eann", "outputs": ["\ud800"]}
     with pytest.raises(SpecificationError, match="the file: a text holds half of a character"):
-        parse(Named, {"name": "a", "\ud800": 1}, where="the file")
+        parse(ModelSpecification, {"elements": [1], **outputs}, where="the file")

@@ -99,9 +99,13 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
     def construct_scalar(self, node: yaml.ScalarNode) -> Any:
-        if any("\ud800" <= letter <= "\udfff" for letter in node.value):  # such a text can never be written again
-            raise yaml.constructor.ConstructorError(None, None, "half of a character", node.start_mark)
-        return super().construct_scalar(node)
+        value = super().construct_scalar(node)
+        if not any("\ud800" <= letter <= "\udfff" for letter in value):
+            return value
+        try:  # JSON writes some characters as two halves; YAML leaves them as they are
+            return value.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError as error:
+            raise yaml.constructor.ConstructorError(None, None, "half of a character", node.start_mark) from error
 
     def make_number(self, node: yaml.ScalarNode) -> int | float:
         try:
