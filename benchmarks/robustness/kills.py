@@ -25,8 +25,6 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
-FEWER = {"labelling, 2 workers": 10}  # each of which starts two interpreters
-
 
 def start(function, *arguments) -> int:
     """Call a function in a fork; the process id."""
@@ -121,8 +119,7 @@ def main() -> int:
         begun = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
             finish(start(write_frames, Path(folder, "frames.xyz")))
-            kills = min(options.kills, FEWER.get(name, options.kills))
-            counts = torture(job, kills, Path(folder), random.Random(f"{name}/{options.seed}"))
+            counts = torture(job, options.kills, Path(folder), random.Random(f"{name}/{options.seed}"))
         bad += counts[-1] + counts[-2]
         seconds = f"{time.monotonic() - begun:13.0f}"
         print(f"{name:<22}" + "".join(f"{count:>13}" for count in counts) + seconds, flush=True)

@@ -149,5 +149,8 @@ def _perform(task: bytes) -> tuple[bool, Any]:
 
 
 def _answer(answers: BinaryIO, value: object) -> None:
-    pickle.dump(value, answers)
-    answers.flush()
+    try:
+        pickle.dump(value, answers)
+        answers.flush()
+    except BrokenPipeError:  # the parent was killed: nobody waits for the answer, or for a traceback
+        os._exit(1)
