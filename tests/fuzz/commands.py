@@ -21,6 +21,7 @@ LINES = (
     MD,
     f"{MD.replace('new', 'langevin')} --integrator langevin --friction 0.01 --outputs forces --seed 3 --timestep 0.2",
     "spectrum run.traj --temperature 5 --kind power --resolution 6000 --maximum 4000 --window hann --output s.html",
+    "trajectory export run.traj new.xyz --every 2 --structures 0 --format extxyz",
     "harmonic run/model.atnn start.xyz --output modes.json",
     "relax run/model.atnn start.xyz --output relaxed.xyz",
     "label start.xyz --method GFN2-xTB --workers 0 --output labelled.xyz",
@@ -59,6 +60,8 @@ def choose(rng: random.Random) -> Any:
             words[at], words[other] = words[other], words[at]
     if "--steps" in words and (at := words.index("--steps") + 1) < len(words) and words[at].isdigit():
         words[at] = words[at][:3]  # a long run is no fault
+    if words[0] == "md" and "--no-compile" not in words:
+        words.append("--no-compile")  # nor is a compilation, which takes longer than a case may
     Path("value.json").write_text(json.dumps(words))
     return Damage(" ".join(words)[:100])
 

@@ -154,3 +154,12 @@ def test_a_calculation_that_is_listed_but_not_found_is_damage(tmp_path):
         store._database.execute("DELETE FROM calculations")  # as a damaged page of the index does it
         with pytest.raises(LabellingError, match=r"labels\.db: .*index is damaged"):
             store.read("a" * 64)
+
+
+def test_a_damaged_description_of_the_tables_is_an_error(tmp_path):
+    path = filled(tmp_path / "a.db")
+    content = path.read_bytes()
+    assert content.count(b"PRIMARY KEY (key, quantity)") == 1
+    path.write_bytes(content.replace(b"PRIMARY KEY (key, quantity)", b"PRIMARY KEY (key, quan\xf4ity)"))
+    with pytest.raises(LabellingError, match=r"a\.db: label store cannot be used"):
+        LabelStore(path)

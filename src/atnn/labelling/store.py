@@ -25,6 +25,7 @@ from atnn.labelling.protocol import Labels, label_shape
 from atnn.structures import Structures
 
 log = logging.getLogger("atnn")
+_FAILURES = (sqlite3.Error, OverflowError, UnicodeDecodeError)  # of sqlite3, on damaged files
 FORMAT = 2  # since 2 each calculation has a hash
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS calculations (
@@ -94,7 +95,7 @@ class LabelStore:
                 self._seal_old()
             self._database.execute(f"PRAGMA user_version={FORMAT}")
             self._database.commit()
-        except (sqlite3.Error, OverflowError) as error:
+        except _FAILURES as error:
             raise self._failure(error) from error
 
     def __enter__(self) -> LabelStore:
@@ -176,7 +177,7 @@ class LabelStore:
     def _ask(self, question: str, values: tuple[str, ...] = ()) -> list[Any]:
         try:
             return self._database.execute(question, values).fetchall()
-        except (sqlite3.Error, UnicodeDecodeError) as error:
+        except _FAILURES as error:
             raise self._failure(error) from error
 
     @contextmanager
@@ -184,7 +185,7 @@ class LabelStore:
         try:
             with self._database:
                 yield
-        except sqlite3.Error as error:
+        except _FAILURES as error:
             raise self._failure(error) from error
 
     def write(
