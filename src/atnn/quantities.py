@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from atnn.errors import suggest
-from atnn.units import CHARGE, ENERGY, LENGTH, Dimension, unit_of
+from atnn.units import CHARGE, ENERGY, LENGTH, Dimension, coulomb, unit_of
 
 Axis = Literal["structure", "atom"]
 Variable = Literal["positions", "strain", "field"]
@@ -116,6 +116,26 @@ _TABLE = (
         "dipole", axis="structure", shape=(3,), dimension=CHARGE * LENGTH, extensive=True, rank=1, parity=-1,
         derivative=Derivative("energy", "field", sign=-1),
         keys=("mu", "Dipole", "dipole_moment", "REF_dipole", "dft_dipole"),
+    ),
+    Quantity(
+        "polarizability", axis="structure", shape=(3, 3), dimension=CHARGE**2 * LENGTH**2 / ENERGY, extensive=True,
+        rank=2, parity=1, symmetric=True, derivative=Derivative("dipole", "field"),
+        keys=("alpha", "Polarizability", "REF_polarizability", "dft_polarizability"), display=("Angstrom^3", coulomb),
+    ),
+    Quantity(
+        "hyperpolarizability", axis="structure", shape=(3, 3, 3), dimension=CHARGE**3 * LENGTH**3 / ENERGY**2,
+        extensive=True, rank=3, parity=-1, symmetric=True, derivative=Derivative("polarizability", "field"),
+        keys=("REF_hyperpolarizability", "dft_hyperpolarizability"), display=("e^3 Angstrom^3/eV^2", 1.0),
+    ),
+    Quantity(
+        "born_charges", axis="atom", shape=(3, 3), dimension=CHARGE, extensive=False, rank=2, parity=1,
+        derivative=Derivative("dipole", "positions"),
+        keys=("atomic_polar_tensors", "REF_born_charges", "dft_born_charges"),
+    ),
+    Quantity(
+        "polarizability_gradients", axis="atom", shape=(3, 3, 3), dimension=CHARGE**2 * LENGTH / ENERGY,
+        extensive=False, rank=3, parity=-1, derivative=Derivative("polarizability", "positions"),
+        display=("Angstrom^2", coulomb),
     ),
     Quantity(
         "charges", axis="atom", shape=(), dimension=CHARGE, extensive=False, rank=0, parity=1,
