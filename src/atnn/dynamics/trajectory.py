@@ -26,6 +26,7 @@ from atnn.dynamics.layout import (
     hash_folder,
     open_part,
     read_header,
+    seal,
 )
 from atnn.dynamics.state import State
 from atnn.errors import DataError
@@ -70,6 +71,11 @@ class Trajectory:
     def potential(self) -> str | None:
         """What the potential that made it says it is: for a model its hash. None where it does not say."""
         return self.header.get("potential")
+
+    @property
+    def run(self) -> str:
+        """Hash of how it was begun: structures, velocities, settings, potential. The same however far it has gone."""
+        return seal(self.header)
 
     @property
     def hash(self) -> str:
