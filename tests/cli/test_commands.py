@@ -119,6 +119,21 @@ def test_dynamics_and_its_spectra(trained, monkeypatch):
         assert numbers.shape[1] == 3 and np.isfinite(numbers).all() and (trained / f"{kind}.html").exists()
 
 
+def test_dynamics_exports_its_trajectory_and_replaces_nothing_that_it_reads(trained, capsys, monkeypatch):
+    monkeypatch.chdir(trained)
+    start = ["md", "run/model.atnn", "start.xyz", "--copies", 2, "--no-compile", "--temperature", 1, "--timestep", 0.2]
+    for steps in (4, 8):  # begun, and gone on with
+        run(*start, "--steps", steps, "--output", "new/e.traj", "--format", "extxyz")
+        frames = read("new/e.xyz", ":")
+        assert len(frames) == 2 * (steps // 4 + 1)
+    last = Trajectory(trained / "new" / "e.traj").read("positions")[-1]
+    assert np.allclose(np.concatenate([frames[2].positions, frames[5].positions]), last, atol=1e-7)
+    before = (trained / "start.xyz").read_bytes()
+    message = fails(capsys, monkeypatch, *start, "--output", "start.traj", "--format", "extxyz")
+    assert "start.xyz: is also read by this command" in message and not (trained / "start.traj").exists()
+    assert (trained / "start.xyz").read_bytes() == before
+
+
 def test_results_say_what_made_them_and_are_not_replaced_by_others(trained, capsys, monkeypatch):
     monkeypatch.chdir(trained)
     model = trained / "run" / "model.atnn"

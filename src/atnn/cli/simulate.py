@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from atnn.cli.options import LARGEST_SEED, Correction, Kind, Window
+from atnn.cli.options import LARGEST_SEED, Correction, Format, Kind, Window
 
 EXAMPLES = {
     "md": "Example: [bold]atnn md run/model.atnn start.xyz --copies 16 --temperature 300 --steps 10000[/bold]",
@@ -29,14 +29,20 @@ def md(
     every: Annotated[int, typer.Option(min=1, help="Number of steps between frames.")] = 4,
     friction: Annotated[float | None, typer.Option(min=0, help="Langevin friction [1/fs]; 0.01 by default.")] = None,
     outputs: Annotated[list[str] | None, typer.Option(help="Quantity in the frames; by default the dipole.")] = None,
+    format: Annotated[Format | None, typer.Option(help="Also export the trajectory to one file of this kind.")] = None,
     compile: Annotated[bool, typer.Option(help="Compile the model first, which takes half a minute.")] = True,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of velocities and noise.")] = 0,
 ) -> dict[str, Any]:
     """Run molecular dynamics of many copies at once; run the command again to continue after an interruption."""
+    from atnn.cli.tables import check_replaced
+    from atnn.dynamics import Trajectory, export_trajectory
     from atnn.dynamics.simulate import simulate
     from atnn.kernels import keep_memory
 
     keep_memory()
+    exported = None if format is None else format.beside(output)
+    if exported is not None:
+        check_replaced(exported, model, start)
     report = simulate(
         model,
         start,
@@ -54,8 +60,11 @@ def md(
     )
     print(report)
     print(f"trajectory: {output}")
+    if format is not None and exported is not None:
+        print(f"exported: {exported} ({export_trajectory(Trajectory(output), exported, format.value)} frames)")
     return {
         "trajectory": output,
+        "exported": exported,
         "whole": len(report.numbers),
         "ended": [{"number": entry.number, "step": entry.step, "reason": entry.reason} for entry in report.ended],
         "time": report.series["times"][-1],

@@ -154,6 +154,11 @@ class Trajectory:
         """Times [fs], by the clock of the first structure."""
         return self.read("times")
 
+    def steps(self, structure: int = 0) -> Int[Tensor, " frames"]:
+        """Numbers of the steps of the frames, by the count of one structure, which may have begun above zero."""
+        begin = int(self._static["step"][structure]) if "step" in self._static else 0
+        return begin + self.header["every"] * torch.arange(len(self))
+
     @property
     def dipoles(self) -> Float[Tensor, "frames structures 3"]:
         """Dipoles [e Angstrom]; NaN where a trajectory has ended."""
