@@ -100,7 +100,7 @@ def _error_table(errors: Errors) -> Exhibit:
 
 def _add_errors(report: Report, errors: Errors, name: str) -> None:
     figures = [
-        parity(e.predicted, e.reference, what, numbers=e.numbers, name=name)
+        parity(e.predicted, e.reference, what, numbers=e.numbers, frames=e.frames, atoms=e.atoms, name=name)
         for what, e in errors.items()
         if what in QUANTITIES
     ]
