@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from atnn import progress
 from atnn.cli import app, main
-from atnn.cli.commands import RESUMED, dress
+from atnn.cli.commands import LONG, dress
 from atnn.cli.wording import escape, rephrase
 from atnn.data import Frames, write_extxyz
 from atnn.errors import AtnnError, DataError
@@ -105,7 +105,7 @@ def test_seeds_are_63_bits(path, name, value):
 def test_all_commands_have_quiet_and_the_long_ones_verbose():
     for path, callback in NAMED.items():
         added = inspect.signature(callback).parameters.keys()
-        assert "quiet" in added and ("verbose" in added) == (path[-1] in RESUMED)
+        assert "quiet" in added and ("verbose" in added) == (path[-1] in LONG)
 
 
 @pytest.mark.parametrize(

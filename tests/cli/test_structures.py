@@ -12,6 +12,7 @@ from ase.constraints import FixAtoms
 from ase.io import read, write
 from typer.testing import CliRunner
 
+from atnn import progress
 from atnn.cli import app
 from atnn.data import Frames
 from atnn.errors import DataError, DynamicsError, LabellingError
@@ -46,6 +47,15 @@ def trained(tmp_path_factory):
     rattled.positions += np.random.default_rng(1).normal(scale=0.03, size=(3, 3))
     write(folder / "start.xyz", [water, rattled])
     return folder
+
+
+def test_relax_tells_how_far_it_is(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "FIRST", 0.0)
+    start = ["relax", str(trained / "model.atnn"), str(trained / "start.xyz"), "--output", str(tmp_path / "r.xyz")]
+    result = CliRunner().invoke(app, [*start, "--json"])
+    assert "relaxation of 2 structures: structure 0 of 2" in result.stderr and "eV/Angstrom left" in result.stderr
+    assert json.loads(result.stdout)["structures"] == [0, 1]
+    assert "relaxation" not in CliRunner().invoke(app, [*start, "--quiet"]).stderr
 
 
 def test_relax_writes_minima_with_energies_and_forces(trained, tmp_path):

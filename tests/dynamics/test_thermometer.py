@@ -33,3 +33,12 @@ def test_one_hot_copy_is_found():
 
 def test_few_frames_say_nothing():
     assert read(kinetic(300.0, frames=40)) is None
+
+
+def test_healthy_runs_do_not_alarm_and_steadily_hot_ones_are_not_told_to_wait():
+    """200 runs of one structure each, as they would be judged alone."""
+    healthy, hot = kinetic(300.0, copies=200), kinetic(500.0, copies=200)
+    alone = [[read(values[:, copy : copy + 1]) for copy in range(200)] for values in (healthy, hot)]
+    assert all(reading.holds for reading in alone[0])
+    assert not any(reading.holds for reading in alone[1])
+    assert sum(reading.settled for reading in alone[1]) > 190

@@ -18,16 +18,20 @@ import torch
 from ase import Atoms
 
 from atnn.data import load_split
+from atnn.demo import stages
+from atnn.demo.settings import claim
 from atnn.dynamics import Trajectory
 from atnn.model import ModelPotential, load_model
 from atnn.reading import open_dataset
+from atnn.reports import spectrum_report
 from atnn.structures import Structures
 from atnn.training import load_config, train
 from atnn.training.initial import initial_model
 from atnn.training.sets import open_sets
+from dynamics.analytic import Morse
 from fuzz import archives, commands, documents, values
 from fuzz.mutations import damage_bytes, damage_text
-from fuzz.samples import STEPS, R, Z, dynamics, label_store
+from fuzz.samples import DEMO, STEPS, R, Z, dynamics, label_store
 
 DECLARED = {"energy": "eV", "length": "Angstrom"}
 
@@ -223,6 +227,33 @@ def _split(rng: random.Random) -> Damage:
     return _edit("split.json", damage_text if rng.random() < 0.4 else documents.damage_json, rng)
 
 
+def _record(rng: random.Random) -> Damage:
+    return _edit("s.json", damage_text if rng.random() < 0.4 else documents.damage_json, rng)
+
+
+def _use_record() -> str:
+    written = spectrum_report("run.traj", "s.html", kind="power", resolution=6000.0)
+    return digest(written.spectrum.frequencies, written.spectrum.intensity)
+
+
+def _demo(rng: random.Random) -> Damage:
+    path = rng.choice([Path("demo", name) for name in ("settings.json", "geometries.npy", "modes-direct.json")])
+    if path.suffix == ".json":
+        return _edit(path, damage_text if rng.random() < 0.4 else documents.damage_json, rng)
+    if rng.random() < 0.4:
+        return _edit(path, damage_bytes, rng)
+    content, name = archives.write_npy(rng, np.load(path))
+    path.write_bytes(content)
+    return Damage(f"{path.name}: {name}")
+
+
+def _use_demo() -> str:
+    claim(Path("demo"), DEMO)
+    positions = stages.sample(Path("demo"), DEMO).positions
+    modes = stages.find_modes(Morse(), DEMO, Path("demo/modes-direct.json"))
+    return digest(positions, modes.frequencies, modes.intensities, modes.displacements, modes.positions)
+
+
 def _old(version: int) -> Kind:
     """Model files of former versions have no checksum."""
     path = f"model_v{version}.atnn"
@@ -257,5 +288,7 @@ KINDS: dict[str, Kind] = {
     "calculator": Kind("training", values.choose("calculator"), values.use),
     "structures": Kind("training", values.choose("structures"), values.use),
     "dynamics": Kind("training", values.choose("dynamics"), values.use),
+    "spectrum record": Kind("trajectory", _record, _use_record),
+    "demo folder": Kind("demo", _demo, _use_demo),
     "command line": Kind("training", commands.choose, commands.use),
 }

@@ -16,8 +16,11 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
 from atnn.data import save_split, write_extxyz, write_store
+from atnn.demo import stages
+from atnn.demo.settings import DemoSettings, claim
 from atnn.dynamics import Langevin, State, maxwell_boltzmann, run
 from atnn.labelling import label
+from atnn.reports import spectrum_report
 from atnn.structures import Labelled, Structures
 from atnn.training import load_config, train
 from dynamics.analytic import Morse, diatomics
@@ -78,6 +81,7 @@ output: run
 seed: 5
 """
 STEPS = 30
+DEMO = DemoSettings(molecule="water", geometries=20)
 OLD_MODELS = Path(__file__).parents[1] / "model" / "fixtures"
 
 
@@ -88,7 +92,10 @@ def write_samples(folder: Path) -> None:
     _write_configuration(folder / "configuration", data)
     _write_training(folder / "training", data)
     dynamics(_make(folder / "trajectory"), STEPS)
+    run_folder = folder / "trajectory" / "run.traj"
+    spectrum_report(run_folder, run_folder.with_name("s.html"), kind="power", resolution=6000.0)
     label_store(folder / "labels")
+    _write_demo(_make(folder / "demo" / "demo"))
     for version in (1, 2):
         shutil.copy(OLD_MODELS / f"model_v{version}.atnn", _make(folder / "old models"))
     target = _make(folder / "split")
@@ -112,6 +119,14 @@ def label_store(folder: Path):
     rng = np.random.default_rng(0)
     structures = Structures.from_ase([Atoms("CH", positions=rng.normal(size=(2, 3))) for _ in range(4)])
     return label(structures, Springs(str(folder / "log")), folder / "labels.db", workers=0)
+
+
+def _write_demo(folder: Path) -> None:
+    """What a demonstration has on the disk once its geometries are sampled and its modes are found."""
+    claim(folder, DEMO)
+    water, rng = stages.build_molecule(DEMO), np.random.default_rng(0)
+    np.save(folder / "geometries.npy", rng.normal(size=(DEMO.geometries * len(water.numbers), 3)))
+    stages.find_modes(Morse(), DEMO, folder / "modes-direct.json")
 
 
 def _write_readable(folder: Path, data: Labelled) -> None:

@@ -14,7 +14,7 @@ import torch
 from ase import Atoms
 
 from atnn.errors import AtnnWarning, InUseError
-from atnn.labelling import label
+from atnn.labelling import LabellerPotential, label, worker
 from atnn.locks import hold
 from atnn.structures import Structures
 from labelling.doubles import Springs
@@ -41,6 +41,26 @@ def test_labels_keep_their_order_and_are_computed_once(tmp_path):
     for result in (first, again):
         torch.testing.assert_close(result.labelled.labels["energy"], 0.5 * (vectors**2).sum(1))
         torch.testing.assert_close(result.labelled.labels["forces"][0::2], -vectors)
+
+
+def test_a_labeller_as_a_potential_starts_its_processes_once(tmp_path, monkeypatch):
+    started = []
+
+    class Counted(worker.Worker):
+        def __init__(self):
+            super().__init__()
+            started.append(self)
+
+    monkeypatch.setattr(worker, "Worker", Counted)
+    potential = LabellerPotential(Springs(str(tmp_path / "log")), tmp_path / "labels.db", ("energy", "forces"), 1)
+    for seed in range(3):
+        potential(Structures.from_ase(_molecules(2, seed=seed)), ("energy",))
+    calculations = _calculations(potential.labeller.log)
+    assert len(calculations) == 6 and len(started) == 1
+    assert {int(line.split()[0]) for line in calculations} <= {one._process.pid for one in started}
+    processes = [one._process for one in started]
+    del potential
+    assert all(process.poll() is not None for process in processes), "workers outlive their potential"
 
 
 def test_workers_use_one_thread(tmp_path, monkeypatch):

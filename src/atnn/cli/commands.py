@@ -21,6 +21,7 @@ from atnn.cli.wording import escape, rephrase
 from atnn.errors import AtnnError, DataError
 
 RESUMED = ("train", "md", "label", "demo")  # commands that are long, and go on after an interruption
+LONG = (*RESUMED, "relax")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print only warnings and results.")]
@@ -52,7 +53,7 @@ def dress(command: Callable[..., dict[str, Any] | None], name: str) -> Callable[
     signature = inspect.signature(command, eval_str=True)
     returns = signature.return_annotation not in (None, inspect.Signature.empty)
     extra = {"quiet": Quiet}
-    extra |= {"verbose": Verbose} if name in RESUMED else {}
+    extra |= {"verbose": Verbose} if name in LONG else {}
     extra |= {"json": Json} if returns else {}
 
     @functools.wraps(command)

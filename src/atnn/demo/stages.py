@@ -16,12 +16,13 @@ from atnn.demo.settings import LEVELS, MOLECULES, DemoSettings
 from atnn.documents import read_json
 from atnn.dynamics import Langevin, RunReport, State, Trajectory, VelocityVerlet, maxwell_boltzmann, run
 from atnn.dynamics.velocities import without_drift, without_rotation
-from atnn.errors import LabellingError
+from atnn.errors import DataError, LabellingError
 from atnn.files import write_atomically
 from atnn.labelling import LABELLERS, Labeller, LabellerPotential, TbliteLabeller, label
 from atnn.model import Model, ModelPotential, Potential
 from atnn.observables import NormalModes, Spectrum, harmonic, infrared, match_modes, relax
 from atnn.reading import open_dataset
+from atnn.reading.arrays import load_npy
 from atnn.specification import parse
 from atnn.structures import Labelled, Structures
 from atnn.training import RunConfig, TrainingResult, train
@@ -34,7 +35,7 @@ RESOLUTION, RESOLVED = 20.0, 33.4  # cm^-1; what one picosecond resolves
 TEMPERATURES = (50.0, 150.0, 300.0, 500.0)  # of the sampling [K]
 HELD_OUT, VALIDATION = 0.2, 0.05
 LEARNED = ("energy", "forces", "dipole")
-_MODES = ("frequencies", "intensities", "modes", "positions", "numbers", "masses")
+_MODES = {name: float for name in ("frequencies", "intensities", "modes", "positions", "masses")} | {"numbers": int}
 
 
 def reference_method(settings: DemoSettings) -> Labeller:
@@ -63,8 +64,10 @@ def sample(folder: Path, settings: DemoSettings) -> Structures:
         with path.with_suffix(".tmp").open("wb") as file:
             np.save(file, sampled.positions.numpy(), allow_pickle=False)
         path.with_suffix(".tmp").replace(path)
-    positions = torch.from_numpy(np.load(path, allow_pickle=False))
-    return reference.select([0] * settings.geometries).replace(positions=positions)
+    positions, shape = load_npy(path), (settings.geometries * len(reference.numbers), 3)
+    if positions.shape != shape or not np.isfinite(positions).all():
+        raise _damaged(path, f"positions of the shape {positions.shape}, not the finite numbers {shape}")
+    return reference.select([0] * settings.geometries).replace(positions=torch.from_numpy(positions.astype(float)))
 
 
 def label_data(folder: Path, settings: DemoSettings) -> dict[str, Dataset]:
@@ -135,9 +138,22 @@ def find_modes(potential: Potential, settings: DemoSettings, path: Path) -> Norm
         content = {name: np.asarray(getattr(found, name)).tolist() for name in _MODES}
         content |= {"rigid": found.rigid, "largest_force": found.largest_force}
         write_atomically(path, json.dumps(content))
-    content = read_json(path)
-    arrays = {name: np.array(content[name]) for name in _MODES}
-    return NormalModes(**arrays, rigid=content["rigid"], largest_force=content["largest_force"])
+    content, atoms = read_json(path), len(build_molecule(settings).numbers)
+    try:
+        arrays = {name: np.array(content[name], dtype=kind) for name, kind in _MODES.items()}
+        found = NormalModes(**arrays, rigid=int(content["rigid"]), largest_force=float(content["largest_force"]))
+    except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise _damaged(path, error) from error
+    count = len(found.frequencies) if found.frequencies.ndim else 0
+    shapes = {"frequencies": (count,), "intensities": (count,), "modes": (count, atoms, 3), "positions": (atoms, 3)}
+    for name, shape in {**shapes, "numbers": (atoms,), "masses": (atoms,)}.items():
+        if arrays[name].shape != shape or not np.isfinite(arrays[name]).all():
+            raise _damaged(path, f"{name} of the shape {arrays[name].shape}, not the finite numbers {shape}")
+    return found
+
+
+def _damaged(path: Path, problem: object) -> DataError:
+    return DataError(f"is damaged: {problem}", where=str(path), remedy="remove this file, and run the demo again")
 
 
 def pair_modes(model: NormalModes, direct: NormalModes) -> np.ndarray:
@@ -150,7 +166,7 @@ def run_dynamics(folder: Path, settings: DemoSettings, model: Model) -> RunRepor
 
     Rotation broadens the lines of a molecule into branches. Without it they can be compared with harmonic ones.
     """
-    minimum = torch.tensor(read_json(folder / "modes-model.json")["positions"], dtype=torch.float64)
+    minimum = torch.tensor(find_modes(ModelPotential(model), settings, folder / "modes-model.json").positions)
     structures = build_molecule(settings).select([0] * settings.copies)
     structures = structures.replace(positions=minimum.repeat(settings.copies, 1))
     potential = ModelPotential(model)

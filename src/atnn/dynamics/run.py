@@ -13,6 +13,7 @@ from types import MappingProxyType
 import torch
 
 from atnn.dynamics.border import check_counts
+from atnn.dynamics.drift import describe_drift
 from atnn.dynamics.ended import Watch, count_reasons
 from atnn.dynamics.frames import Frames
 from atnn.dynamics.integrators import Integrator
@@ -138,6 +139,8 @@ def _advance(
         reading = read_thermometer(kinetic, degrees, bath[watch.numbers], watch.numbers, memory)
     if reading is not None and reading.settled and not reading.holds:
         warnings.warn(f"temperature of the {reading}", AtnnWarning, stacklevel=3)
+    if conserves and (drift := describe_drift(series, watch.numbers, state.structures.counts.cpu())):
+        warnings.warn(drift, AtnnWarning, stacklevel=3)
     return RunReport(state, series, conserves, count - done, seconds, atom_steps, watch.numbers, ended, reading)
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from atnn.data import concatenate
 from atnn.errors import DynamicsError
 from atnn.model import Potential
-from atnn.observables.relaxation import relax
+from atnn.observables.relaxation import relax_next, show_relaxation
 from atnn.structures import Labelled, Structures
 
 
@@ -42,7 +42,7 @@ class Minima:
 
 
 def find_minima(potential: Potential, structures: Structures, fmax: float = 1e-3, steps: int = 500) -> Minima:
-    """Relax each structure with :func:`relax`; one that does not converge does not end the others.
+    """Relax each structure with :func:`atnn.observables.relax`; one that does not converge does not end the others.
 
     Args:
         potential: Gives ``energy`` and ``forces``.
@@ -51,14 +51,15 @@ def find_minima(potential: Potential, structures: Structures, fmax: float = 1e-3
         steps: Largest number of steps for each structure.
     """
     found, before, failures = [], [], {}
-    for index, start in enumerate(structures.singles()):
-        try:
-            relaxed = relax(potential, start, fmax, steps)
-        except DynamicsError as error:
-            failures[index] = error.what
-            continue
-        found.append(_label(potential, relaxed))
-        before.append(float(potential(start, ("energy",))["energy"]))
+    with show_relaxation(len(structures)) as progress:
+        for index, start in enumerate(structures.singles()):
+            try:
+                relaxed = relax_next(potential, start, fmax, steps, progress)
+            except DynamicsError as error:
+                failures[index] = error.what
+                continue
+            found.append(_label(potential, relaxed))
+            before.append(float(potential(start, ("energy",))["energy"]))
     indices = np.array([index for index in range(len(structures)) if index not in failures], dtype=np.int64)
     return Minima(concatenate(found) if found else None, indices, np.array(before), failures)
 

@@ -8,6 +8,7 @@ from ase.optimize import BFGS
 from atnn.errors import DynamicsError
 from atnn.interfaces.ase import Calculator
 from atnn.model import Potential
+from atnn.progress import Progress
 from atnn.structures import Structures
 
 
@@ -25,16 +26,47 @@ def relax(potential: Potential, structures: Structures, fmax: float = 1e-3, step
     Raises:
         DynamicsError: A structure did not converge.
     """
-    relaxed = []
-    for index, start in enumerate(structures.singles()):
-        atoms = start.to_ase()[0]
-        atoms.calc = Calculator(potential)
-        if not BFGS(atoms, logfile=None).run(fmax=fmax, steps=steps):
-            force = float(np.linalg.norm(atoms.get_forces(), axis=1).max())
-            raise DynamicsError(
-                f"not relaxed in {steps} steps, a force of {force:.2g} eV/Angstrom is left",
-                where=f"structure {index} ({atoms.get_chemical_formula()})",
-                remedy="begin closer to the minimum, allow more steps, or a larger fmax",
-            )
-        relaxed.append(start.replace(positions=start.positions.new_tensor(atoms.positions)))
-    return Structures.concatenate(relaxed)
+    with show_relaxation(len(structures)) as progress:
+        return Structures.concatenate(
+            [relax_next(potential, start, fmax, steps, progress) for start in structures.singles()]
+        )
+
+
+def show_relaxation(count: int) -> Progress:
+    """Progress of a relaxation of so many structures."""
+    return Progress(f"relaxation of {count} structure{'' if count == 1 else 's'}", count, unit="structure")
+
+
+def relax_next(potential: Potential, start: Structures, fmax: float, steps: int, progress: Progress) -> Structures:
+    """Relax the next structure of several, and tell the steps and the largest force that is left.
+
+    Args:
+        potential: As in :func:`relax`.
+        start: One structure.
+        fmax: As in :func:`relax`.
+        steps: As in :func:`relax`.
+        progress: Counts the structures.
+
+    Raises:
+        DynamicsError: It did not converge.
+    """
+    atoms, index = start.to_ase()[0], progress.done
+    atoms.calc = Calculator(potential)
+    optimizer = BFGS(atoms, logfile=None)
+
+    def left() -> float:
+        return float(np.linalg.norm(atoms.get_forces(), axis=1).max())
+
+    def tell() -> None:
+        progress.reach(index, f"step {optimizer.nsteps}, {left():.2g} eV/Angstrom left")
+
+    optimizer.attach(tell)
+    converged = optimizer.run(fmax=fmax, steps=steps)
+    progress.advance()
+    if not converged:
+        raise DynamicsError(
+            f"not relaxed in {steps} steps, a force of {left():.2g} eV/Angstrom is left",
+            where=f"structure {index} ({atoms.get_chemical_formula()})",
+            remedy="begin closer to the minimum, allow more steps, or a larger fmax",
+        )
+    return start.replace(positions=start.positions.new_tensor(atoms.positions))

@@ -34,7 +34,7 @@ def trajectory_spectrum(
         DataError: A single frame, no copy that ran to the end, different structures in one trajectory, or no dipoles.
     """
     found = _spectrum(trajectory, kind, temperature, correction, window, resolution, maximum)
-    origin = {"trajectory": trajectory.hash}
+    origin = {"trajectory": trajectory.hash, "run": trajectory.run}
     if trajectory.potential is not None:
         origin["potential"] = trajectory.potential
     return replace(found, origin=origin)
