@@ -262,5 +262,5 @@ def test_a_crystal_in_a_field_is_refused(labeller, name):
     wanting = LABELLERS[name](**FAST[name], responses=("polarizability",))
     for method, info in ((labeller, {"electric_field": FIELD}), (wanting, {})):
         crystal.info = info
-        with pytest.raises(LabellingError, match="periodic|for molecules"):
+        with pytest.raises(LabellingError, match=r"periodic|for molecules"):
             labels_of(method, crystal)

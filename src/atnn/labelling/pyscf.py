@@ -28,9 +28,9 @@ class PyscfLabeller:
     that they sum to zero and are the derivative of the energy. The dipole points from minus to plus. Its origin is
     that of the coordinates, which matters for charged molecules only. Source: doi:10.1063/5.0006074.
 
-    All of it is given in the electric field that a structure states, with dipole = -dE/dF. The polarizability solves the
-    coupled-perturbed Kohn-Sham equations. Born charges are central differences of forces in fields of 0.05 V/Angstrom,
-    right to about 1e-4 e; they take six more calculations.
+    All of it is given in the electric field that a structure states, with dipole = -dE/dF. The polarizability solves
+    the coupled-perturbed Kohn-Sham equations. Born charges are central differences of forces in fields of
+    0.05 V/Angstrom, right to about 1e-4 e; they take six more calculations.
 
     Attributes:
         xc: Functional, in PySCF's spelling.

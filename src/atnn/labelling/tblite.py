@@ -64,8 +64,8 @@ class TbliteLabeller:
         """Labels of one structure.
 
         Raises:
-            LabellingError: Not converged, periodic along one or two directions only or in a field, an unknown element, or
-                tblite is not installed.
+            LabellingError: Not converged, periodic along one or two directions only or in a field, an unknown element,
+                or tblite is not installed.
         """
         charge, spin = electrons(structure, further=("field",))
         periodic = structure.pbc[0].numpy()
