@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from ase.io import write
 
 from atnn.dynamics import (
     ConstantField,
@@ -20,9 +21,15 @@ from atnn.dynamics import (
     VelocityVerlet,
     run,
 )
+from atnn.dynamics.simulate import simulate
 from atnn.errors import AtnnWarning, DataError, DynamicsError
+from atnn.model import Model, ModelSpecification, save_model
+from atnn.model.registry import TERMS
+from atnn.specification import parse
 from atnn.units import acceleration
+from components import InFieldSpecification
 from dynamics.analytic import ChargedWells, Wells, diatomics, single_atoms
+from systems import methane
 
 WAVE = OscillatingField(amplitude=(0.0, 0.02, 0.05), period=23.0, phase=0.4)
 PULSE = PulsedField(amplitude=(0.03, 0.0, -0.06), centre=12.0, width=9.0, period=15.0)
@@ -195,3 +202,41 @@ def test_a_field_turns_molecules_and_pulls_at_ions():
     field = torch.tensor([[0.0, 0, 0], [0, 0, 0.1], [0, 0, 0.1]]).double()
     assert State.start(charged).degrees.tolist() == [1, 1, 1]
     assert State.start(charged.replace(field=field)).degrees.tolist() == [1, 3, 6]
+
+
+@pytest.fixture
+def molecule_files(tmp_path, monkeypatch):
+    """A model whose energy depends on the field, one whose energy does not, and a molecule to start from."""
+    monkeypatch.setitem(TERMS, "in_field", InFieldSpecification)
+    common = {"elements": (1, 6), "representation": {"name": "eann", "cutoff": 4.0}, "hidden": (4,)}
+    common["outputs"] = ("energy", "charges")
+    save_model(tmp_path / "field.atnn", Model(parse(ModelSpecification, {**common, "terms": ("in_field",)})))
+    save_model(tmp_path / "none.atnn", Model(parse(ModelSpecification, common)))
+    write(tmp_path / "start.xyz", methane())
+    return tmp_path
+
+
+def test_a_simulation_takes_a_field_in_any_form(molecule_files):
+    files = molecule_files
+    settings = {"steps": 6, "every": 2, "timestep": 0.2, "outputs": ("dipole", "polarizability")}
+    wave = "{name: oscillating, amplitude: [0, 0, 0.05], period: 9.0}"
+    report = simulate(files / "field.atnn", files / "start.xyz", files / "a", field=[wave, "0,0.01,0"], **settings)
+    expected = torch.tensor([0.0, 0.01, 0.05 * math.cos(2 * math.pi * 1.2 / 9)])
+    torch.testing.assert_close(report.series["electric_field"][-1, 0].float(), expected)
+    assert report.series["polarizability"].shape == (4, 1, 3, 3)
+    assert float(report.series["field_work"][-1].abs()) > 0
+    simulate(files / "field.atnn", files / "start.xyz", files / "b", field=(0.0, 0.0, 0.05), **settings)
+    constant = Trajectory(files / "b")
+    assert "field_work" not in constant.quantities
+    torch.testing.assert_close(constant.structures(-1).field.float(), torch.tensor([[0.0, 0.0, 0.05]]))
+    with pytest.raises(DataError, match="another run"):
+        simulate(files / "field.atnn", files / "start.xyz", files / "a", field=wave, **settings)
+
+
+def test_a_pulse_on_a_model_without_a_field_is_refused_although_it_begins_at_zero(molecule_files):
+    files = molecule_files
+    pulse = "{name: pulsed, amplitude: [0, 0, 0.05], centre: 500, width: 20}"
+    for field in (pulse, "0,0,0.05"):
+        with pytest.raises(DataError, match="electric field, which the model ignores"):
+            simulate(files / "none.atnn", files / "start.xyz", files / "a", field=field, steps=4)
+        assert not (files / "a" / "header.json").exists()

@@ -80,8 +80,8 @@ class InField:
             potential: The potential; it forgets afterwards what it was asked here.
 
         Raises:
-            DynamicsError: The structures state a field of their own, the energies do not depend on the field, or it
-                changes faster than the time step can follow.
+            DynamicsError: The structures state a field of their own, the energies do not depend on the field, there is
+                no dipole, or the field changes faster than the time step can follow.
         """
         self._check_timestep()
         structures = state.structures
@@ -91,9 +91,10 @@ class InField:
                 where="InField",
                 remedy="remove the field of the structures, or add it to that of the run as a constant field",
             )
+        needs = self.integrator.needs
         probe = structures.applied_field.new_tensor(PROBE).expand(len(structures), 3)
         with_field, without = (
-            update_results(state.replace(structures=structures.replace(field=f)), potential, self.needs).results
+            update_results(state.replace(structures=structures.replace(field=f)), potential, needs).results
             for f in (probe.clone(), torch.zeros_like(probe))
         )
         potential.forget()
@@ -102,6 +103,12 @@ class InField:
                 "the potential gives the same energy and forces in every electric field: it ignores the field",
                 where="InField",
                 remedy="use a model whose energy depends on the field, or run without one",
+            )
+        if "dipole" not in potential.outputs:
+            raise DynamicsError(
+                "the potential does not give dipole, which the work of the field is computed from",
+                where="InField",
+                remedy="use a potential with the dipole -dE/dF among its outputs",
             )
 
     def _check_timestep(self) -> None:

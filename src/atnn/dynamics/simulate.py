@@ -20,6 +20,7 @@ from atnn.dynamics.stopping import closer_than, usual_faults
 from atnn.dynamics.velocities import maxwell_boltzmann
 from atnn.errors import SpecificationError, suggest
 from atnn.model import Model, ModelPotential, load_model
+from atnn.model.checks import refuse_ignored
 from atnn.neighbors import refuse_contacts
 from atnn.reading import read
 from atnn.structures import Structures
@@ -87,6 +88,7 @@ def simulate(
     structures = Structures.concatenate([frames] * copies)
     if isinstance(acting, ConstantField):
         structures = _put(acting, structures)
+        refuse_ignored(structures, potential.model.depends, str(start))  # before anything is written
     elif acting is not None:
         rule = InField(rule, acting)
     velocities = maxwell_boltzmann(structures, temperature, generator)
