@@ -56,7 +56,7 @@ def polarizability(method: Any) -> Float[np.ndarray, "3 3"]:
     orbitals = _Orbitals(method)
     try:
         response = method.gen_response(hermi=1)
-        perturbed = [np.stack(h) for h in orbitals.project(method.mol.intor_symmetric("int1e_r", comp=3))]
+        perturbed = orbitals.project(method.mol.intor_symmetric("int1e_r", comp=3))
 
         def induced(flat: np.ndarray) -> np.ndarray:
             blocks = orbitals.split(flat)
