@@ -60,7 +60,7 @@ void sum_messages(const Tensor& weights, const Tensor& nodes, const Tensor& j, c
   T* o = out.mutable_data_ptr<T>();
   at::parallel_for(0, atoms, grain(atoms, M * channels), [&](int64_t from, int64_t until) {
     for (int64_t n = from; n < until; ++n)
-      for_blocks(channels, [&]<int KB>(int64_t k) {
+      for_blocks<T>(channels, [&]<int KB>(int64_t k) {
         messages_block<T, M, D, KB>(w, x, to, place, o + n * M * channels, first[n], first[n + 1], channels, k);
       });
   });
@@ -74,7 +74,7 @@ void pair_overlaps(const Tensor& x, const Tensor& y, const Tensor& j, const Tens
   T* o = out.mutable_data_ptr<T>();
   at::parallel_for(0, atoms, grain(atoms, M * channels), [&](int64_t from, int64_t until) {
     for (int64_t n = from; n < until; ++n)
-      for_blocks(channels, [&]<int KB>(int64_t k) {
+      for_blocks<T>(channels, [&]<int KB>(int64_t k) {
         overlaps_block<T, M, D, KB>(xp + n * M * channels, yp, to, o, first[n], first[n + 1], channels, k);
       });
   });
@@ -136,7 +136,7 @@ Tensor spread(const Tensor& weights, const Tensor& nodes, const Tensor& j, const
     scalar_t* o = out.mutable_data_ptr<scalar_t>();
     at::parallel_for(0, atoms, grain(atoms, channels), [&](int64_t from, int64_t until) {
       for (int64_t n = from; n < until; ++n)
-        for_blocks(channels, [&]<int KB>(int64_t k) {
+        for_blocks<scalar_t>(channels, [&]<int KB>(int64_t k) {
           spread_block<scalar_t, KB>(wp, xp, to, place, o + n * channels, first[n], first[n + 1], channels, k);
         });
     });
@@ -145,14 +145,16 @@ Tensor spread(const Tensor& weights, const Tensor& nodes, const Tensor& j, const
 }
 
 // By halves: one lane after the other would wait for each addition.
-template <typename T>
-inline T sum_of_lanes(const typename Vec<T, 16>::type& lanes) {
-  T parts[16];
-  store(parts, lanes);
-  const auto eight = load<typename Vec<T, 8>::type>(parts) + load<typename Vec<T, 8>::type>(parts + 8);
-  store(parts, eight);
-  const auto four = load<typename Vec<T, 4>::type>(parts) + load<typename Vec<T, 4>::type>(parts + 4);
-  return (four[0] + four[1]) + (four[2] + four[3]);
+template <typename T, int N>
+inline T sum_of_lanes(const T* lanes) {
+  if constexpr (N == 1) return lanes[0];
+  else if constexpr (N == 2) return lanes[0] + lanes[1];
+  else {
+    typedef typename Vec<T, N / 2>::type V;
+    T half[N / 2];
+    store(half, load<V>(lanes) + load<V>(lanes + N / 2));
+    return sum_of_lanes<T, N / 2>(half);
+  }
 }
 
 Tensor pair_products(const Tensor& centers, const Tensor& neighbors, const Tensor& j, const Tensor& offsets) {
@@ -163,15 +165,18 @@ Tensor pair_products(const Tensor& centers, const Tensor& neighbors, const Tenso
   AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "atnn_pair_products", [&] {
     const scalar_t *xp = x.const_data_ptr<scalar_t>(), *yp = y.const_data_ptr<scalar_t>();
     scalar_t* o = out.mutable_data_ptr<scalar_t>();
-    typedef typename Vec<scalar_t, 16>::type V;
+    constexpr int wide = LANES<scalar_t>;
+    typedef Lanes<scalar_t> V;
     at::parallel_for(0, atoms, grain(atoms, channels), [&](int64_t from, int64_t until) {
       for (int64_t n = from; n < until; ++n)
         for (int64_t e = first[n]; e < first[n + 1]; ++e) {
           const scalar_t *a = xp + n * channels, *b = yp + to[e] * channels;
           V lanes = {};
           int64_t k = 0;
-          for (; k + 16 <= channels; k += 16) lanes += load<V>(a + k) * load<V>(b + k);
-          scalar_t sum = sum_of_lanes<scalar_t>(lanes);
+          for (; k + wide <= channels; k += wide) lanes += load<V>(a + k) * load<V>(b + k);
+          scalar_t parts[wide];
+          store(parts, lanes);
+          scalar_t sum = sum_of_lanes<scalar_t, wide>(parts);
           for (; k < channels; ++k) sum += a[k] * b[k];
           o[e] = sum;
         }
@@ -210,7 +215,7 @@ Tensor couple(const Tensor& x, const Tensor& y, const Tensor& z, const Tensor& t
     const scalar_t *cp = c.const_data_ptr<scalar_t>(), *factors = coefficients.const_data_ptr<scalar_t>();
     scalar_t* op = out.mutable_data_ptr<scalar_t>();
     const int64_t sa = a.size(1) * channels, sb = b.size(1) * channels, sc = c.size(1) * channels;
-    constexpr int wide = 64 / sizeof(scalar_t);  // a register
+    constexpr int wide = LANES<scalar_t>;
     at::parallel_for(0, atoms, grain(atoms, count * channels / 4), [&](int64_t from, int64_t until) {
       for (int64_t n = from; n < until; ++n) {
         auto block = [&]<int KB, int R>(int64_t k) {

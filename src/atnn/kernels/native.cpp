@@ -54,22 +54,25 @@ inline void contract_angular_block(const T* a, const T* g, T* out, int64_t begin
 template <typename T, int M, int KB>
 inline void contract_radial_block(const T* b, const T* g, T* out, int64_t begin, int64_t end, int64_t k_total,
                                   int64_t k0) {
-  // Transposed and padded to full vectors: the inner loop runs over components without a horizontal sum.
-  constexpr int P = M == 1 ? 1 : M <= 4 ? 4 : M <= 8 ? 8 : M <= 16 ? 16 : 32;
-  typedef typename Vec<T, P>::type V;
+  // Transposed and padded to R vectors: the inner loop runs over components without a horizontal sum.
+  constexpr int P = M == 1 ? 1 : M <= 4 ? 4 : M <= 8 ? 8 : M <= 16 ? 16 : 32, W = std::min(P, LANES<T>), R = P / W;
+  typedef typename Vec<T, W>::type V;
   T table[KB][P] = {};
   for (int m = 0; m < M; ++m)
     for (int k = 0; k < KB; ++k) table[k][m] = g[m * k_total + k0 + k];
-  V held[KB];
-  for (int k = 0; k < KB; ++k) held[k] = load<V>(table[k]);
+  V held[KB][R];
+  for (int k = 0; k < KB; ++k)
+    for (int r = 0; r < R; ++r) held[k][r] = load<V>(table[k] + r * W);
   for (int64_t e = begin; e < end; ++e) {
     const T* be = b + e * k_total + k0;
-    V acc = be[0] * held[0], other = {};  // two sums, so that one product need not wait for the last
-#pragma GCC unroll 16
-    for (int k = 1; k < KB; ++k) (k % 2 ? other : acc) += be[k] * held[k];
-    acc += other;
     T row[P];
-    std::memcpy(row, &acc, sizeof(V));
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) {
+      V acc = be[0] * held[0][r], other = {};  // two sums, so that one product need not wait for the last
+#pragma GCC unroll 16
+      for (int k = 1; k < KB; ++k) (k % 2 ? other : acc) += be[k] * held[k][r];
+      store(row + r * W, acc + other);
+    }
     T* o = out + e * M;
     if (k0 == 0)
       std::memcpy(o, row, M * sizeof(T));
@@ -80,11 +83,7 @@ inline void contract_radial_block(const T* b, const T* g, T* out, int64_t begin,
 
 template <template <typename, int, int> class Block, typename T, int M>
 void for_channels(const T* x, const T* y, T* out, int64_t begin, int64_t end, int64_t k_total) {
-  int64_t k = 0;
-  for (; k + 16 <= k_total; k += 16) Block<T, M, 16>::run(x, y, out, begin, end, k_total, k);
-  if (k + 8 <= k_total) Block<T, M, 8>::run(x, y, out, begin, end, k_total, k), k += 8;
-  if (k + 4 <= k_total) Block<T, M, 4>::run(x, y, out, begin, end, k_total, k), k += 4;
-  for (; k < k_total; ++k) Block<T, M, 1>::run(x, y, out, begin, end, k_total, k);
+  for_blocks<T>(k_total, [&]<int KB>(int64_t k) { Block<T, M, KB>::run(x, y, out, begin, end, k_total, k); });
 }
 
 template <typename T, int M, int KB>

@@ -36,21 +36,32 @@ inline void store(T* to, const V& v) {
   std::memcpy(to, &v, sizeof(V));
 }
 
-// Calls body.template operator()<KB>(k) for blocks of 16, 8, 4 and 1 channels that together cover all.
-template <typename Body>
-inline void for_blocks(int64_t channels, const Body& body) {
-  int64_t k = 0;
-  for (; k + 16 <= channels; k += 16) body.template operator()<16>(k);
-  if (k + 8 <= channels) body.template operator()<8>(k), k += 8;
-  if (k + 4 <= channels) body.template operator()<4>(k), k += 4;
-  for (; k < channels; ++k) body.template operator()<1>(k);
-}
-
+// Bytes of a register. Vectors that are wider are kept in memory, which is many times slower.
+#if defined(__AVX512F__)
+constexpr int REGISTER = 64;
+#elif defined(__AVX__)
+constexpr int REGISTER = 32;
+#else
+constexpr int REGISTER = 16;
+#endif
+template <typename T>
+constexpr int LANES = REGISTER / sizeof(T);
 // A full register.
 template <typename T>
-constexpr int LANES = 64 / sizeof(T);
-template <typename T>
 using Lanes = typename Vec<T, LANES<T>>::type;
+
+// Calls body.template operator()<KB>(k) for blocks of a register, of parts of it and of 1 that together cover all.
+template <typename T, typename Body>
+inline void for_blocks(int64_t channels, const Body& body) {
+  constexpr int wide = LANES<T>;
+  int64_t k = 0;
+  for (; k + wide <= channels; k += wide) body.template operator()<wide>(k);
+  if constexpr (wide > 8)
+    if (k + 8 <= channels) body.template operator()<8>(k), k += 8;
+  if constexpr (wide > 4)
+    if (k + 4 <= channels) body.template operator()<4>(k), k += 4;
+  for (; k < channels; ++k) body.template operator()<1>(k);
+}
 
 // exp(x) for x <= 0: 2^n exp(f) with |f| <= ln(2) / 2 and the Taylor series of exp(f). It stops falling where it
 // vanishes beside 1, so that products with two others of the kind are not denormal, which would be far slower.
