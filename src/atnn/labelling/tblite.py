@@ -27,7 +27,8 @@ class TbliteLabeller:
 
     All of it is given in the electric field that a molecule states, with dipole = -dE/dF. Polarizability and Born
     charges are central differences between fields of 0.05 V/Angstrom, six more calculations. At the default accuracy
-    they are right to 1e-4 of their largest component, 3e-4 for radicals.
+    they are right to 1e-4 of their largest component, 3e-4 for radicals. The minimal basis makes polarizabilities too
+    small, those out of a plane most of all.
     Sources: doi:10.1021/acs.jctc.8b01176 (GFN2), doi:10.1021/acs.jctc.7b00118 (GFN1).
 
     Attributes:
