@@ -74,6 +74,7 @@ def test_an_oscillator_in_these_units_has_the_frequency_of_carbon_monoxide():
 DIMENSIONS = [
     units.ENERGY, units.LENGTH, units.ENERGY / units.LENGTH, units.CHARGE, units.CHARGE * units.LENGTH,
     units.ENERGY / units.LENGTH**3, units.FIELD, units.ENERGY * units.TIME / units.LENGTH**2,
+    units.CHARGE**2 * units.LENGTH**2 / units.ENERGY, units.CHARGE**2 * units.LENGTH / units.ENERGY,
 ]  # fmt: skip
 
 
@@ -93,6 +94,18 @@ def test_a_unit_may_be_a_product_of_named_ones():
     polarizability = (units.CHARGE * units.LENGTH) ** 2 / units.ENERGY
     assert units.factor(polarizability, "au") == pytest.approx(units.bohr**2 / units.hartree)
     assert units.factor(polarizability, "e^2*bohr^2*hartree^-1") == pytest.approx(units.bohr**2 / units.hartree)
+
+
+def test_a_polarizability_may_be_a_volume():
+    dipole, polarizability = units.CHARGE * units.LENGTH, (units.CHARGE * units.LENGTH) ** 2 / units.ENERGY
+    assert units.factor(polarizability, "Angstrom^3") == pytest.approx(1 / 14.3996454, rel=1e-6)
+    assert units.factor(polarizability, "bohr^3") == pytest.approx(units.factor(polarizability, "au"), rel=1e-9)
+    assert {"Angstrom^3", "bohr^3"} <= set(units.units_of(polarizability))
+    gradient = polarizability / units.LENGTH
+    assert units.factor(gradient, "Angstrom^2") == pytest.approx(1 / 14.3996454, rel=1e-6)
+    for dimension in (dipole, units.ENERGY, gradient):
+        with pytest.raises(KeyError, match="unknown unit"):
+            units.factor(dimension, "Angstrom^3")
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,7 @@ class Dimension:
 
 NUMBER, ENERGY, LENGTH, CHARGE, TIME = Dimension(), Dimension(1), Dimension(0, 1), Dimension(0, 0, 1), Dimension(time=1)
 FIELD = ENERGY / (CHARGE * LENGTH)
+_COULOMB = CHARGE**2 / (ENERGY * LENGTH)  # of 4 pi eps0: a polarizability is 4 pi eps0 times a volume
 
 # Named units; products, quotients and powers of them are units too.
 _NAMED: dict[str, tuple[Dimension, float]] = {
@@ -160,7 +161,10 @@ def typeset(unit: str) -> str:
 def units_of(dimension: Dimension) -> tuple[str, ...]:
     """List units of a dimension that :func:`factor` knows: those with a name, and products as examples."""
     named = [name for name, (found, _) in _NAMED.items() if found == dimension]
-    return tuple(dict.fromkeys([*named, unit_of(dimension), unit_of(dimension, "hartree", "bohr"), "au"]))
+    products = [unit_of(dimension), unit_of(dimension, "hartree", "bohr")]
+    if dimension.charge == 2:
+        products += [unit_of(dimension / _COULOMB), unit_of(dimension / _COULOMB, "hartree", "bohr")]
+    return tuple(dict.fromkeys([*named, *products, "au"]))
 
 
 def factor(dimension: Dimension, unit: str) -> float:
@@ -169,6 +173,7 @@ def factor(dimension: Dimension, unit: str) -> float:
     Args:
         dimension: Powers of energy, length, charge and time.
         unit: A name such as ``debye``, a product such as ``e*bohr`` or ``hartree/bohr^3``, or ``au`` for atomic units.
+            A polarizability may be a volume, ``Angstrom^3`` or ``bohr^3``.
 
     Raises:
         KeyError: The unit is unknown or of another dimension; the message lists known units.
@@ -179,6 +184,8 @@ def factor(dimension: Dimension, unit: str) -> float:
     if unit == "au":
         return math.prod(base**power for base, power in zip(_ATOMIC, astuple(dimension), strict=True))
     found, value = _parse_product(unit)
+    if dimension.charge == 2 and found == dimension / _COULOMB:
+        found, value = dimension, value / coulomb
     if found != dimension or value == 0.0:
         known = units_of(dimension)
         hint = f"{suggest(unit, known)}known: {', '.join(known)}, and products"

@@ -21,7 +21,7 @@ from atnn.quantities import QUANTITIES, Quantity
 from atnn.specification import parse
 from atnn.structures import Structures
 from atnn.units import LENGTH
-from dynamics.analytic import Wells
+from dynamics.analytic import ChargedWells, Wells
 from systems import ethanol, water_box
 
 
@@ -304,3 +304,24 @@ def test_coinciding_atoms_are_refused(water):
     water.positions[1] = water.positions[0] + 0.01
     with pytest.raises(DataError, match="atoms 0 and 1 are"):
         water.get_potential_energy()
+
+
+def test_responses_and_a_changed_field_are_seen():
+    atoms = ethanol()
+    atoms.calc = Calculator(ChargedWells())
+    dipoles = []
+    for strength in (0.0, 0.2):
+        atoms.info["electric_field"] = np.array([0.0, 0.0, strength])
+        dipoles.append(atoms.get_dipole_moment())
+        assert {"energy", "forces", "dipole"} <= set(atoms.calc.results)
+    np.testing.assert_allclose(dipoles[1] - dipoles[0], [0, 0, 0.3 * 9 * 0.2], atol=1e-12)
+    energy = atoms.get_potential_energy()
+    atoms.info["electric_field"][2] = 0.4  # in place
+    assert atoms.get_potential_energy() != energy
+    alpha = atoms.calc.get_property("polarizability", atoms)
+    np.testing.assert_allclose(alpha, 2.7 * np.eye(3), atol=1e-12)
+    born = atoms.calc.get_property("born_charges", atoms)
+    assert born.shape == (9, 3, 3) and np.allclose(born, 0.7 * np.eye(3))
+    assert "polarizability" in atoms.calc.results and "born_charges" in atoms.calc.results
+    with pytest.raises(PropertyNotImplementedError):
+        atoms.calc.get_property("hyperpolarizability", atoms)

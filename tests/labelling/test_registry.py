@@ -46,3 +46,14 @@ def test_a_program_that_is_not_installed_is_said_before_anything_runs(monkeypatc
     monkeypatch.setattr(importlib.metadata, "version", version)
     with pytest.raises(LabellingError, match=r"tblite is not installed(.|\n)*pip install"):
         find_labeller("GFN2-xTB")
+
+
+def test_a_method_is_found_with_responses_and_a_labeller_without_them_says_so(monkeypatch):
+    pytest.importorskip("tblite")
+    labeller = find_labeller("GFN2-xTB", ["polarizability"])
+    assert labeller.responses == ("polarizability",) and find_labeller("GFN2-xTB").responses == ()
+    with pytest.raises(LabellingError, match="polarisability"):
+        find_labeller("GFN2-xTB", ["polarisability"])
+    monkeypatch.setitem(LABELLERS, "plain", lambda: labeller)
+    with pytest.raises(LabellingError, match="gives no responses"):
+        find_labeller("plain", ["polarizability"])

@@ -16,6 +16,7 @@ from ase.io.trajectory import TrajectoryWriter
 from ase.stress import full_3x3_to_voigt_6_stress
 from ase.units import fs, kJ, mol
 
+from atnn.dynamics.layout import DRIVEN
 from atnn.dynamics.trajectory import Trajectory
 from atnn.errors import SpecificationError, suggest
 from atnn.files import write_atomically
@@ -71,6 +72,9 @@ def _write_extxyz(trajectory: Trajectory, path: Path, every: int, chosen: list[i
     with open(path, "w") as file:
         for number in chosen:
             for frame in trajectory.frames(number, every):
+                for name, values in frame.arrays.items():
+                    if values.ndim > 2:  # tensors of atoms, row by row
+                        frame.arrays[name] = values.reshape(len(frame), -1)
                 ase_write(file, frame, format="extxyz")
                 written += 1
     return written
@@ -140,22 +144,23 @@ def _elements(name: str, frames: list[Atoms]) -> dict[str, tuple[str, np.ndarray
     if "forces" in frames[0].arrays:  # MDAnalysis knows no eV
         place = f"{particles}/{_SPELLED['forces']}"
         found[place] = ("kJ mol-1 Angstrom-1", found[place][1] / (kJ / mol))
-    for key in frames[0].info.keys() & QUANTITIES.keys() - {"energy"}:
+    units = {key: row.unit for key, row in QUANTITIES.items() if key != "energy"} | DRIVEN
+    for key in frames[0].info.keys() & units.keys():
         values = np.stack([f.info[key] for f in frames])
-        found[f"observables/{name}/{key}"] = _spell_unit(QUANTITIES[key].unit), values
+        found[f"observables/{name}/{key}"] = _spell_unit(units[key]), values
     return found
 
 
 def _spell_unit(unit: str) -> str:
     """A unit as H5MD spells it: factors with signed exponents, a space between them.
 
-    >>> _spell_unit("e^2*Angstrom/eV^3")
-    'e+2 Angstrom eV-3'
+    >>> _spell_unit("e^2*Angstrom/eV^3"), _spell_unit("eV/(e*Angstrom)")
+    ('e+2 Angstrom eV-3', 'eV e-1 Angstrom-1')
     """
-    above, *below = unit.split("/")
+    above, _, below = unit.partition("/")
     powers = [(factor.partition("^")[::2], 1) for factor in above.split("*")]
-    powers += [(factor.partition("^")[::2], -1) for factor in below]
-    signed = [(name, sign * int(power or 1)) for (name, power), sign in powers]
+    powers += [(factor.partition("^")[::2], -1) for factor in below.strip("()").split("*") if factor]
+    signed = [(name, sign * int(power or 1)) for (name, power), sign in powers if name != "1"]
     return " ".join(name if power == 1 else f"{name}{power:+d}" for name, power in signed)
 
 

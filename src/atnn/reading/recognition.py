@@ -18,7 +18,7 @@ from atnn.errors import AtnnWarning, DataError
 from atnn.quantities import QUANTITIES, Quantity
 from atnn.reading.factors import find_factors
 from atnn.reading.keys import Keys
-from atnn.reading.plausibility import looks_like_hartree
+from atnn.reading.plausibility import judge_polarizability, looks_like_hartree
 from atnn.reading.raw import Format, RawFrame
 from atnn.reading.values import (
     check_geometries,
@@ -27,6 +27,7 @@ from atnn.reading.values import (
     find_shape,
     join_fixed,
     join_values,
+    refuse_asymmetry,
     symmetrize,
 )
 from atnn.structures import STATED, Labelled, Stated, Structures
@@ -63,6 +64,7 @@ class Recogniser:
         self.factors = find_factors({**own, **declared}, where)
         self.frames = 0
         self._assumed = not units
+        self._declared, self._unjudged = "polarizability" in declared, True
         self._asymmetric: Counter[str] = Counter()
         self._lacking: dict[str, tuple[int, str]] = {}
         self._unstated: dict[str, tuple[int, str]] = {}
@@ -96,6 +98,8 @@ class Recogniser:
                     "energies are taken in eV as is the custom, but their size is that of all-electron energies in "
                     'hartree; if they are, declare units={"energy": "hartree", "length": ...}'
                 )
+        if self._unjudged and "polarizability" in labels and bool(masks["polarizability"].any()):
+            self._judge_polarizability(structures, labels["polarizability"], masks["polarizability"])
         self.frames += len(frames)
         return Labelled(structures, labels, masks)
 
@@ -119,6 +123,16 @@ class Recogniser:
                 f"{count} of {self.frames} frames do not state the {name} that others state; it counts as zero there: "
                 f"state it in every frame; first: {example}"
             )
+
+    def _judge_polarizability(self, structures: Structures, values: torch.Tensor, mask: torch.Tensor) -> None:
+        self._unjudged = False
+        problem = judge_polarizability(structures, values, mask, *self.factors["polarizability"])
+        if problem is None:
+            return
+        if self._declared:  # extended or excited molecules may be odd: the user has said what it is
+            self._warn(f"{problem[0]}; {problem[1]}")
+        else:
+            raise DataError(problem[0], where=self.where, remedy=problem[1])
 
     def _warn(self, text: str) -> None:
         warnings.warn(f"{self.where}: {text}", AtnnWarning, stacklevel=5)
@@ -169,8 +183,11 @@ class Recogniser:
         shape = find_shape(entry, frame)
         if not entry.symmetric:
             return check_numbers(value, shape, frame.where, key)
-        result, lost = symmetrize(check_numbers(expand_voigt(value, shape), shape, frame.where, key))
+        whole = check_numbers(expand_voigt(value, shape), shape, frame.where, key)
+        result, lost = symmetrize(whole)
         if lost:
+            if entry.derivative is None or entry.derivative.by != "strain":  # programs give virials with their torques
+                refuse_asymmetry(whole, result, self.factors[entry.name][1], frame.where, key)
             self._asymmetric[entry.name] += 1
         return result
 

@@ -19,6 +19,8 @@ HEAVIEST = 118  # element
 LARGEST = 1e9  # coordinate, in any unit of length
 _VOIGT = [0, 5, 4, 5, 1, 3, 4, 3, 2]  # xx yy zz yz xz xy -> row-major 3 x 3, ASE's order
 _ASYMMETRY = 1e-4  # of the largest component; more than digits of a file leave
+_IMPOSSIBLE = 0.1  # of the largest component; more than noise leaves
+_SMALL = 1e-3  # in the package's units; components below are noise, e.g. stresses of 1 kbar or 0.01 Angstrom^3
 
 
 def find_shape(entry: Quantity, frame: RawFrame) -> tuple[int, ...]:
@@ -110,6 +112,29 @@ def symmetrize(value: np.ndarray) -> tuple[np.ndarray, bool]:
     """The symmetric part of the last two axes, and whether anything but rounding was lost."""
     symmetric = 0.5 * (value + value.swapaxes(-1, -2))
     return symmetric, bool(np.abs(value - symmetric).max() > _ASYMMETRY * (np.abs(value).max() + 1e-12))
+
+
+def refuse_asymmetry(value: np.ndarray, symmetric: np.ndarray, scale: float, where: str, key: str) -> None:
+    """Refuse a tensor that is far from symmetric.
+
+    Args:
+        value: The tensor in the units of its file.
+        symmetric: Its symmetric part.
+        scale: Factor to the package's units.
+        where: File and frame, for messages.
+        key: Key in the file, for messages.
+
+    Raises:
+        DataError: Its antisymmetric part is more than a tenth of its largest component.
+    """
+    lost, largest = np.abs(value - symmetric).max(), np.abs(value).max()
+    if lost * scale > _IMPOSSIBLE * max(largest * scale, _SMALL):
+        raise DataError(
+            f"{key!r} is not symmetric: exchanging two indices changes it by {2 * lost:.3g}, its largest component is "
+            f"{largest:.3g}",
+            where=where,
+            remedy="look at the order of its numbers: nine in rows, or six as xx yy zz yz xz xy; or remove the frame",
+        )
 
 
 def join_fixed(frames: Sequence[RawFrame]) -> Bool[Tensor, " atoms"] | None:

@@ -93,3 +93,15 @@ def test_a_set_without_forces_is_masked_and_counted(system):
     with pytest.warns(AtnnWarning, match="2 of 5 frames have no forces"):
         data = read(system[0])
     assert data.labelled.masks["forces"].tolist() == [True] * 3 + [False] * 2
+
+
+def test_tensors_of_structures_and_of_atoms_are_rows_of_nine(system):
+    folder, _ = system
+    alpha = np.outer(1 + 0.01 * np.arange(5), [0.1, 0.01, 0.02, 0.01, 0.11, 0.03, 0.02, 0.03, 0.12])
+    born = np.random.default_rng(1).normal(size=(5, 27))
+    for index, rows in ((0, slice(0, 3)), (1, slice(3, 5))):
+        np.save(folder / f"set.{index:03d}" / "polarizability.npy", alpha[rows])
+        np.save(folder / f"set.{index:03d}" / "born_charges.npy", born[rows])
+    batch = read(folder)[:]
+    np.testing.assert_allclose(batch.labels["polarizability"], alpha.reshape(5, 3, 3), rtol=1e-12)
+    np.testing.assert_array_equal(batch.labels["born_charges"], born.reshape(15, 3, 3))

@@ -115,3 +115,11 @@ def test_a_small_gzipped_file_of_empty_lines_is_an_error(tmp_path):
         stream.write(b"1\nProperties=species:S:1:pos:R:3\nO 0 0 0\n" + b"\n" * 2000)
     with pytest.raises(DataError, match="1000 empty lines"):
         read(tmp_path / "a.xyz.gz")
+
+
+def test_tensors_are_nine_numbers_in_rows_also_for_three_atoms(water_file):
+    born = "0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 0.9"
+    six = 'polarizability="0.1 0.11 0.12 0.03 0.02 0.01"'
+    batch = read(water_file(six, columns=":born_charges:R:9", values=born))[[0]]
+    assert batch.labels["born_charges"][1, 0].tolist() == [0.1, 0.2, 0.3]
+    assert batch.labels["polarizability"][0].tolist() == [[0.1, 0.01, 0.02], [0.01, 0.11, 0.03], [0.02, 0.03, 0.12]]

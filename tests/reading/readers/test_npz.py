@@ -79,3 +79,14 @@ def test_a_truncated_archive_is_an_error(tmp_path):
     (tmp_path / "a.npz").write_bytes(content[: len(content) // 2])
     with pytest.raises(DataError, match="cannot be read"):
         read(tmp_path / "a.npz", units=UNITS)
+
+
+def test_born_charges_and_polarizabilities_keep_their_axes(tmp_path):
+    rng = np.random.default_rng(0)
+    born, positions = rng.normal(size=(2, 3, 3, 3)), np.array([[0, 0, 0.1], [0, 0.76, -0.47], [0, -0.76, -0.47]])
+    alpha = np.tile(np.diag([0.1, 0.11, 0.12]), (2, 1, 1))
+    positions = positions + np.array([[[0.0]], [[0.1]]])
+    np.savez(tmp_path / "a.npz", R=positions, z=[8, 1, 1], born_charges=born, polarizability=alpha)
+    batch = read(tmp_path / "a.npz", units={"energy": "eV", "length": "Angstrom"})[:]
+    np.testing.assert_array_equal(batch.labels["born_charges"], born.reshape(6, 3, 3))
+    np.testing.assert_allclose(batch.labels["polarizability"], alpha)
