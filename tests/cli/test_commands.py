@@ -17,7 +17,7 @@ from atnn.model import load_model
 from atnn.reading import open_dataset
 from training.runs import labelled
 
-COMMANDS = ["init", "train", "eval", "info", "md", "spectrum", "harmonic", "relax", "label", "report", "schema", "demo"]
+COMMANDS = ["init", "train", "eval", "info", "md", "spectrum", "modes", "relax", "label", "report", "schema", "demo"]
 COMMANDS += ["data inspect", "data convert", "data split"]
 CONFIG = """
 data: {{train: {folder}/data.xyz, validation: 4, test: 4}}
@@ -118,7 +118,7 @@ def test_dynamics_and_its_spectra(trained, monkeypatch):
 
 
 def test_harmonic_frequencies_of_water(trained):
-    output = run("harmonic", trained / "run" / "model.atnn", trained / "start.xyz")
+    output = run("modes", trained / "run" / "model.atnn", trained / "start.xyz")
     assert "frequency [cm⁻¹]" in output and "intensity [km/mol]" in output
 
 

@@ -1,4 +1,4 @@
-"""Commands that simulate: md, spectrum, harmonic."""
+"""Commands that simulate: md, spectrum."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from atnn.cli.options import LARGEST_SEED, Correction, Kind, Window
 EXAMPLES = {
     "md": "Example: [bold]atnn md run/model.atnn start.xyz --copies 16 --temperature 300 --steps 10000[/bold]",
     "spectrum": "Example: [bold]atnn spectrum md.traj --temperature 300 --output spectrum.html[/bold]",
-    "harmonic": "Example: [bold]atnn harmonic run/model.atnn start.xyz --output modes.json[/bold]",
 }
 NO_ARGUMENTS: tuple[str, ...] = ()
 
@@ -100,31 +99,4 @@ def spectrum(
     return {"report": page, "numbers": table, **columns}
 
 
-def harmonic(
-    model: Annotated[Path, typer.Argument(help="Model file.")],
-    start: Annotated[Path, typer.Argument(help="File with one molecule, which is relaxed first.")],
-    output: Annotated[Path | None, typer.Option(help="Also write the modes and their units to this JSON file.")] = None,
-) -> dict[str, Any]:
-    """Compute harmonic frequencies and infrared intensities at the minimum of the model's energy."""
-    from atnn.cli.tables import check_output, show, tabulate_modes
-    from atnn.model import ModelPotential, load_model
-    from atnn.observables import harmonic, relax, write_modes
-    from atnn.reading import read
-
-    if output is not None:
-        check_output(output, model, start)
-    potential = ModelPotential(load_model(model).double())
-    structure = read(start)[[0]].structures
-    modes = harmonic(potential, relax(potential, structure, fmax=1e-3))
-    show(tabulate_modes(modes))
-    if output is not None:
-        print(f"modes: {write_modes(output, modes)}")
-    return {
-        "frequencies": modes.frequencies,
-        "intensities": modes.intensities,
-        "largest_force": modes.largest_force,
-        "units": {"frequencies": "cm^-1", "intensities": "km/mol", "largest_force": "eV/Angstrom"},
-    }
-
-
-COMMANDS = (md, spectrum, harmonic)
+COMMANDS = (md, spectrum)

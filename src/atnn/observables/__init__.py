@@ -1,6 +1,7 @@
 """What an experiment sees: spectra from trajectories, normal modes from potentials."""
 
 from atnn.observables.anharmonic import Levels, vibrational_levels
+from atnn.observables.broadening import broaden
 from atnn.observables.correlation import autocorrelation
 from atnn.observables.curvature import Curvature, curvature, hessian
 from atnn.observables.damping import Damping, damping
@@ -9,7 +10,7 @@ from atnn.observables.infrared import infrared, power_spectrum
 from atnn.observables.isotopes import ISOTOPES, isotope_masses, name_isotopologue
 from atnn.observables.matching import ModeMatch, match_modes
 from atnn.observables.minima import Minima, find_minima
-from atnn.observables.modes import write_modes
+from atnn.observables.modes import list_modes, write_modes
 from atnn.observables.perturbation import AnharmonicConstants, vpt2
 from atnn.observables.relaxation import relax
 from atnn.observables.scattering import raman_intensities
@@ -30,6 +31,7 @@ __all__ = [
     "Spectrum",
     "Thermochemistry",
     "autocorrelation",
+    "broaden",
     "curvature",
     "damping",
     "find_minima",
@@ -37,6 +39,7 @@ __all__ = [
     "hessian",
     "infrared",
     "isotope_masses",
+    "list_modes",
     "match_modes",
     "name_isotopologue",
     "normal_modes",

@@ -53,7 +53,7 @@ def vibrational_levels(
 
     Two atoms: Colbert and Miller's grid of the distance. Three atoms: Radau coordinates of the two outer atoms, two
     distances and the angle between them, in which the kinetic energy for J = 0 is exact and has no cross terms
-    (doi:10.1063/1.451800):
+    (doi:10.1103/PhysRevLett.45.1157):
 
     T = p1^2 / (2 m1) + p2^2 / (2 m2) + (1 / (2 m1 R1^2) + 1 / (2 m2 R2^2)) L^2
 

@@ -150,12 +150,11 @@ def _differences(
     return {name: torch.cat(part).numpy() for name, part in parts.items()}
 
 
-def _square(given: Tensor, coordinates: np.ndarray) -> np.ndarray:
-    """Chosen rows and columns of the Hessian that a potential gives."""
-    if given.shape[-2:] == (3, 3) and given.ndim == 4:
-        given = given.permute(0, 2, 1, 3)
-    size = round(given.numel() ** 0.5)
-    return given.reshape(size, size).numpy()[np.ix_(coordinates, coordinates)]
+def _square(blocks: Tensor, coordinates: np.ndarray) -> np.ndarray:
+    """Chosen rows and columns of a Hessian given as a block [3, 3] for each ordered pair of atoms."""
+    count = round((blocks.numel() // 9) ** 0.5)
+    matrix = blocks.reshape(count, count, 3, 3).permute(0, 2, 1, 3).reshape(3 * count, 3 * count)
+    return matrix.numpy()[np.ix_(coordinates, coordinates)]
 
 
 def _rows(gradients: Tensor) -> np.ndarray:

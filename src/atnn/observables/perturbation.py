@@ -55,7 +55,7 @@ def vpt2(
 
     Cubic and quartic derivatives are those of the energy by the dimensionless normal coordinates. Resonances are not
     treated; where one would shift a level by more than 1 cm^-1 a warning counts it (criterion of Martin,
-    doi:10.1063/1.469860). Source of the formulas: Barone, doi:10.1063/1.1824881, equations 4 and 5.
+    J. Chem. Phys. 103, 2589 (1995)). Source of the formulas: Barone, doi:10.1063/1.1824881.
 
     Args:
         potential: Gives ``forces``.

@@ -40,7 +40,7 @@ def depolarization(slopes: Float[np.ndarray, "modes 3 3"]) -> Float[np.ndarray, 
 def raman_intensities(
     frequencies: Float[np.ndarray, " modes"],
     activities: Float[np.ndarray, " modes"],
-    wavelength: float = 532.0,
+    laser: float = 532.0,
     temperature: float = 298.15,
 ) -> Float[np.ndarray, " modes"]:
     """Relative Stokes intensities, the largest one being one.
@@ -51,22 +51,22 @@ def raman_intensities(
     Args:
         frequencies: Wavenumbers nu, imaginary ones negative [cm^-1].
         activities: Raman activities S [Angstrom^4/amu].
-        wavelength: Of the laser, 1/nu0 [nm].
+        laser: Wavelength 1/nu0 of the exciting light [nm].
         temperature: Temperature T [K].
 
     Raises:
-        SpecificationError: Wavelength or temperature are not positive.
+        SpecificationError: Laser or temperature are not positive.
     """
-    if not (wavelength > 0 and temperature > 0):
+    if not (laser > 0 and temperature > 0):
         raise SpecificationError(
-            f"a wavelength of {wavelength} nm and a temperature of {temperature} K: both must be positive",
+            f"a laser of {laser} nm and a temperature of {temperature} K: both must be positive",
             where="raman_intensities",
             remedy="give for instance 532 nm and 298.15 K",
         )
-    real = (frequencies > 0) & (frequencies < 1e7 / wavelength)
+    real = (frequencies > 0) & (frequencies < 1e7 / laser)
     lines = np.where(real, frequencies, 1.0)
     occupation = -np.expm1(-lines * inverse_cm / (boltzmann * temperature))
-    power = np.where(real, activities * (1e7 / wavelength - lines) ** 4 / (lines * occupation), 0.0)
+    power = np.where(real, activities * (1e7 / laser - lines) ** 4 / (lines * occupation), 0.0)
     return power / (power.max(initial=0.0) or 1.0)
 
 

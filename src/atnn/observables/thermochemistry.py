@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +10,7 @@ from ase import Atoms
 from ase.thermochemistry import HarmonicThermo, IdealGasThermo
 from jaxtyping import Float
 
-from atnn.errors import AtnnWarning, SpecificationError
+from atnn.errors import SpecificationError
 from atnn.observables.harmonic import NormalModes
 from atnn.observables.symmetry import symmetry_number
 from atnn.units import (
@@ -64,7 +63,7 @@ def thermochemistry(
     """Enthalpy, entropy and free energy in the harmonic or a quasi-harmonic approximation.
 
     A molecule is an ideal gas of rigid rotors. A periodic structure, or one with fixed atoms, only vibrates, and the
-    pressure does not matter. The formulas are those of ASE. Imaginary modes are left out, which a warning counts; at a
+    pressure does not matter. The formulas are those of ASE. Imaginary modes are left out and counted in the result; at a
     transition state that is right.
 
     Low frequencies, for which the harmonic entropy diverges, can be treated in two ways. ``grimme`` interpolates the
@@ -86,13 +85,6 @@ def thermochemistry(
             f"{temperature} K, {pressure} bar, symmetry number {symmetry}: all must be positive",
             where="thermochemistry",
             remedy="give for instance 298.15 K and 1 bar, and leave the symmetry number out",
-        )
-    if modes.imaginary:
-        noun = "frequency is" if modes.imaginary == 1 else "frequencies are"
-        warnings.warn(
-            f"{modes.imaginary} imaginary {noun} left out of the thermochemistry; right only at a transition state",
-            AtnnWarning,
-            stacklevel=2,
         )
     lines = modes.frequencies[modes.frequencies > 0]
     lines = np.maximum(lines, CUTOFF) if low == "truhlar" else lines
