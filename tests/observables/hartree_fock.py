@@ -1,4 +1,4 @@
-"""Hartree-Fock by PySCF as a potential: energy, forces, dipole and polarizability without density fitting, d functions Cartesian."""
+"""Hartree-Fock by PySCF as a potential, without density fitting and with Cartesian d functions."""
 
 from __future__ import annotations
 

@@ -15,12 +15,11 @@ from scipy.linalg import eigh
 from atnn.errors import DataError
 from atnn.model import Potential
 from atnn.observables.curvature import check_single
-from atnn.observables.dvr import contract, kinetic_constant, legendre_grid, sinc_grid, sinc_kinetic
+from atnn.observables.dvr import SHARE, contract, kinetic_constant, legendre_grid, sinc_grid, sinc_kinetic
 from atnn.structures import Structures
 from atnn.units import inverse_cm
 
 SCAN = np.linspace(0.3, 3.0, 271)  # of a distance, in units of that at the minimum
-ANGLES = 80  # points of the angle before the contraction
 HOLE = 0.01  # eV below the start that rounding and relaxation may leave
 
 Energies = Callable[[np.ndarray], np.ndarray]  # of positions [geometries, atoms, 3], above the minimum [eV]
@@ -171,7 +170,7 @@ class Radau(NamedTuple):
         r1, r2 = float(np.linalg.norm(a)), float(np.linalg.norm(b))
         return r1, r2, float(np.clip(a @ b / (r1 * r2), -1, 1))
 
-    def positions(self, r1: np.ndarray, r2: np.ndarray, cosine: np.ndarray) -> np.ndarray:
+    def positions(self, r1: np.ndarray | float, r2: np.ndarray | float, cosine: np.ndarray | float) -> np.ndarray:
         """Positions of the atoms in their own order, [..., 3, 3], with the canonical point at the origin."""
         r1, r2, cosine = np.broadcast_arrays(r1, r2, cosine)
         m = self.masses[self.order]
@@ -219,7 +218,7 @@ def _angular(
     curve: Energies, cosine: float, constant: float, ceiling: float, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Contracted points of the cosine of the angle, and the squared angular momentum among them [hbar^2]."""
-    cosines, momentum = legendre_grid(ANGLES)
+    cosines, momentum = legendre_grid(max(30, int(np.ceil(np.sqrt(SHARE * ceiling / constant)))))
     values = curve(cosines)
     inside = _reach(values, int(np.abs(cosines - cosine).argmin()), ceiling, "angle")
     walls = np.full(len(cosines), 2.0 * ceiling)

@@ -31,7 +31,7 @@ class Damping:
     coupling: Float[np.ndarray, "modes modes"]
 
 
-def damping(modes: NormalModes, friction: Float[np.ndarray, "coordinates coordinates"]) -> Damping:
+def damping(modes: NormalModes, friction: np.ndarray) -> Damping:
     """Relaxation rates of vibrations from the friction tensor at the same geometry.
 
     With the mass-weighted tensor Lambda~_ij = Lambda_ij / sqrt(m_i m_j) the coupling of the modes e is
@@ -41,7 +41,7 @@ def damping(modes: NormalModes, friction: Float[np.ndarray, "coordinates coordin
 
     Args:
         modes: Normal modes, of the adsorbate or of adsorbate and surface.
-        friction: Tensor of all coordinates of ``modes``, or of the coordinates of the atoms that vibrate, not
+        friction: Square matrix of all coordinates of ``modes``, or of those of the atoms that vibrate; not
             mass-weighted [eV*fs/Angstrom^2].
 
     Raises:

@@ -63,8 +63,8 @@ def thermochemistry(
     """Enthalpy, entropy and free energy in the harmonic or a quasi-harmonic approximation.
 
     A molecule is an ideal gas of rigid rotors. A periodic structure, or one with fixed atoms, only vibrates, and the
-    pressure does not matter. The formulas are those of ASE. Imaginary modes are left out and counted in the result; at a
-    transition state that is right.
+    pressure does not matter. The formulas are those of ASE. Imaginary modes are left out and counted in the result;
+    at a transition state that is right.
 
     Low frequencies, for which the harmonic entropy diverges, can be treated in two ways. ``grimme`` interpolates the
     entropy between that of the oscillator and that of a free rotor around 100 cm^-1 (doi:10.1002/chem.201200497).

@@ -60,7 +60,6 @@ def modes_report(
     """
     report = Report(title, subtitle=f"Normal modes of {name_isotopologue(modes.numbers, modes.masses)}")
     report.number("Largest force left", 1e3 * modes.largest_force, "meV/Å")
-    report.number("Imaginary frequencies", modes.imaginary)
     report.add("Modes", Exhibit(table=mode_table(modes, laser, temperature)), text=_words(modes))
     if modes.intensities is not None or modes.activities is not None:
         text = f"Each line is a {shape.capitalize()} with a full width at half maximum of {width:g} cm⁻¹."
