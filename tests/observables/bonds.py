@@ -26,8 +26,9 @@ class Bonds(WithoutMemory):
         {"energy", "forces", "dipole", "polarizability", "hessian", "born_charges", "polarizability_gradients"}
     )
 
-    def __init__(self, outputs=("energy", "forces"), depth: float = 5.2, width: float = 2.2):
+    def __init__(self, outputs=("energy", "forces"), depth: float = 5.2, width: float = 2.2, coupling: float = 0.0):
         self.outputs, self.depth, self.width = frozenset(outputs), depth, width
+        self.coupling = coupling
         self.asked: list[tuple[str, ...]] = []
 
     def energy(self, positions: Tensor) -> Tensor:
@@ -36,7 +37,7 @@ class Bonds(WithoutMemory):
         bend = torch.arccos((a @ b / (ra * rb)).clamp(-1 + 1e-12, 1 - 1e-12)) - ANGLE
         ya, yb = 1 - torch.exp(-self.width * (ra - LENGTH)), 1 - torch.exp(-self.width * (rb - LENGTH))
         bonds = self.depth * (ya**2 + yb**2 - 0.012 * ya * yb)
-        return bonds + 2.15 * bend**2 * (1 - 0.25 * bend) + 0.2 * bend * (ya + yb)
+        return bonds + 2.15 * bend**2 * (1 - 0.25 * bend) + (0.2 * bend + self.coupling * bend**2) * (ya + yb)
 
     def dipole(self, positions: Tensor) -> Tensor:
         a, b = positions[1] - positions[0], positions[2] - positions[0]

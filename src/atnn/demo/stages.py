@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -136,7 +137,7 @@ def find_modes(potential: Potential, settings: DemoSettings, path: Path) -> Norm
         content |= {"rigid": found.rigid, "largest_force": found.largest_force}
         write_atomically(path, json.dumps(content))
     content = read_json(path)
-    arrays = {name: np.array(content[name]) for name in _MODES}
+    arrays: dict[str, Any] = {name: np.array(content[name]) for name in _MODES}
     return NormalModes(**arrays, rigid=content["rigid"], largest_force=content["largest_force"])
 
 

@@ -17,7 +17,7 @@ from atnn.observables.harmonic import NormalModes
 from atnn.structures import Structures
 from atnn.units import amu_angstrom2_per_fs2, hbar, inverse_cm, light_speed_cm_per_fs
 
-RESONANCE = 1.0  # cm^-1, what a resonance may shift a level by Martin's estimate
+NEAR, RESONANCE = 200.0, 1.0  # cm^-1; levels that are nearer may shift each other so far by Martin's estimate
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def vpt2(
     """Anharmonic constants of a molecule that is not linear, from Hessians on both sides along each normal mode.
 
     Cubic and quartic derivatives are those of the energy by the dimensionless normal coordinates. Resonances are not
-    treated; where one would shift a level by more than 1 cm^-1 a warning counts it (criterion of Martin,
+    treated; where one would shift a level by more than 1 cm^-1, a warning counts it (criterion of Martin and others,
     J. Chem. Phys. 103, 2589 (1995)). Source of the formulas: Barone, doi:10.1063/1.1824881.
 
     Args:
@@ -104,8 +104,8 @@ def _force_field(
 
     here = curved(np.zeros_like(moves[0]))
     sides = [(curved(step * move), curved(-step * move)) for move in moves]
-    cubic = np.array([(up - down) / (2 * step) for up, down in sides])
-    cubic = sum(cubic.transpose(p) for p in ((0, 1, 2), (1, 2, 0), (2, 0, 1))) / 3
+    slopes = np.array([(up - down) / (2 * step) for up, down in sides])
+    cubic = np.mean([slopes.transpose(order) for order in ((0, 1, 2), (1, 2, 0), (2, 0, 1))], axis=0)
     quartic = np.array([np.diag(up + down - 2 * here) / step**2 for up, down in sides])
     return cubic, 0.5 * (quartic + quartic.T)
 
@@ -128,7 +128,7 @@ def _warn_of_resonances(w: np.ndarray, cubic: np.ndarray) -> None:
         if i > j or k in (i, j):
             continue
         gap = max(abs(w[i] + w[j] - w[k]), 1e-3)
-        if cubic[i, j, k] ** 4 / ((256 if i == j else 64) * gap**3) > RESONANCE:
+        if gap < NEAR and cubic[i, j, k] ** 4 / ((256 if i == j else 64) * gap**3) > RESONANCE:
             found.append(f"{i + 1}+{j + 1}={k + 1}")
     if found:
         warnings.warn(

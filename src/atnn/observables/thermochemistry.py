@@ -111,10 +111,10 @@ def thermochemistry(
 def _ideal_gas(
     modes: NormalModes, lines: np.ndarray, temperature: float, pressure: float, symmetry: int
 ) -> tuple[float, float]:
-    shape = "monatomic" if len(modes.numbers) == 1 else "linear" if modes.rigid == 5 else "nonlinear"
+    shapes: dict[int, Literal["monatomic", "linear", "nonlinear"]] = {3: "monatomic", 5: "linear", 6: "nonlinear"}
     gas = IdealGasThermo(
-        inverse_cm * lines,
-        shape,
+        (inverse_cm * lines).tolist(),
+        shapes[modes.rigid],
         potentialenergy=modes.energy,
         atoms=Atoms(modes.numbers, modes.positions, masses=modes.masses),
         symmetrynumber=symmetry,
@@ -129,7 +129,7 @@ def _vibrating_body(modes: NormalModes, lines: np.ndarray, temperature: float) -
     spin = boltzmann * float(np.log(modes.spin + 1))
     if not len(lines):
         return modes.energy, spin
-    body = HarmonicThermo(inverse_cm * lines, potentialenergy=modes.energy)
+    body = HarmonicThermo((inverse_cm * lines).tolist(), potentialenergy=modes.energy)
     entropy = body.get_entropy(temperature, verbose=False)
     return float(body.get_internal_energy(temperature, verbose=False)), float(entropy) + spin
 
