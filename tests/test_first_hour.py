@@ -145,7 +145,7 @@ def test_from_data_to_a_spectrum_command_by_command(folder):
     assert "forces" in run(folder, "eval", "run/model.atnn", "ase.traj").stdout
     assert "O" in run(folder, "info", "run/model.atnn").stdout
     run(folder, "relax", "run/model.atnn", "start.xyz", "--output", "relaxed.xyz", "--fmax", "0.05")
-    modes = json.loads(run(folder, "harmonic", "run/model.atnn", "start.xyz", "--json").stdout)
+    modes = json.loads(run(folder, "modes", "run/model.atnn", "start.xyz", "--json").stdout)
     assert len(modes["frequencies"]) == 3
     arguments = ("md", "run/model.atnn", "relaxed.xyz", "--copies", "2", "--steps", "300", "--temperature", "20")
     run(folder, *arguments, "--every", "2", "--no-compile")

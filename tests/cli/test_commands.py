@@ -19,7 +19,7 @@ from atnn.model import hash_model, load_model
 from atnn.reading import open_dataset
 from training.runs import labelled
 
-COMMANDS = ["init", "train", "eval", "info", "md", "spectrum", "harmonic", "relax", "label", "report", "schema", "demo"]
+COMMANDS = ["init", "train", "eval", "info", "md", "spectrum", "modes", "relax", "label", "report", "schema", "demo"]
 COMMANDS += ["data inspect", "data convert", "data split"]
 CONFIG = """
 data: {{train: {folder}/data.xyz, validation: 4, test: 4}}
@@ -152,7 +152,7 @@ def test_results_say_what_made_them_and_are_not_replaced_by_others(trained, caps
     spectrum[1] = "2.traj"
     assert "another origin" in fails(capsys, monkeypatch, *spectrum)
     assert (trained / "ir.csv").read_bytes() == before
-    run("harmonic", model, "start.xyz", "--output", "modes.json")
+    run("modes", model, "start.xyz", "--output", "modes.json")
     assert json.loads((trained / "modes.json").read_text())["origin"]["potential"] == record["origin"]["potential"]
     spectrum[-1] = "modes.html"  # whose record would be the file with the modes
     assert "is not of the kind atnn-spectrum" in fails(capsys, monkeypatch, *spectrum)
@@ -161,7 +161,7 @@ def test_results_say_what_made_them_and_are_not_replaced_by_others(trained, caps
 
 
 def test_harmonic_frequencies_of_water(trained):
-    output = run("harmonic", trained / "run" / "model.atnn", trained / "start.xyz")
+    output = run("modes", trained / "run" / "model.atnn", trained / "start.xyz")
     assert "frequency [cm⁻¹]" in output and "intensity [km/mol]" in output
 
 

@@ -141,7 +141,7 @@ def place(trained, tmp_path, monkeypatch):
     "command",
     [
         *("info BAD", "eval BAD data.xyz", "eval model.atnn BAD", "md BAD start.xyz", "md model.atnn BAD"),
-        *("spectrum BAD", "harmonic BAD start.xyz", "harmonic model.atnn BAD", "report BAD", "train BAD"),
+        *("spectrum BAD", "modes BAD start.xyz", "modes model.atnn BAD", "report BAD", "train BAD"),
         *("data inspect BAD", "data convert BAD --output out.h5", "data split BAD a=1.0"),
     ],
 )

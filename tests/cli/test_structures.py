@@ -100,7 +100,7 @@ def test_relax_names_what_did_not_converge_and_writes_the_rest(trained, tmp_path
     assert isinstance(error, DynamicsError) and "--steps" in error.remedy and not (tmp_path / "no.xyz").exists()
 
 
-@pytest.mark.parametrize("command", ["relax", "harmonic"])
+@pytest.mark.parametrize("command", ["relax", "modes"])
 @pytest.mark.parametrize("name", ["start.xyz", "none/relaxed.xyz", "."])
 def test_an_output_that_cannot_be_is_refused_before_the_work(trained, name, command):
     before = (trained / "start.xyz").read_bytes()
@@ -146,9 +146,9 @@ def test_an_unknown_method_is_refused_before_anything_is_stored(tmp_path, monkey
     assert not (tmp_path / "labels.db").exists()
 
 
-def test_harmonic_writes_modes_with_their_units(trained, tmp_path):
+def test_modes_are_written_with_their_units(trained, tmp_path):
     path = tmp_path / "modes.json"
-    run("harmonic", trained / "model.atnn", trained / "start.xyz", "--output", path)
+    run("modes", trained / "model.atnn", trained / "start.xyz", "--output", path)
     modes = json.loads(path.read_text())
     assert modes["units"]["frequencies"] == "cm^-1" and modes["units"]["intensities"] == "km/mol"
     assert modes["symbols"] == ["O", "H", "H"] and len(modes["frequencies"]) == len(modes["intensities"])

@@ -27,7 +27,7 @@ LINES = (
     f"{MD.replace('new', 'both')} --format traj",
     "spectrum run.traj --temperature 5 --kind power --resolution 6000 --maximum 4000 --window hann --output s.html",
     "trajectory export run.traj new.xyz --every 2 --structures 0 --format extxyz",
-    "harmonic run/model.atnn start.xyz --output modes.json",
+    "modes run/model.atnn start.xyz --output modes.json --report modes.html --isotope D=1 --laser 532 --anharmonic",
     "relax run/model.atnn start.xyz --output relaxed.xyz",
     "label start.xyz --method GFN2-xTB --workers 0 --output labelled.xyz",
     "schema",

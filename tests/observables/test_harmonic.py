@@ -11,6 +11,7 @@ import torch
 from ase import Atoms
 from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
+from ase.io import read
 from ase.vibrations import Infrared, Vibrations
 from scipy.spatial.transform import Rotation
 
@@ -70,16 +71,43 @@ def test_modes_are_written_with_units_and_every_digit(water, tmp_path):
     assert written["units"] == {
         "frequencies": "cm^-1",
         "intensities": "km/mol",
+        "activities": "Angstrom^4/amu",
+        "depolarizations": "1",
         "displacements": "amu^-1/2",
         "positions": "Angstrom",
         "masses": "amu",
+        "energy": "eV",
         "largest_force": "eV/Angstrom",
     }
     for name in ("frequencies", "intensities", "displacements", "positions", "masses"):
         np.testing.assert_array_equal(written[name], getattr(modes, name))
     assert written["symbols"] == ["O", "H", "H"] and written["largest_force"] == modes.largest_force
+    assert written["activities"] is None and written["depolarizations"] is None
     without = dataclasses.replace(modes, intensities=None)
     assert json.loads(write_modes(tmp_path / "modes.json", without).read_text())["intensities"] is None
+
+
+def test_modes_are_written_as_table_and_as_frames_with_arrows(water, tmp_path):
+    numbers = np.array([1.0, 2.0, 0.1 + 0.2])
+    modes = dataclasses.replace(harmonic(*water), activities=numbers, depolarizations=np.array([0.1, np.nan, 0.75]))
+    rows = write_modes(tmp_path / "modes.csv", modes).read_text().splitlines()
+    assert rows[0].split(",") == [
+        "mode",
+        "frequencies [cm^-1]",
+        "intensities [km/mol]",
+        "activities [Angstrom^4/amu]",
+        "depolarizations [1]",
+    ]
+    assert [float(row.split(",")[1]) for row in rows[1:]] == modes.frequencies.tolist()
+    assert [row.split(",")[4] for row in rows[1:]] == ["0.1", "", "0.75"]
+    frames = read(write_modes(tmp_path / "modes.xyz", modes), ":")
+    for k, frame in enumerate(frames):
+        np.testing.assert_array_equal(frame.arrays["displacement"], modes.displacements[k])
+        np.testing.assert_array_equal(frame.positions, modes.positions)
+        assert frame.info["frequency"] == modes.frequencies[k] and frame.info["activity"] == numbers[k]
+    assert "depolarization" not in frames[1].info and frames[2].info["depolarization"] == 0.75
+    with pytest.raises(DataError, match=r"modes are not written as \.txt"):
+        write_modes(tmp_path / "modes.txt", modes)
 
 
 def test_linear_molecule_keeps_its_four_vibrations():

@@ -1,4 +1,4 @@
-"""Commands that simulate: md, spectrum, harmonic."""
+"""Commands that simulate: md, spectrum."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from atnn.cli.options import LARGEST_SEED, Correction, Format, Kind, Window
 EXAMPLES = {
     "md": "Example: [bold]atnn md run/model.atnn start.xyz --copies 16 --temperature 300 --steps 10000[/bold]",
     "spectrum": "Example: [bold]atnn spectrum md.traj --temperature 300 --output spectrum.html[/bold]",
-    "harmonic": "Example: [bold]atnn harmonic run/model.atnn start.xyz --output modes.json[/bold]",
 }
 NO_ARGUMENTS: tuple[str, ...] = ()
 
@@ -20,22 +19,22 @@ NO_ARGUMENTS: tuple[str, ...] = ()
 def md(
     model: Annotated[Path, typer.Argument(help="Model file.")],
     start: Annotated[Path, typer.Argument(help="Structures to start from.")],
-    output: Annotated[Path, typer.Option(help="Trajectory folder; an unfinished one is continued.")] = Path("md.traj"),
-    copies: Annotated[int, typer.Option(min=1, help="Number of independent copies of every structure.")] = 1,
-    integrator: Annotated[str, typer.Option(help="verlet (constant energy) or langevin.")] = "verlet",
-    temperature: Annotated[float, typer.Option(min=0, help="Temperature of the start and of Langevin [K].")] = 300.0,
+    output: Annotated[Path, typer.Option(help="Folder; an unfinished run goes on.")] = Path("md.traj"),
+    copies: Annotated[int, typer.Option(min=1, help="Copies of every structure.")] = 1,
+    integrator: Annotated[str, typer.Option(help="verlet or langevin.")] = "verlet",
+    temperature: Annotated[float, typer.Option(min=0, help="Temperature [K].")] = 300.0,
     timestep: Annotated[float, typer.Option(min=0.001, help="Time step [fs].")] = 0.5,
     steps: Annotated[int, typer.Option(min=1, help="Number of steps.")] = 10_000,
-    every: Annotated[int, typer.Option(min=1, help="Number of steps between frames.")] = 4,
-    friction: Annotated[float | None, typer.Option(min=0, help="Langevin friction [1/fs]; 0.01 by default.")] = None,
+    every: Annotated[int, typer.Option(min=1, help="Steps between frames.")] = 4,
+    friction: Annotated[float | None, typer.Option(min=0, help="Langevin friction [1/fs].")] = None,
     outputs: Annotated[list[str] | None, typer.Option(help="Quantity in the frames; by default the dipole.")] = None,
-    format: Annotated[Format | None, typer.Option(help="Also export the trajectory to one file of this kind.")] = None,
+    format: Annotated[Format | None, typer.Option(help="Also export to one file.")] = None,
     field: Annotated[
         list[str] | None,
-        typer.Option(help='Electric field: "0,0,0.01" [V/Angstrom], YAML, or a file of it; several are summed.'),
+        typer.Option(help='Field "0,0,0.01" [V/Angstrom] or YAML; several are summed.'),
     ] = None,
-    compile: Annotated[bool, typer.Option(help="Compile the model first, which takes half a minute.")] = True,
-    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of velocities and noise.")] = 0,
+    compile: Annotated[bool, typer.Option(help="Compile the model first.")] = True,
+    seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Random seed.")] = 0,
 ) -> dict[str, Any]:
     """Run molecular dynamics of many copies at once; run the command again to continue after an interruption."""
     from atnn.cli.tables import check_replaced
@@ -110,38 +109,4 @@ def spectrum(
     return {**files, "origin": written.spectrum.origin, **written.columns}
 
 
-def harmonic(
-    model: Annotated[Path, typer.Argument(help="Model file.")],
-    start: Annotated[Path, typer.Argument(help="File with one molecule, which is relaxed first.")],
-    output: Annotated[Path | None, typer.Option(help="Also write the modes and their units to this JSON file.")] = None,
-) -> dict[str, Any]:
-    """Compute harmonic frequencies and infrared intensities at the minimum of the model's energy."""
-    from atnn.cli.tables import check_output, show, tabulate_modes
-    from atnn.data import Frames, data_hash
-    from atnn.model import ModelPotential, hash_model, load_model
-    from atnn.observables import harmonic, relax, write_modes
-    from atnn.observables.modes import MODES
-    from atnn.observables.records import refuse_other
-    from atnn.reading import read
-
-    if output is not None:
-        check_output(output, model, start)
-    loaded, begin = load_model(model), read(start)[[0]]
-    origin = {"potential": hash_model(loaded), "start": data_hash(Frames(begin))}
-    if output is not None:
-        refuse_other(output, MODES, origin)  # before the work; writing looks again
-    potential, structure = ModelPotential(loaded.double()), begin.structures
-    modes = harmonic(potential, relax(potential, structure, fmax=1e-3))
-    show(tabulate_modes(modes))
-    if output is not None:
-        print(f"modes: {write_modes(output, modes, origin)}")
-    return {
-        "frequencies": modes.frequencies,
-        "intensities": modes.intensities,
-        "largest_force": modes.largest_force,
-        "origin": origin,
-        "units": {"frequencies": "cm^-1", "intensities": "km/mol", "largest_force": "eV/Angstrom"},
-    }
-
-
-COMMANDS = (md, spectrum, harmonic)
+COMMANDS = (md, spectrum)

@@ -15,7 +15,8 @@ from atnn.reports.spelling import PER_ATOM, spell
 from atnn.units import typeset
 
 if TYPE_CHECKING:
-    from atnn.observables import Minima, NormalModes
+    from atnn import reports
+    from atnn.observables import Minima
     from atnn.training import Errors
 
 
@@ -48,14 +49,13 @@ def list_errors(errors: Errors) -> dict[str, dict[str, Any]]:
     }
 
 
-def tabulate_modes(modes: NormalModes) -> Table:
-    """Tabulate harmonic frequencies and, if the model gives dipoles, intensities."""
-    columns = ("mode", f"frequency [{typeset('cm^-1')}]", "intensity [km/mol]")
-    table = Table(*map(escape, columns), title="Harmonic vibrations")  # unescaped, rich takes [km/mol] for markup
-    for index, frequency in enumerate(modes.frequencies):
-        intensity = "" if modes.intensities is None else f"{modes.intensities[index]:.1f}"
-        table.add_row(str(index + 1), f"{frequency:.1f}", intensity)
-    return table
+def print_table(given: reports.Table, title: str) -> None:
+    """Print a table of the reports."""
+    heading = f"{title} ({given.caption[0].lower()}{given.caption[1:]})" if given.caption else title
+    table = Table(*map(escape, given.columns), title=escape(heading))  # unescaped, rich takes [km/mol] for markup
+    for row in given.rows:
+        table.add_row(*(escape(str(value)) for value in row))
+    show(table)
 
 
 def tabulate_minima(minima: Minima, title: str) -> Table:

@@ -1,27 +1,56 @@
 """What an experiment sees: spectra from trajectories, normal modes from potentials."""
 
+from atnn.observables.anharmonic import Levels, vibrational_levels
+from atnn.observables.broadening import broaden
 from atnn.observables.correlation import autocorrelation
-from atnn.observables.harmonic import ModeMatch, NormalModes, harmonic, hessian, match_modes
+from atnn.observables.curvature import Curvature, curvature, hessian
+from atnn.observables.damping import Damping, damping
+from atnn.observables.harmonic import NormalModes, harmonic, normal_modes
 from atnn.observables.infrared import infrared, power_spectrum
+from atnn.observables.isotopes import ISOTOPES, isotope_masses, name_isotopologue
+from atnn.observables.matching import ModeMatch, match_modes
 from atnn.observables.minima import Minima, find_minima
-from atnn.observables.modes import write_modes
+from atnn.observables.modes import check_modes_file, list_modes, write_modes
+from atnn.observables.perturbation import AnharmonicConstants, vpt2
 from atnn.observables.relaxation import relax
+from atnn.observables.scattering import raman_intensities
 from atnn.observables.spectrum import Spectrum
+from atnn.observables.symmetry import symmetry_number
+from atnn.observables.thermochemistry import Thermochemistry, thermochemistry
 from atnn.observables.trajectories import trajectory_spectrum
 
 __all__ = [
+    "ISOTOPES",
+    "AnharmonicConstants",
+    "Curvature",
+    "Damping",
+    "Levels",
     "Minima",
     "ModeMatch",
     "NormalModes",
     "Spectrum",
+    "Thermochemistry",
     "autocorrelation",
+    "broaden",
+    "check_modes_file",
+    "curvature",
+    "damping",
     "find_minima",
     "harmonic",
     "hessian",
     "infrared",
+    "isotope_masses",
+    "list_modes",
     "match_modes",
+    "name_isotopologue",
+    "normal_modes",
     "power_spectrum",
+    "raman_intensities",
     "relax",
+    "symmetry_number",
+    "thermochemistry",
     "trajectory_spectrum",
+    "vibrational_levels",
+    "vpt2",
     "write_modes",
 ]

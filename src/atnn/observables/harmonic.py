@@ -1,21 +1,19 @@
-"""Normal modes: harmonic frequencies and infrared intensities from forces and dipoles."""
+"""Normal modes: harmonic frequencies, infrared intensities and Raman activities."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-import torch
 from ase.data import atomic_masses
 from jaxtyping import Float, Int
-from scipy.optimize import linear_sum_assignment
 
-from atnn.errors import DataError
 from atnn.model import Potential
+from atnn.observables.curvature import Curvature, curvature
 from atnn.observables.infrared import KM_PER_MOL
+from atnn.observables.scattering import depolarization, raman_activity
 from atnn.structures import Structures
-from atnn.units import acceleration, light_speed_cm_per_fs
+from atnn.units import acceleration, coulomb, light_speed_cm_per_fs
 
 # A rigid motion counts if its singular value is at least this fraction of the largest: a molecule bent by less than
 # 1e-2 Angstrom is linear.
@@ -35,6 +33,11 @@ class NormalModes:
         masses: Masses [amu].
         rigid: Number of translations and rotations removed.
         largest_force: Largest force at these positions [eV/Angstrom]; frequencies mean little unless small.
+        energy: Energy at these positions [eV].
+        spin: Number of unpaired electrons, zero where it was not stated.
+        periodic: Whether the structure is periodic along any direction.
+        activities: Raman activities [Angstrom^4/amu], or None where the potential gives no polarizability.
+        depolarizations: Depolarisation ratios for plane-polarised light, NaN of modes without activity, or None.
     """
 
     frequencies: Float[np.ndarray, " modes"]
@@ -45,11 +48,21 @@ class NormalModes:
     masses: Float[np.ndarray, " atoms"]
     rigid: int
     largest_force: float
+    energy: float = 0.0
+    spin: int = 0
+    periodic: bool = False
+    activities: Float[np.ndarray, " modes"] | None = None
+    depolarizations: Float[np.ndarray, " modes"] | None = None
 
     @property
     def displacements(self) -> Float[np.ndarray, "modes atoms 3"]:
         """Cartesian displacements of the modes for a mass-weighted amplitude of one [amu^-1/2]."""
         return self.modes / np.sqrt(self.masses)[:, None]
+
+    @property
+    def imaginary(self) -> int:
+        """Number of imaginary frequencies: none at a minimum, one at a transition state."""
+        return int((self.frequencies < 0).sum())
 
 
 def harmonic(
@@ -60,14 +73,11 @@ def harmonic(
     masses: Float[np.ndarray, " atoms"] | None = None,
     atoms_at_once: int = 5000,
 ) -> NormalModes:
-    """Normal modes of one structure, with central differences of forces and dipoles.
-
-    All displaced geometries go through the potential in one batch. Translations and rotations are projected out, so
-    that 3 N - 6 modes remain, or 3 N - 5 of a linear molecule. Periodic structures lose translations only. Where atoms
-    are fixed, the others vibrate against them: three modes for each, and nothing is projected out.
+    """Normal modes of one structure, see :func:`atnn.observables.curvature` and :func:`atnn.observables.normal_modes`.
 
     Args:
-        potential: Gives ``forces``, and ``dipole`` where intensities are wanted.
+        potential: Gives ``energy`` and ``forces``, ``dipole`` or ``born_charges`` where infrared intensities are
+            wanted, and ``polarizability`` or ``polarizability_gradients`` where Raman activities are.
         structures: One relaxed structure, in double precision where the potential uses it.
         displacement: Displacement of each coordinate to both sides [Angstrom].
         masses: Masses [amu]; the standard atomic weights when not given.
@@ -76,130 +86,53 @@ def harmonic(
     Raises:
         DataError: Not exactly one structure, or all of its atoms are fixed.
     """
-    _check_single(structures, "harmonic")
-    if bool(structures.fixed_atoms.all()):
-        raise DataError("all atoms are fixed", where="harmonic", remedy="free those that shall vibrate")
+    found = curvature(potential, structures, displacement=displacement, atoms_at_once=atoms_at_once)
+    return normal_modes(found, masses)
+
+
+def normal_modes(curved: Curvature, masses: Float[np.ndarray, " atoms"] | None = None) -> NormalModes:
+    """Normal modes of one isotopologue. The derivatives serve all isotopologues, since they do not depend on masses.
+
+    Translations and rotations are projected out, so that 3 N - 6 modes remain, or 3 N - 5 of a linear molecule.
+    Periodic structures have the modes of the Gamma point and lose translations only. Where atoms are fixed, the others
+    vibrate against them: three modes for each, and nothing is projected out.
+
+    Args:
+        curved: Derivatives at a minimum.
+        masses: Masses [amu]; the standard atomic weights when not given.
+    """
+    structures = curved.structures
     numbers = structures.numbers.cpu().numpy()
     masses = atomic_masses[numbers] if masses is None else np.asarray(masses, dtype=float)
     positions = structures.positions.detach().cpu().double().numpy()
-    names = ("energy", "forces", *({"dipole"} & set(potential.outputs)))
-    here = potential(structures, names)
-    free = np.flatnonzero(np.repeat(~structures.fixed_atoms.cpu().numpy(), 3))
-    hessian, slopes = _differences(potential, structures, names, displacement, atoms_at_once, free)
+    free = np.flatnonzero(np.repeat(curved.free, 3))
     weights = np.repeat(np.sqrt(masses), 3)
     if len(free) < len(weights):
         internal = np.eye(len(weights))[:, free]
     else:
         internal = _internal_space(positions, masses, periodic=bool(structures.pbc.any()))
     inner = internal[free]
-    matrix = inner.T @ (hessian / np.outer(weights[free], weights[free])) @ inner
+    matrix = inner.T @ (curved.hessian / np.outer(weights[free], weights[free])) @ inner
     eigenvalues, vectors = np.linalg.eigh(matrix)
     modes = (internal @ vectors).T
     angular = np.sign(eigenvalues) * np.sqrt(np.abs(eigenvalues) * acceleration)
+    moves = modes[:, free] / weights[free]
+    slopes = None if curved.polarizability is None else coulomb * np.tensordot(moves, curved.polarizability, 1)
     return NormalModes(
         frequencies=angular / (2 * np.pi * light_speed_cm_per_fs),
-        intensities=None
-        if slopes is None
-        else KM_PER_MOL * ((modes[:, free] / weights[free] @ slopes) ** 2).sum(axis=1),
+        intensities=None if curved.dipole is None else KM_PER_MOL * ((moves @ curved.dipole) ** 2).sum(axis=1),
         modes=modes.reshape(len(modes), len(numbers), 3),
         positions=positions,
         numbers=numbers,
         masses=masses,
         rigid=len(free) - len(modes),
-        largest_force=float(here["forces"][~structures.fixed_atoms].norm(dim=1).max()),
+        largest_force=float(np.linalg.norm(curved.forces[curved.free], axis=1).max()),
+        energy=curved.energy,
+        spin=0 if structures.spin is None else int(structures.spin[0]),
+        periodic=bool(structures.pbc.any()),
+        activities=None if slopes is None else raman_activity(slopes),
+        depolarizations=None if slopes is None else depolarization(slopes),
     )
-
-
-class ModeMatch(NamedTuple):
-    """Which mode of ``b`` belongs to each mode of ``a``.
-
-    Attributes:
-        order: Index into the modes of ``b`` for each mode of ``a``.
-        overlaps: Squared overlap of each pair, from zero to one.
-    """
-
-    order: Int[np.ndarray, " modes"]
-    overlaps: Float[np.ndarray, " modes"]
-
-
-def match_modes(a: NormalModes, b: NormalModes) -> ModeMatch:
-    """Pair the modes of two calculations of one molecule by the overlap of their displacements.
-
-    The second is first turned onto the first, because relaxed geometries may be rotated against each other.
-
-    Raises:
-        DataError: The two do not have the same atoms in the same order.
-    """
-    if not np.array_equal(a.numbers, b.numbers) or len(a.modes) != len(b.modes):
-        raise DataError(
-            "the normal modes are of different structures",
-            where="match_modes",
-            remedy="give two calculations of the same atoms in the same order",
-        )
-    rotation = _rotation(a.positions, b.positions, a.masses)
-    turned = (b.modes @ rotation.T).reshape(len(b.modes), -1)
-    overlaps = (a.modes.reshape(len(a.modes), -1) @ turned.T) ** 2
-    rows, order = linear_sum_assignment(overlaps, maximize=True)
-    return ModeMatch(order, overlaps[rows, order])
-
-
-def hessian(
-    potential: Potential, structures: Structures, *, displacement: float = 0.005, atoms_at_once: int = 5000
-) -> Float[np.ndarray, "coordinates coordinates"]:
-    """Second derivatives of the energy of one structure [eV/Angstrom^2], from central differences of the forces.
-
-    Args:
-        potential: Gives ``forces``.
-        structures: One structure, in double precision where the potential uses it.
-        displacement: Displacement of each coordinate to both sides [Angstrom].
-        atoms_at_once: Largest number of atoms in one call of the potential.
-
-    Raises:
-        DataError: Not exactly one structure.
-    """
-    _check_single(structures, "hessian")
-    every = np.arange(3 * len(structures.numbers))
-    return _differences(potential, structures, ("forces",), displacement, atoms_at_once, every)[0]
-
-
-def _check_single(structures: Structures, where: str) -> None:
-    if len(structures) != 1:
-        raise DataError(
-            f"normal modes are of one structure, not of {len(structures)}",
-            where=where,
-            remedy=f"call {where}(potential, structures.select([index])) for each",
-        )
-
-
-def _differences(
-    potential: Potential,
-    structures: Structures,
-    names: tuple[str, ...],
-    displacement: float,
-    atoms_at_once: int,
-    coordinates: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Symmetric Hessian [chosen, chosen] and dipole derivatives [chosen, 3] of chosen coordinates, from both sides."""
-    count = len(structures.numbers)
-    per_call = max(1, atoms_at_once // (2 * count))
-    rows, slopes = [], []
-    for first in range(0, len(coordinates), per_call):
-        chosen = coordinates[first : first + per_call].tolist()
-        batch = structures.select([0] * (2 * len(chosen)))
-        positions = batch.positions.clone().reshape(len(chosen), 2, 3 * count)
-        for row, coordinate in enumerate(chosen):
-            positions[row, 0, coordinate] += displacement
-            positions[row, 1, coordinate] -= displacement
-        results = potential(batch.replace(positions=positions.reshape(-1, 3)), names)
-        # The distance that the positions hold: in single precision it is not the one asked for.
-        width = torch.stack([positions[r, 0, c] - positions[r, 1, c] for r, c in enumerate(chosen)]).double().cpu()
-        forces = results["forces"].detach().cpu().double().reshape(len(chosen), 2, -1)
-        rows.append(-(forces[:, 0] - forces[:, 1]) / width[:, None])
-        if "dipole" in names:
-            dipoles = results["dipole"].detach().cpu().double().reshape(len(chosen), 2, 3)
-            slopes.append((dipoles[:, 0] - dipoles[:, 1]) / width[:, None])
-    hessian = torch.cat(rows).numpy()[:, coordinates]
-    return 0.5 * (hessian + hessian.T), torch.cat(slopes).numpy() if slopes else None
 
 
 def _internal_space(positions: np.ndarray, masses: np.ndarray, periodic: bool) -> np.ndarray:
@@ -214,11 +147,3 @@ def _internal_space(positions: np.ndarray, masses: np.ndarray, periodic: bool) -
             rigid.extend(axes[sizes > RIGID * sizes[0]])
     _, _, basis = np.linalg.svd(np.array(rigid), full_matrices=True)
     return basis[len(rigid) :].T
-
-
-def _rotation(target: np.ndarray, source: np.ndarray, masses: np.ndarray) -> np.ndarray:
-    """Proper rotation that turns ``source`` onto ``target`` about the centers of mass (Kabsch)."""
-    weights = masses / masses.sum()
-    covariance = ((target - weights @ target) * weights[:, None]).T @ (source - weights @ source)
-    u, _, v = np.linalg.svd(covariance)
-    return u @ np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ v))]) @ v

@@ -24,14 +24,31 @@ class Table(NamedTuple):
     caption: str = ""
 
 
+class Motion(NamedTuple):
+    """A vibration to choose in a moving picture: its name, and the amplitudes of all coordinates [Angstrom]."""
+
+    label: str
+    moves: list[float]
+
+
 class View3D(NamedTuple):
-    """A moving picture of atoms, as the page's viewer takes it: see :func:`atnn.reports.trajectory_view`."""
+    """A moving picture of atoms, as the page's viewer takes it: see :func:`atnn.reports.trajectory_view`.
+
+    Attributes:
+        xyz: Frames.
+        times: Time of each [fs].
+        lattice: Lattice vectors as rows, or nothing.
+        elements: Symbol -> color.
+        label: What is seen, for those who cannot see.
+        motions: Vibrations of a single frame to choose from.
+    """
 
     xyz: str
     times: list[float]
     lattice: list[list[float]]
     elements: dict[str, str]
     label: str
+    motions: Sequence[Motion] = ()
 
 
 class Exhibit(NamedTuple):

@@ -60,9 +60,28 @@
       stage.textContent = "This browser cannot draw in 3D (no WebGL).";
       return;
     }
-    viewer.addModelsAsFrames(view.xyz, "xyz");
+    const choice = root.querySelector(".motion");
     const scheme = {prop: "elem", map: view.elements};
-    viewer.setStyle({}, {stick: {radius: 0.11, colorscheme: scheme}, sphere: {scale: 0.26, colorscheme: scheme}});
+    const load = (xyz) => {
+      viewer.removeAllModels();
+      viewer.addModelsAsFrames(xyz, "xyz");
+      viewer.setStyle({}, {stick: {radius: 0.11, colorscheme: scheme}, sphere: {scale: 0.26, colorscheme: scheme}});
+    };
+    /* A period of a vibration, from the positions and the amplitudes of all coordinates. */
+    const phases = 24, rows = view.xyz.split("\n");
+    const period = (moves) => Array.from({length: phases}, (_, k) => rows.map((row, n) => {
+      if (n < 2 || !row) return row;
+      const [symbol, ...place] = row.split(" "), shift = Math.sin(2 * Math.PI * k / phases);
+      return symbol + " " + place.map((x, c) => (Number(x) + shift * moves[3 * (n - 2) + c]).toFixed(3)).join(" ");
+    }).join("\n")).join("");
+    if (choice) {
+      view.times = Array.from({length: phases}, (_, k) => k);
+      slider.max = phases - 1;
+      time.hidden = true;
+      choice.selectedIndex = view.motions.length - 1;
+      choice.addEventListener("change", () => { load(period(view.motions[choice.selectedIndex])); put(0); });
+    }
+    load(choice ? period(view.motions[choice.selectedIndex]) : view.xyz);
     const point = (v) => ({x: v[0], y: v[1], z: v[2]});
     if (view.lattice.length) {
       const [a, b, c] = view.lattice, at = (i, j, k) => [0, 1, 2].map((x) => i * a[x] + j * b[x] + k * c[x]);

@@ -78,12 +78,15 @@ def _view(name: str, view: View3D) -> str:
         f'<li><span class="swatch" style="background:{escape(color, quote=True)}"></span>{escape(symbol)}</li>'
         for symbol, color in view.elements.items()
     )
+    choices = "".join(f"<option>{escape(motion.label)}</option>" for motion in view.motions)
+    choice = f'<select class="motion" aria-label="Mode">{choices}</select>' if choices else ""
+    data = view._asdict() | {"motions": [motion.moves for motion in view.motions]}
     return (
         f'<div class="viewer" id="{name}"><div class="stage" role="img" aria-label="{escape(view.label, quote=True)}">'
         '</div><div class="controls"><button type="button" class="play" aria-label="Play or pause">Pause</button>'
-        f'<input type="range" class="frame" min="0" max="{len(view.times) - 1}" value="0" aria-label="Frame">'
+        f'{choice}<input type="range" class="frame" min="0" max="{len(view.times) - 1}" value="0" aria-label="Frame">'
         f'<output class="time"></output></div><ul class="legend" aria-label="Element colors">{legend}</ul></div>'
-        f'<script type="application/json" data-view="{name}">{_escape_json(json.dumps(view._asdict()))}</script>'
+        f'<script type="application/json" data-view="{name}">{_escape_json(json.dumps(data))}</script>'
     )
 
 

@@ -48,6 +48,19 @@ def trajectory_view(
     return Exhibit(caption=caption, view=View3D(text, clock[chosen].tolist(), lattice, elements, label))
 
 
+def still_view(positions: ArrayLike, numbers: ArrayLike, cell: ArrayLike | None = None) -> View3D:
+    """One frame, for what moves it.
+
+    Args:
+        positions: Positions [Angstrom], [atoms, 3].
+        numbers: Atomic numbers, [atoms].
+        cell: Lattice vectors as rows [Angstrom], drawn as a box.
+    """
+    view = trajectory_view(positions, numbers, cell=cell).view
+    assert view is not None
+    return view._replace(label=f"Moving 3D picture of the vibrations of {len(np.asarray(numbers))} atoms")
+
+
 def _frame(symbols: list[str], positions: np.ndarray) -> str:
     atoms = (f"{s} {x:.3f} {y:.3f} {z:.3f}\n" for s, (x, y, z) in zip(symbols, positions, strict=True))
     return f"{len(symbols)}\n\n{''.join(atoms)}"
