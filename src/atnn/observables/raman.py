@@ -46,7 +46,7 @@ def invariants(tensors: Float[np.ndarray, "*rest 3 3"]) -> Invariants:
     [0.444444, 4.0]
     """
     mean, rest = _parts(np.asarray(tensors, dtype=float))
-    return Invariants(mean**2, 1.5 * (rest**2).sum(axis=(-2, -1)))
+    return Invariants(np.asarray(mean**2), np.asarray(1.5 * (rest**2).sum(axis=(-2, -1))))
 
 
 def raman(
@@ -154,5 +154,5 @@ def _parts(
 ) -> tuple[Float[np.ndarray, "*rest"], Float[np.ndarray, "*rest 3 3"]]:
     """Mean of the diagonal, and the traceless symmetric rest."""
     symmetric = 0.5 * (tensors + np.swapaxes(tensors, -1, -2))
-    mean = np.trace(symmetric, axis1=-2, axis2=-1) / 3
+    mean = np.asarray(np.trace(symmetric, axis1=-2, axis2=-1) / 3)
     return mean, symmetric - mean[..., None, None] * np.eye(3)
