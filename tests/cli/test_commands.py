@@ -1,5 +1,6 @@
 """The command line: every command does its job from files to files, and explains itself and its errors."""
 
+import json
 import subprocess
 import sys
 
@@ -10,10 +11,11 @@ from ase.build import molecule
 from ase.io import read, write
 from typer.testing import CliRunner
 
+from atnn.archives import hash_file
 from atnn.cli import app, main
 from atnn.data import write_extxyz
 from atnn.dynamics import Trajectory
-from atnn.model import load_model
+from atnn.model import hash_model, load_model
 from atnn.reading import open_dataset
 from training.runs import labelled
 
@@ -115,6 +117,47 @@ def test_dynamics_and_its_spectra(trained, monkeypatch):
         )
         numbers = np.genfromtxt(f"{kind}.csv", delimiter=",", skip_header=1)
         assert numbers.shape[1] == 3 and np.isfinite(numbers).all() and (trained / f"{kind}.html").exists()
+
+
+def test_dynamics_exports_its_trajectory_and_replaces_nothing_that_it_reads(trained, capsys, monkeypatch):
+    monkeypatch.chdir(trained)
+    start = ["md", "run/model.atnn", "start.xyz", "--copies", 2, "--no-compile", "--temperature", 1, "--timestep", 0.2]
+    for steps in (4, 8):  # begun, and gone on with
+        run(*start, "--steps", steps, "--output", "new/e.traj", "--format", "extxyz")
+        frames = read("new/e.xyz", ":")
+        assert len(frames) == 2 * (steps // 4 + 1)
+    last = Trajectory(trained / "new" / "e.traj").read("positions")[-1]
+    assert np.allclose(np.concatenate([frames[2].positions, frames[5].positions]), last, atol=1e-7)
+    before = (trained / "start.xyz").read_bytes()
+    message = fails(capsys, monkeypatch, *start, "--output", "start.traj", "--format", "extxyz")
+    assert "start.xyz: is also read by this command" in message and not (trained / "start.traj").exists()
+    assert (trained / "start.xyz").read_bytes() == before
+
+
+def test_results_say_what_made_them_and_are_not_replaced_by_others(trained, capsys, monkeypatch):
+    monkeypatch.chdir(trained)
+    model = trained / "run" / "model.atnn"
+    start = ["md", model, "start.xyz", "--steps", 60, "--no-compile", "--temperature", 1, "--timestep", 0.2, "--seed"]
+    for seed in (1, 2):
+        run(*start, seed, "--output", f"{seed}.traj")
+    spectrum = ["spectrum", "1.traj", "--resolution", 6000, "--temperature", 1, "--output", "ir.html"]
+    run(*spectrum)
+    record = json.loads((trained / "ir.json").read_text())
+    assert record["origin"]["trajectory"] == Trajectory(trained / "1.traj").hash
+    assert record["origin"]["potential"] == hash_model(load_model(model))
+    assert record["settings"]["kind"] == "infrared" and record["settings"]["temperature"] == 1
+    assert record["numbers"] == {"file": "ir.csv", "hash": hash_file(trained / "ir.csv")}
+    run(*spectrum, "--kind", "power")  # of the same run
+    before = (trained / "ir.csv").read_bytes()
+    spectrum[1] = "2.traj"
+    assert "another origin" in fails(capsys, monkeypatch, *spectrum)
+    assert (trained / "ir.csv").read_bytes() == before
+    run("harmonic", model, "start.xyz", "--output", "modes.json")
+    assert json.loads((trained / "modes.json").read_text())["origin"]["potential"] == record["origin"]["potential"]
+    spectrum[-1] = "modes.html"  # whose record would be the file with the modes
+    assert "is not of the kind atnn-spectrum" in fails(capsys, monkeypatch, *spectrum)
+    spectrum[-1] = "modes.json"
+    assert "page is HTML" in fails(capsys, monkeypatch, *spectrum)
 
 
 def test_harmonic_frequencies_of_water(trained):

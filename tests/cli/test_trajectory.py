@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import ase.io
 import h5py
@@ -11,6 +12,7 @@ import torch
 from typer.testing import CliRunner
 
 from atnn.cli import app
+from atnn.cli.options import Format
 from atnn.dynamics import State, Trajectory, VelocityVerlet, maxwell_boltzmann, run
 from atnn.errors import AtnnError
 from atnn.structures import Structures
@@ -43,6 +45,12 @@ def test_the_format_follows_from_the_name(folder, tmp_path, name):
     else:
         found = torch.stack([torch.tensor(frame.positions) for frame in ase.io.read(tmp_path / name, ":")])
     torch.testing.assert_close(found, positions, rtol=0, atol=1e-6)  # extended XYZ has eight decimals
+
+
+@pytest.mark.parametrize(("folder", "file"), [("md.traj", "md"), ("deep/run", "deep/run"), (".", "md")])
+def test_the_file_lies_beside_the_folder_and_never_is_it(folder, file):
+    for format, ending in (("extxyz", "xyz"), ("traj", "ase.traj"), ("h5md", "h5md")):
+        assert Format(format).beside(Path(folder)) == Path(f"{file}.{ending}")
 
 
 @pytest.mark.parametrize("arguments", [("a.xyz", "--format", "extxy"), ("a.xyz", "--structures", "7"), (".",)])

@@ -71,3 +71,14 @@ def test_spectra_are_of_the_copies_that_ran_to_the_end(tmp_path):
     )
     with pytest.raises(DataError, match="all trajectories ended before the run did"):
         trajectory_spectrum(Trajectory(tmp_path / "one"), "power", 300.0)
+
+
+def test_the_origin_names_the_run_however_far_it_has_gone(oscillators, tmp_path):
+    atoms = State.start(single_atoms(2))
+    for steps in (40, 80):
+        run(atoms, Wells(), VelocityVerlet(0.5), steps, trajectory=tmp_path / "t")
+        origin = trajectory_spectrum(Trajectory(tmp_path / "t"), "power", 300.0, resolution=6000.0).origin
+        if steps == 40:
+            before = origin
+    assert origin["run"] == before["run"] and origin["trajectory"] != before["trajectory"]
+    assert Trajectory(tmp_path / "t").run != oscillators.run

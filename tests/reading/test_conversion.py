@@ -44,3 +44,19 @@ def test_a_file_is_split_into_files_that_make_it_up(water_file, tmp_path):
     for name, chosen in indices.items():
         part = read(tmp_path / "parts" / f"{name}.xyz")
         assert part.labelled.labels["energy"].tolist() == chosen.tolist()
+
+
+@pytest.mark.parametrize("name", ["../a", "/a", "a/b", "", ".", "..", ".a", "a\\b", "a\n", "a\0", "-a", 300 * "a"])
+def test_a_part_stays_in_its_folder(water_file, tmp_path, name):
+    path = water_file(*(f"energy={index}" for index in range(8)))
+    with pytest.raises(DataError, match="no plain name"):
+        split_files(path, {"b": 0.5, name: 0.5}, 1, tmp_path / "parts" / "deep")
+    assert [entry.name for entry in tmp_path.rglob("*")] == ["water.xyz"]
+
+
+def test_a_file_is_not_replaced_by_its_own_part(water_file, tmp_path):
+    path = water_file(*(f"energy={index}" for index in range(8)))
+    before = path.read_bytes()
+    with pytest.raises(DataError, match="would be replaced by its part 'water'"):
+        split_files(path, {"water": 0.5, "b": 0.5}, 1, tmp_path)
+    assert path.read_bytes() == before

@@ -1,11 +1,16 @@
 """Reports: numbers are right, pages load nothing, strings are escaped, what is thinned is said."""
 
+import base64
+import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ase.data import chemical_symbols
 
+from atnn.data import Frames
+from atnn.model import Model, ModelSpecification
 from atnn.reports import (
     Exhibit,
     Report,
@@ -22,8 +27,9 @@ from atnn.reports import (
     trajectory_view,
 )
 from atnn.reports.spelling import format_value
-from atnn.training import QuantityErrors
+from atnn.training import QuantityErrors, evaluate
 from systems import ethanol
+from training.runs import TINY, labelled
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -39,6 +45,19 @@ def history(epochs=20):
         }
         for k in range(1, epochs + 1)
     ]
+
+
+def traces(page):
+    """What the figures of a page draw."""
+    plots = re.findall(r'<script type="application/json" data-plot="[^"]*">(.*?)</script>', page, re.DOTALL)
+    return [trace for plot in plots for trace in json.loads(plot)["data"]]
+
+
+def decode(values):
+    """Numbers of a trace, which plotly packs."""
+    if isinstance(values, list):
+        return values
+    return np.frombuffer(base64.b64decode(values["bdata"]), dtype=values["dtype"])
 
 
 def sample_report():
@@ -194,10 +213,33 @@ def test_a_point_tells_its_frame_and_its_unit():
     values = np.zeros((4, 3))
     atoms = parity(values, values + 0.1, "forces", frames=[0, 0, 7, 7]).figure.data[1]
     assert list(atoms.customdata) == ["frame 0"] * 6 + ["frame 7"] * 6 and "eV/Å" in atoms.hovertemplate
+    atoms = parity(values, values + 0.1, "forces", frames=[0, 0, 7, 7], atoms=[0, 3, 1, 2]).figure.data[1]
+    assert list(atoms.customdata[::3]) == ["frame 0, atom 0", "frame 0, atom 3", "frame 7, atom 1", "frame 7, atom 2"]
     structures = parity([1.0, np.nan, 3.0], [1.1, 2.0, 3.0], "energy").figure.data[1]
     assert list(structures.customdata) == ["labelled frame 0", "labelled frame 2"]
     line = course(np.arange(3000.0), np.zeros((3000, 2)), "energy").figure.data[-1]
     assert list(line.customdata[:2]) == [0, 3] and "eV" in line.hovertemplate and "frame" in line.hovertemplate
+
+
+def test_the_points_of_a_page_name_the_frame_and_the_atom_of_their_values():
+    """Read back from the page, each point must be the value of the frame and the atom that it names."""
+    data = labelled(6)
+    data.masks["forces"][2] = data.masks["energy"][4] = False
+    model = Model(ModelSpecification(elements=(1, 6, 8), representation=TINY, hidden=(8,)), seed=1).double()
+    page = evaluation_report(evaluate(model, Frames(data), batch_size=4), "model on data").html()
+    first = data.structures.counts.cumsum(0) - data.structures.counts
+    seen = 0
+    for trace in traces(page):
+        unit = re.search(r"reference %{x:.5g} (.*?)<br>", trace.get("hovertemplate", "").replace("\\/", "/"))
+        if unit is None or "Å" not in unit[1]:
+            continue
+        for where, value in zip(trace["customdata"], decode(trace["x"]), strict=True):
+            frame, atom = map(int, re.fullmatch(r"frame (\d+), atom (\d+)", where).groups())
+            row = int(first[frame]) + atom
+            assert frame != 2 and chemical_symbols[int(data.structures.numbers[row])] == trace["name"]
+            assert np.isclose(value, data.labels["forces"][row].numpy(), rtol=1e-6, atol=1e-7).any()
+            seen += 1
+    assert seen == 3 * int(data.structures.counts[[0, 1, 3, 4, 5]].sum())
 
 
 def test_every_quantity_has_one_card():

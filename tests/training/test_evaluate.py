@@ -10,6 +10,7 @@ from atnn.errors import DataError
 from atnn.model import Model, ModelSpecification
 from atnn.neighbors import neighbor_pairs
 from atnn.training import evaluate, load_errors, save_errors
+from atnn.training.sets import Subset
 from training.runs import TINY, crystals_and_molecules, labelled
 
 
@@ -48,6 +49,22 @@ def test_the_stress_is_compared_where_there_is_a_cell():
     assert errors["stress"].predicted.shape == (3, 3, 3) and len(errors["energy"].predicted) == 6
 
 
+@pytest.mark.parametrize("size", [2, 5, 64])
+def test_each_row_names_the_frame_and_the_atom_that_it_is_of(size):
+    data = crystals_and_molecules(8)  # the stress is that of every second
+    data.masks["forces"][3] = False
+    chosen = np.array([1, 3, 4, 7])  # a part of a file names the frames of the file
+    errors = evaluate(model((1, 8, 29)), Subset(Frames(data), chosen), batch_size=size)
+    assert errors["energy"].frames.tolist() == [1, 3, 4, 7] and errors["energy"].atoms is None
+    assert errors["stress"].frames.tolist() == [1, 3, 7]
+    for frame, atom, reference in zip(
+        errors["forces"].frames, errors["forces"].atoms, errors["forces"].reference, strict=True
+    ):
+        own = data.labels["forces"][data.structures.batch == frame]
+        np.testing.assert_array_equal(own[atom], reference)
+    assert set(errors["forces"].frames.tolist()) == {1, 4, 7}
+
+
 def test_only_what_is_asked_for_is_compared():
     assert set(evaluate(model(), Frames(labelled(2)), ["forces"])) == {"forces"}
 
@@ -60,7 +77,8 @@ def test_errors_survive_their_file(tmp_path):
     for name in errors:
         np.testing.assert_array_equal(loaded[name].predicted, errors[name].predicted)
         np.testing.assert_array_equal(loaded[name].reference, errors[name].reference)
-        np.testing.assert_array_equal(loaded[name].numbers, errors[name].numbers)
+        for part in ("numbers", "frames", "atoms"):
+            np.testing.assert_array_equal(getattr(loaded[name], part), getattr(errors[name], part))
 
 
 def test_damaged_errors_are_refused(tmp_path):

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from atnn.data import Frames, write_extxyz
+from atnn.data import Frames, load_split, write_extxyz
 from atnn.errors import AtnnWarning, DataError, ModelFileError, SpecificationError
 from atnn.model import load_model
 from atnn.training import (
@@ -163,6 +163,37 @@ def test_a_folder_begun_with_other_data_is_refused(tmp_path):
     run(tmp_path, epochs=1)
     with pytest.raises(SpecificationError, match="other training data"):
         run(tmp_path, epochs=2, data=labelled(seed=1))
+
+
+@pytest.mark.parametrize("name", ["validation", "test", "isolated", "split"])
+def test_a_run_begun_with_other_data_that_are_not_trained_on_is_refused(tmp_path, name):
+    files = {part: tmp_path / f"{part}.xyz" for part in ("train", "validation", "test", "isolated")}
+    for seed, part in enumerate(("train", "validation", "test")):
+        write_extxyz(files[part], labelled(8, seed=seed))
+    lines = [f'1\nProperties=species:S:1:pos:R:3 energy={k} pbc="F F F"\n{z} 0 0 0\n' for k, z in enumerate("HCO")]
+    files["isolated"].write_text("".join(lines))
+    data = DataConfig(**{part: str(path) for part, path in files.items()})
+    if name == "split":  # its validation data are in the file with the training data
+        data = data.model_copy(update={"validation": 2, "test": None})
+    begun = config(tmp_path / "run", epochs=1).model_copy(update={"data": data})
+    more = begun.model_copy(update={"training": begun.training.model_copy(update={"epochs": 2})})
+    train(begun)
+    changed = files["train" if name == "split" else name]
+    before = changed.read_text()
+    if name == "split":
+        held_out = load_split(tmp_path / "run" / "split.json")["validation"][0]
+        other = labelled(8)
+        other.labels["energy"][held_out] += 1.0
+        write_extxyz(changed, other)
+    elif name == "isolated":
+        changed.write_text(before.replace("energy=1", "energy=1.5"))
+    else:
+        write_extxyz(changed, labelled(8, seed=7))
+    word = {"split": "validation data", "isolated": "isolated atoms"}.get(name, f"{name} data")
+    with pytest.raises(SpecificationError, match=rf"data\.{changed.stem} .*{changed.name}.*begun with other {word}\n"):
+        train(more)
+    changed.write_text(before)
+    assert train(more).history[-1]["epoch"] == 2
 
 
 def test_stress_of_crystals_is_learned_beside_molecules_that_have_none(tmp_path):

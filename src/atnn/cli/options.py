@@ -1,6 +1,7 @@
 """Values that the options accept."""
 
 from enum import StrEnum
+from pathlib import Path
 
 LARGEST_SEED = 2**63 - 1  # what generators of torch and numpy take
 
@@ -35,6 +36,19 @@ class Window(StrEnum):
     hann = "hann"
     gaussian = "gaussian"
     blackman = "blackman"
+
+
+class Format(StrEnum):
+    """Files that a trajectory is exported to."""
+
+    extxyz = "extxyz"
+    traj = "traj"
+    h5md = "h5md"
+
+    def beside(self, folder: Path) -> Path:
+        """Name of the file beside the folder of a trajectory, which may itself end in ``.traj``."""
+        ending = {"extxyz": "xyz", "traj": "ase.traj", "h5md": "h5md"}[self]
+        return folder.parent / f"{folder.stem or 'md'}.{ending}"
 
 
 class Molecule(StrEnum):

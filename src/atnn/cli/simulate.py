@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from atnn.cli.options import LARGEST_SEED, Correction, Kind, Window
+from atnn.cli.options import LARGEST_SEED, Correction, Format, Kind, Window
 
 EXAMPLES = {
     "md": "Example: [bold]atnn md run/model.atnn start.xyz --copies 16 --temperature 300 --steps 10000[/bold]",
@@ -29,14 +29,20 @@ def md(
     every: Annotated[int, typer.Option(min=1, help="Number of steps between frames.")] = 4,
     friction: Annotated[float | None, typer.Option(min=0, help="Langevin friction [1/fs]; 0.01 by default.")] = None,
     outputs: Annotated[list[str] | None, typer.Option(help="Quantity in the frames; by default the dipole.")] = None,
+    format: Annotated[Format | None, typer.Option(help="Also export the trajectory to one file of this kind.")] = None,
     compile: Annotated[bool, typer.Option(help="Compile the model first, which takes half a minute.")] = True,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of velocities and noise.")] = 0,
 ) -> dict[str, Any]:
     """Run molecular dynamics of many copies at once; run the command again to continue after an interruption."""
+    from atnn.cli.tables import check_replaced
+    from atnn.dynamics import Trajectory, export_trajectory
     from atnn.dynamics.simulate import simulate
     from atnn.kernels import keep_memory
 
     keep_memory()
+    exported = None if format is None else format.beside(output)
+    if exported is not None:
+        check_replaced(exported, model, start)
     report = simulate(
         model,
         start,
@@ -54,8 +60,11 @@ def md(
     )
     print(report)
     print(f"trajectory: {output}")
+    if format is not None and exported is not None:
+        print(f"exported: {exported} ({export_trajectory(Trajectory(output), exported, format.value)} frames)")
     return {
         "trajectory": output,
+        "exported": exported,
         "whole": len(report.numbers),
         "ended": [{"number": entry.number, "step": entry.step, "reason": entry.reason} for entry in report.ended],
         "time": report.series["times"][-1],
@@ -74,16 +83,14 @@ def spectrum(
     window: Annotated[Window, typer.Option(help="Window of the correlation function.")] = Window.hann,
     resolution: Annotated[float, typer.Option(min=0.1, help="Width of a sharp line [cm^-1].")] = 20.0,
     maximum: Annotated[float, typer.Option(min=1, help="Largest wavenumber [cm^-1].")] = 4500.0,
-    output: Annotated[Path, typer.Option(help="HTML report; the numbers go to a CSV file next to it.")] = Path(
-        "spectrum.html"
-    ),
+    output: Annotated[
+        Path, typer.Option(help="HTML report; numbers (CSV) and their record (JSON) go next to it.")
+    ] = Path("spectrum.html"),
 ) -> dict[str, Any]:
     """Compute the infrared or power spectrum of a trajectory with its statistical error."""
-    import csv
-
     from atnn.reports import spectrum_report
 
-    page, table = spectrum_report(
+    written = spectrum_report(
         trajectory,
         output,
         kind=kind.value,
@@ -93,11 +100,9 @@ def spectrum(
         resolution=resolution,
         maximum=maximum,
     )
-    print(f"report: {page}\nnumbers: {table}")
-    with table.open(encoding="utf-8", newline="") as file:
-        names, *rows = csv.reader(file)
-    columns = {name: [float(row[i]) if row[i] else None for row in rows] for i, name in enumerate(names)}
-    return {"report": page, "numbers": table, **columns}
+    print(f"report: {written.page}\nnumbers: {written.numbers}\nrecord: {written.record}")
+    files = {"report": written.page, "numbers": written.numbers, "record": written.record}
+    return {**files, "origin": written.spectrum.origin, **written.columns}
 
 
 def harmonic(
@@ -107,22 +112,29 @@ def harmonic(
 ) -> dict[str, Any]:
     """Compute harmonic frequencies and infrared intensities at the minimum of the model's energy."""
     from atnn.cli.tables import check_output, show, tabulate_modes
-    from atnn.model import ModelPotential, load_model
+    from atnn.data import Frames, data_hash
+    from atnn.model import ModelPotential, hash_model, load_model
     from atnn.observables import harmonic, relax, write_modes
+    from atnn.observables.modes import MODES
+    from atnn.observables.records import refuse_other
     from atnn.reading import read
 
     if output is not None:
         check_output(output, model, start)
-    potential = ModelPotential(load_model(model).double())
-    structure = read(start)[[0]].structures
+    loaded, begin = load_model(model), read(start)[[0]]
+    origin = {"potential": hash_model(loaded), "start": data_hash(Frames(begin))}
+    if output is not None:
+        refuse_other(output, MODES, origin)  # before the work; writing looks again
+    potential, structure = ModelPotential(loaded.double()), begin.structures
     modes = harmonic(potential, relax(potential, structure, fmax=1e-3))
     show(tabulate_modes(modes))
     if output is not None:
-        print(f"modes: {write_modes(output, modes)}")
+        print(f"modes: {write_modes(output, modes, origin)}")
     return {
         "frequencies": modes.frequencies,
         "intensities": modes.intensities,
         "largest_force": modes.largest_force,
+        "origin": origin,
         "units": {"frequencies": "cm^-1", "intensities": "km/mol", "largest_force": "eV/Angstrom"},
     }
 

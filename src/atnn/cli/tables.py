@@ -77,6 +77,15 @@ def check_output(output: Path, *inputs: Path) -> None:
     """
     if not output.absolute().parent.is_dir():
         raise DataError("the folder does not exist", where=str(output), remedy="make it, or choose another --output")
+    check_replaced(output, *inputs)
+
+
+def check_replaced(output: Path, *inputs: Path) -> None:
+    """Check that a file to write replaces nothing that the command reads.
+
+    Raises:
+        DataError: It is a folder or one of the inputs.
+    """
     if output.is_dir():
         raise DataError("is a folder", where=str(output), remedy="give the name of a file")
     if any(output.resolve() == path.resolve() for path in inputs):

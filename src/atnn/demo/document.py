@@ -67,7 +67,6 @@ def _training(
     report.add("Training", reports.learning_curves(trained.history), text="Errors on training and validation data.")
     held_out = trained.errors["test"]
     counts = datasets["test"][range(len(datasets["test"]))].structures.counts
-    frames = np.arange(len(counts))
     figures = [
         reports.parity(
             held_out[name].predicted,
@@ -75,7 +74,8 @@ def _training(
             name,
             counts=counts if quantity(name).per_atom else None,
             numbers=held_out[name].numbers,
-            frames=frames if quantity(name).axis == "structure" else np.repeat(frames, counts),
+            frames=held_out[name].frames,
+            atoms=held_out[name].atoms,
             name="held-out",
         )
         for name in stages.LEARNED

@@ -13,12 +13,15 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write as ase_write
 from ase.io.trajectory import TrajectoryWriter
+from ase.stress import full_3x3_to_voigt_6_stress
 from ase.units import fs, kJ, mol
 
 from atnn.dynamics.trajectory import Trajectory
 from atnn.errors import SpecificationError, suggest
 from atnn.files import write_atomically
+from atnn.quantities import QUANTITIES
 
+_SPELLED = {"forces": "force", "charges": "charge"}  # as H5MD names them
 _ROWS = 64  # frames that are in memory at once
 
 
@@ -79,8 +82,11 @@ def _write_traj(trajectory: Trajectory, path: Path, every: int, chosen: list[int
         for number in chosen:
             for frame in trajectory.frames(number, every):
                 values = {**frame.info, **frame.arrays}
-                known = ("energy", "forces", "dipole", "charges")  # the format drops other arrays
-                frame.calc = SinglePointCalculator(frame, **{k: values[k] for k in known if k in values})
+                known = ("energy", "forces", "stress", "dipole", "charges")  # the format drops other arrays
+                results = {k: values[k] for k in known if k in values}
+                if "stress" in results:
+                    results["stress"] = full_3x3_to_voigt_6_stress(results["stress"])
+                frame.calc = SinglePointCalculator(frame, **results)
                 file.write(frame)
                 written += 1
     return written
@@ -102,6 +108,7 @@ def _write_h5md(trajectory: Trajectory, path: Path, every: int, chosen: list[int
 
 def _write_group(file: h5py.File, name: str, trajectory: Trajectory, number: int, every: int) -> int:
     group, begin = file.create_group(f"particles/{name}"), 0
+    numbers = trajectory.steps(number)[::every].numpy()
     for frames in _batches(trajectory.frames(number, every)):
         if begin == 0:
             box = group.create_group("box")
@@ -109,8 +116,7 @@ def _write_group(file: h5py.File, name: str, trajectory: Trajectory, number: int
             box.attrs["boundary"] = np.array(["periodic" if p else "none" for p in frames[0].pbc], dtype="S8")
             group["species"], group["mass"] = frames[0].numbers, frames[0].get_masses()
             group["mass"].attrs["unit"] = "u"
-        stride = trajectory.header["every"] * every
-        steps = np.arange(begin, begin + len(frames)) * stride
+        steps = numbers[begin : begin + len(frames)]
         times = np.array([frame.info["time_fs"] for frame in frames])
         for place, (unit, values) in _elements(name, frames).items():
             _append(file, place, unit, steps, times, values)
@@ -128,14 +134,29 @@ def _elements(name: str, frames: list[Atoms]) -> dict[str, tuple[str, np.ndarray
     }
     if frames[0].pbc.any():
         found[f"{particles}/box/edges"] = ("Angstrom", np.stack([f.cell.array for f in frames]))
+    for key in frames[0].arrays.keys() & QUANTITIES.keys():
+        values = np.stack([f.arrays[key] for f in frames])
+        found[f"{particles}/{_SPELLED.get(key, key)}"] = _spell_unit(QUANTITIES[key].unit), values
     if "forces" in frames[0].arrays:  # MDAnalysis knows no eV
-        values = np.stack([f.arrays["forces"] for f in frames]) / (kJ / mol)
-        found[f"{particles}/force"] = ("kJ mol-1 Angstrom-1", values)
-    if "charges" in frames[0].arrays:
-        found[f"{particles}/charge"] = ("e", np.stack([f.arrays["charges"] for f in frames]))
-    if "dipole" in frames[0].info:
-        found[f"observables/{name}/dipole"] = ("e Angstrom", np.stack([f.info["dipole"] for f in frames]))
+        place = f"{particles}/{_SPELLED['forces']}"
+        found[place] = ("kJ mol-1 Angstrom-1", found[place][1] / (kJ / mol))
+    for key in frames[0].info.keys() & QUANTITIES.keys() - {"energy"}:
+        values = np.stack([f.info[key] for f in frames])
+        found[f"observables/{name}/{key}"] = _spell_unit(QUANTITIES[key].unit), values
     return found
+
+
+def _spell_unit(unit: str) -> str:
+    """A unit as H5MD spells it: factors with signed exponents, a space between them.
+
+    >>> _spell_unit("e^2*Angstrom/eV^3")
+    'e+2 Angstrom eV-3'
+    """
+    above, *below = unit.split("/")
+    powers = [(factor.partition("^")[::2], 1) for factor in above.split("*")]
+    powers += [(factor.partition("^")[::2], -1) for factor in below]
+    signed = [(name, sign * int(power or 1)) for (name, power), sign in powers]
+    return " ".join(name if power == 1 else f"{name}{power:+d}" for name, power in signed)
 
 
 def _append(file: h5py.File, place: str, unit: str, steps: np.ndarray, times: np.ndarray, values: np.ndarray) -> None:

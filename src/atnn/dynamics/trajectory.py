@@ -26,6 +26,7 @@ from atnn.dynamics.layout import (
     hash_folder,
     open_part,
     read_header,
+    seal,
 )
 from atnn.dynamics.state import State
 from atnn.errors import DataError
@@ -70,6 +71,11 @@ class Trajectory:
     def potential(self) -> str | None:
         """What the potential that made it says it is: for a model its hash. None where it does not say."""
         return self.header.get("potential")
+
+    @property
+    def run(self) -> str:
+        """Hash of how it was begun: structures, velocities, settings, potential. The same however far it has gone."""
+        return seal(self.header)
 
     @property
     def hash(self) -> str:
@@ -152,6 +158,11 @@ class Trajectory:
     def times(self) -> Float[Tensor, " frames"]:
         """Times [fs], by the clock of the first structure."""
         return self.read("times")
+
+    def steps(self, structure: int = 0) -> Int[Tensor, " frames"]:
+        """Numbers of the steps of the frames, by the count of one structure, which may have begun above zero."""
+        begin = int(self._static["step"][structure]) if "step" in self._static else 0
+        return begin + self.header["every"] * torch.arange(len(self))
 
     @property
     def dipoles(self) -> Float[Tensor, "frames structures 3"]:

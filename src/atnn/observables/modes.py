@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from ase.data import chemical_symbols
 
-from atnn.files import write_atomically
 from atnn.observables.harmonic import NormalModes
+from atnn.observables.records import refuse_other, write_record
+
+MODES = "atnn-modes"
+UNKNOWN: Mapping[str, str] = MappingProxyType({})
 
 _UNITS = {
     "frequencies": "cm^-1",
@@ -20,16 +24,22 @@ _UNITS = {
 }
 
 
-def write_modes(path: str | Path, modes: NormalModes) -> Path:
+def write_modes(path: str | Path, modes: NormalModes, origin: Mapping[str, str] = UNKNOWN) -> Path:
     """Write normal modes and the units of their numbers as one JSON object.
 
     ``frequencies`` (imaginary ones negative), ``intensities`` (null where the potential gives no dipole) and the
     Cartesian ``displacements`` [modes][atoms][3] of a mass-weighted amplitude of one stand beside ``symbols``,
     ``positions`` and ``masses`` of the atoms.
 
+    Args:
+        path: The file. One with normal modes of another origin is not replaced.
+        modes: The normal modes.
+        origin: Name -> hash of what they were made of.
+
     Raises:
-        DataError: The file cannot be written; an existing one is unchanged.
+        DataError: The file cannot be written, or holds something else; an existing one is unchanged.
     """
+    refuse_other(Path(path), MODES, origin)
     content = {
         "units": _UNITS,
         "frequencies": modes.frequencies.tolist(),
@@ -40,4 +50,4 @@ def write_modes(path: str | Path, modes: NormalModes) -> Path:
         "masses": modes.masses.tolist(),
         "largest_force": modes.largest_force,
     }
-    return write_atomically(path, json.dumps(content, allow_nan=False, indent=1) + "\n")
+    return write_record(Path(path), MODES, origin, content)

@@ -25,7 +25,8 @@ class Spectrum:
         error: Standard error of that mean, or None for a single trajectory.
         unit: Unit of intensity and error.
         resolution: Full width at half maximum that the window gives to a sharp line [cm^-1].
-        origin: Hashes of what it was made of: ``trajectory``, and ``potential`` where that says what it is.
+        origin: Hashes of what it was made of: ``trajectory``, the ``run`` that this is of, however far it has gone, and
+            ``potential`` where that says what it is.
         copies: The spectrum of each trajectory [``unit``].
     """
 

@@ -99,7 +99,7 @@ def trajectory_spectrum(
 
 
 def _origin(trajectory: Trajectory, potential: Potential | None) -> dict[str, str]:
-    origin = {"trajectory": trajectory.hash}
+    origin = {"trajectory": trajectory.hash, "run": trajectory.run}
     if trajectory.potential is not None:
         origin["potential"] = trajectory.potential
     if isinstance(potential, Identified):

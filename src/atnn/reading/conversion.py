@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from atnn.data.store import Store
 from atnn.data.store_writer import write_store
 from atnn.data.summary import Summary
 from atnn.data.writing import write_extxyz
+from atnn.errors import DataError
 from atnn.reading.files import Paths, open_dataset, stream
 
 
@@ -55,12 +57,31 @@ def split_files(
         Path -> number of structures of each part.
 
     Raises:
-        DataError: The file cannot be read, or a part is empty.
+        DataError: The file cannot be read, a part is empty, or its name is no plain one or would replace the file.
     """
-    dataset, target = open_dataset(path), Path(folder)
+    target = Path(folder)
+    for name in parts:
+        _check_part(name, target, Path(path))
+    dataset = open_dataset(path)
     indices = split(len(dataset), parts, seed, groups=duplicate_groups(dataset))
     target.mkdir(parents=True, exist_ok=True)
     for name, chosen in indices.items():
         write_extxyz(target / f"{name}.xyz", dataset[chosen])
     save_split(target / "split.json", indices, len(dataset), seed=seed)
     return {target / f"{name}.xyz": len(chosen) for name, chosen in indices.items()}
+
+
+def _check_part(name: str, folder: Path, source: Path) -> None:
+    """Refuse names of parts that would be files elsewhere, hidden ones, or the file that is split."""
+    if not re.fullmatch(r"\w[\w.+ -]{0,99}", name):
+        raise DataError(
+            "is no plain name for the file of a part",
+            where=repr(name)[:60],
+            remedy="use letters, digits and _.+-, for instance train",
+        )
+    if (folder / f"{name}.xyz").resolve() == source.resolve():
+        raise DataError(
+            f"would be replaced by its part {name!r}",
+            where=str(source),
+            remedy="choose another name, or another folder",
+        )

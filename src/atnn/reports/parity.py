@@ -27,6 +27,7 @@ def parity(
     counts: ArrayLike | None = None,
     numbers: ArrayLike | None = None,
     frames: ArrayLike | None = None,
+    atoms: ArrayLike | None = None,
     most_points: int = MOST_POINTS,
     name: str = "",
 ) -> Exhibit:
@@ -43,6 +44,7 @@ def parity(
         counts: Atoms of each structure; given, values are shown per atom.
         numbers: Atomic numbers of the rows of a quantity of atoms.
         frames: Index of the frame of each row; without it rows are numbered from zero.
+        atoms: Index of the atom of each row in its frame.
         most_points: Most points drawn.
         name: Which data they are (``held-out``, ``1200 K``), for the caption.
     """
@@ -50,7 +52,7 @@ def parity(
     x, y = _flat(reference, counts), _flat(predicted, counts)
     good = np.isfinite(x) & np.isfinite(y)
     kinds = (_elements(numbers, len(x)) if numbers is not None else _components(entry.rank, np.shape(reference)))[good]
-    rows = _rows(entry.axis, np.shape(reference), frames)[good]
+    rows = np.repeat(np.arange(len(np.atleast_1d(reference))), math.prod(np.shape(reference)[1:]))[good]
     x, y = x[good], y[good]
     words = spell(quantity).words
     _, unit, factor, error_unit, error_factor = spell(quantity if counts is None else quantity + PER_ATOM)
@@ -60,7 +62,8 @@ def parity(
     errors = (y - x) * error_factor
     drawn = _thin_points(errors, most_points)
     fig = make_subplots(rows=1, cols=2, column_widths=[0.55, 0.45], horizontal_spacing=0.13)
-    _points(fig, factor * (x[drawn] - shift), factor * (y[drawn] - shift), kinds[drawn], rows[drawn], unit)
+    names = _name_rows(rows[drawn], entry.axis, frames, atoms)
+    _points(fig, factor * (x[drawn] - shift), factor * (y[drawn] - shift), kinds[drawn], names, unit)
     outside = _histogram(fig, errors, error_unit)
     apply_style(fig, 400, bargap=0.04)
     of = f"{words}{' above the mean' if shift else ''} [{unit}]"
@@ -93,14 +96,15 @@ def _elements(numbers: ArrayLike, size: int) -> np.ndarray:
     return np.repeat(symbols, size // len(symbols)) if size else symbols
 
 
-def _rows(axis: str, shape: tuple[int, ...], frames: ArrayLike | None) -> np.ndarray:
+def _name_rows(rows: np.ndarray, axis: str, frames: ArrayLike | None, atoms: ArrayLike | None) -> np.ndarray:
     """Where each value comes from, as the pointer shows it."""
-    count = shape[0] if shape else 1
-    if frames is not None:
-        names = [f"frame {k}" for k in np.asarray(frames, dtype=int)]
+    if frames is None:
+        names = [f"labelled {'frame' if axis == 'structure' else axis} {row}" for row in rows]
     else:
-        names = [f"labelled {'frame' if axis == 'structure' else axis} {k}" for k in range(count)]
-    return np.repeat(np.asarray(names, dtype=object), math.prod(shape[1:]))
+        names = [f"frame {frame}" for frame in np.asarray(frames, dtype=int)[rows]]
+    if atoms is not None:
+        names = [f"{name}, atom {atom}" for name, atom in zip(names, np.asarray(atoms, dtype=int)[rows], strict=True)]
+    return np.array(names, dtype=object)
 
 
 def _thin_points(errors: np.ndarray, most: int) -> np.ndarray:

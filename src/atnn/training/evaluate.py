@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
 
 from atnn.archives import Archive, encode
 from atnn.data import Dataset, batches_of, select
@@ -16,9 +18,11 @@ from atnn.files import write_atomically
 from atnn.model import Model
 from atnn.neighbors import neighbor_pairs
 from atnn.quantities import QUANTITIES
-from atnn.structures import Labelled
+from atnn.structures import Labelled, Structures
+from atnn.training.sets import Subset
 
 FORMAT = "atnn-errors"
+VERSION = 2  # 1: without frames and atoms
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +33,16 @@ class QuantityErrors:
         predicted: Predicted values; for ``energy_per_atom``, energies divided by the number of atoms.
         reference: Labels, likewise.
         numbers: Atomic numbers, if the rows are atoms; files of earlier versions lack them.
+        frames: Index of the structure of each row in the data, in their file where they are a part of one; files of
+            earlier versions lack it.
+        atoms: Index of the atom in that structure, if the rows are atoms; likewise.
     """
 
     predicted: np.ndarray
     reference: np.ndarray
     numbers: np.ndarray | None = None
+    frames: np.ndarray | None = None
+    atoms: np.ndarray | None = None
 
     @property
     def rmse(self) -> float:
@@ -52,6 +61,7 @@ class QuantityErrors:
 
 
 Errors = dict[str, QuantityErrors]
+Arrays = dict[str, np.ndarray]  # attributes of QuantityErrors
 
 
 def evaluate(
@@ -69,11 +79,15 @@ def evaluate(
     Raises:
         DataError: The data have elements that the model does not know, or no label of a quantity that it gives.
     """
-    collected: dict[str, list[tuple[np.ndarray, ...]]] = {}
+    collected: dict[str, list[Arrays]] = {}
+    places = torch.from_numpy(dataset.indices) if isinstance(dataset, Subset) else torch.arange(len(dataset))
+    done = 0
     for labelled in batches_of(dataset, batch_size):
         model.check_structures(labelled.structures, where)
-        for name, values in _compare(model, labelled, quantities):
+        frames = places[done : done + len(labelled.structures)]
+        for name, values in _compare(model, labelled, quantities, frames):
             collected.setdefault(name, []).append(values)
+        done += len(frames)
     if not collected:
         raise DataError(
             f"no label that the model gives ({', '.join(sorted(model.outputs))})",
@@ -81,14 +95,14 @@ def evaluate(
             remedy="see `atnn data inspect` for the labels and keys that were found",
         )
     return {
-        name: QuantityErrors(*(np.concatenate(part) for part in zip(*batches, strict=True)))
+        name: QuantityErrors(**{part: np.concatenate([batch[part] for batch in batches]) for part in batches[0]})
         for name, batches in collected.items()
     }
 
 
 def _compare(
-    model: Model, labelled: Labelled, quantities: Sequence[str] | None
-) -> Iterator[tuple[str, tuple[np.ndarray, ...]]]:
+    model: Model, labelled: Labelled, quantities: Sequence[str] | None, frames: Int[Tensor, " structures"]
+) -> Iterator[tuple[str, Arrays]]:
     wanted = model.outputs if quantities is None else set(quantities) & model.outputs
     names = [name for name in QUANTITIES if name in wanted and name in labelled.labels and labelled.masks[name].any()]
     periodic = labelled.structures.pbc.all(1)
@@ -97,7 +111,7 @@ def _compare(
         chosen = periodic.nonzero()[:, 0]
         names = [name for name in names if name not in over_volume]
         if len(chosen):
-            yield from _compare(model, select(labelled, chosen), over_volume)
+            yield from _compare(model, select(labelled, chosen), over_volume, frames[chosen])
     if not names:
         return
     structures = labelled.structures
@@ -107,18 +121,25 @@ def _compare(
         mask = labelled.masks[name][structures.batch] if of_atoms else labelled.masks[name]
         predicted = results[name].detach().cpu().double()[mask].numpy()
         reference = labelled.labels[name].double()[mask].numpy()
-        numbers = (structures.numbers[mask].cpu().numpy(),) if of_atoms else ()
-        yield name, (predicted, reference, *numbers)
+        rows = _name_atoms(structures, frames, mask) if of_atoms else {"frames": frames[mask].int().numpy()}
+        yield name, {"predicted": predicted, "reference": reference, **rows}
         if QUANTITIES[name].per_atom and not QUANTITIES[name].shape:
             atoms = structures.counts[mask].double().numpy()
-            yield f"{name}_per_atom", (predicted / atoms, reference / atoms)
+            yield f"{name}_per_atom", {"predicted": predicted / atoms, "reference": reference / atoms, **rows}
+
+
+def _name_atoms(structures: Structures, frames: Int[Tensor, " structures"], mask: Bool[Tensor, " atoms"]) -> Arrays:
+    first = structures.counts.cumsum(0) - structures.counts
+    within = torch.arange(len(structures.batch)) - first[structures.batch]
+    found = {"numbers": structures.numbers, "frames": frames[structures.batch].int(), "atoms": within.int()}
+    return {name: values[mask].numpy() for name, values in found.items()}
 
 
 def save_errors(path: Path, errors: Errors) -> None:
     """Write the predictions and references of :func:`evaluate` to a sealed safetensors file."""
     arrays = {f"{name}.{part.name}": getattr(e, part.name) for name, e in errors.items() for part in fields(e)}
     tensors = {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in arrays.items() if a is not None}
-    write_atomically(path, encode({"format": FORMAT, "version": 1}, tensors))
+    write_atomically(path, encode({"format": FORMAT, "version": VERSION}, tensors))
 
 
 def load_errors(path: Path) -> Errors:
@@ -128,7 +149,7 @@ def load_errors(path: Path) -> Errors:
         DataError: The file is missing, damaged, or holds something else.
     """
     # Files that are older than the format have no header.
-    archive = Archive(path, FORMAT, 1, remedy="evaluate the model again", headless=True)
+    archive = Archive(path, FORMAT, VERSION, remedy="evaluate the model again", headless=True)
     parts: dict[str, dict[str, np.ndarray]] = {}
     for key in archive.names:
         name, _, part = key.rpartition(".")

@@ -13,7 +13,7 @@ import torch
 from pydantic import BaseModel, Field, ValidationError
 from torch import Tensor
 
-from atnn.errors import AtnnError, ModelFileError, SpecificationError
+from atnn.errors import AtnnError, ModelFileError
 from atnn.model import Model
 from atnn.training.checkpoint import load_checkpoint, pack, save_checkpoint, unpack
 from atnn.training.config import RunConfig
@@ -21,6 +21,7 @@ from atnn.training.distributed import Processes
 from atnn.training.folder import CHECKPOINT
 from atnn.training.history import Row
 from atnn.training.optimizer import build_optimizers
+from atnn.training.provenance import refuse_other_data
 from atnn.training.schedule import LearningRate, loss_weights
 from atnn.training.step import Batch, Step
 
@@ -180,18 +181,13 @@ class Learner:
             return
         tensors = pack(self.parameters, self.average, self.optimizers)
         state = asdict(self.standing) | {"history": self.history, "rate": self.rate.state}
-        save_checkpoint(self.checkpoint, tensors, {"state": state, "data": self.model.provenance["data_hash"]})
+        hashes = {"data": self.model.provenance["data_hash"], "other_data": self.model.provenance["other_data_hashes"]}
+        save_checkpoint(self.checkpoint, tensors, {"state": state, **hashes})
         self.saved = time.monotonic()
 
     def _restore(self) -> None:
         tensors, header = load_checkpoint(self.checkpoint)
-        seen = self.model.provenance["data_hash"]
-        if header.get("data", seen) != seen:
-            raise SpecificationError(
-                "the run was begun with other training data",
-                where=str(self.folder),
-                remedy="choose another output folder, or restore the data that the run was begun with",
-            )
+        refuse_other_data(header, self.model.provenance, self.folder)
         unpack(self.checkpoint, tensors, self.parameters, self.average, self.optimizers)
         try:
             state = _State.model_validate(header.get("state"))

@@ -113,7 +113,7 @@ class Trainer:
         self.spreads = {name: spreads[name] for name in self.config.weights}
         if processes.device is not None:
             self.model.to(processes.device)
-        self.model.provenance = describe_training(config, sets)
+        self.model.provenance = describe_training(config, sets, self.model.reference_energies)
         self.plan = Plan(self.config, sets.train, config.seed_of("order"))
         steps = self.config.epochs * len(self.plan(0))
         self.learner = Learner(config, folder, self.model, self.spreads, steps, processes)
