@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from atnn.errors import DataError, SpecificationError, suggest
+from atnn.observables.basis import ModeBasis
 from atnn.observables.harmonic import NormalModes
 from atnn.observables.infrared import infrared
 from atnn.observables.power import groups_by_element, mode_spectra, power_spectra, power_spectrum, remainder
@@ -40,7 +41,7 @@ class SpectrumSettings:
     resolution: float = 20.0
     maximum: float | None = None
     laser: float | None = None
-    modes: NormalModes | None = None
+    modes: ModeBasis | NormalModes | None = None
 
     @property
     def common(self) -> dict[str, Any]:
