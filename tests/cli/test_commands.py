@@ -116,7 +116,37 @@ def test_dynamics_and_its_spectra(trained, monkeypatch):
             "spectrum", "nve.traj", "--kind", kind, "--resolution", 6000, "--output", f"{kind}.html", "--temperature", 1
         )
         numbers = np.genfromtxt(f"{kind}.csv", delimiter=",", skip_header=1)
-        assert numbers.shape[1] == 3 and np.isfinite(numbers).all() and (trained / f"{kind}.html").exists()
+        columns = 3 if kind == "infrared" else 7  # the power spectrum of both elements, too
+        assert numbers.shape[1] == columns and np.isfinite(numbers).all() and (trained / f"{kind}.html").exists()
+
+
+def test_several_spectra_at_once_with_a_dipole_computed_anew(trained, capsys, monkeypatch):
+    monkeypatch.chdir(trained)
+    model = trained / "run" / "model.atnn"
+    start = ["md", model, "start.xyz", "--steps", 60, "--every", 2, "--no-compile", "--temperature", 1]
+    run(*start, "--timestep", 0.2, "--output", "forces.traj", "--outputs", "forces")
+    spectrum = ["spectrum", "forces.traj", "--kind", "ir,power", "--resolution", 6000, "--temperature", 1]
+    message = fails(capsys, monkeypatch, *spectrum)
+    assert "holds no dipoles" in message and "--model" in message
+    output = run(*spectrum, "--model", model, "--output", "two.html")
+    assert "two-infrared.csv, two-power.csv" in output.replace("\n", " ")
+    record = json.loads((trained / "two.json").read_text())
+    assert record["origin"]["surfaces"] == record["origin"]["potential"] == hash_model(load_model(model))
+    for name in ("infrared", "power"):
+        assert record["numbers"][name]["hash"] == hash_file(trained / f"two-{name}.csv")
+        assert 0 <= record["results"][name]["overlap"] <= 1
+    page = (trained / "two.html").read_text(encoding="utf-8")
+    assert "Infrared spectrum" in page and "Power spectrum" in page and "Convergence with length" in page
+    run(*start, "--timestep", 0.2, "--output", "dipole.traj")
+    run("spectrum", "dipole.traj", *spectrum[4:], "--output", "one.html")
+    anew, kept = (np.genfromtxt(f"{name}.csv", delimiter=",", skip_header=1) for name in ("two-infrared", "one"))
+    np.testing.assert_allclose(anew[:, 1], kept[:, 1], rtol=1e-2)
+    message = fails(capsys, monkeypatch, *spectrum, "--kind", "raman", "--model", model)
+    assert "holds no polarizabilities" in message and "the model gives none" in message
+    assert "no spectrum is called 'ramam'" in fails(capsys, monkeypatch, *spectrum, "--kind", "ramam")
+    run("modes", model, "start.xyz", "--output", "basis.json")
+    run(*spectrum, "--kind", "power", "--modes", "basis.json", "--output", "by-mode.html")
+    assert "other motion" in (trained / "by-mode.csv").read_text().splitlines()[0]
 
 
 def test_dynamics_exports_its_trajectory_and_replaces_nothing_that_it_reads(trained, capsys, monkeypatch):

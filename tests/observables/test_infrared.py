@@ -8,8 +8,8 @@ import torch
 
 from atnn.errors import AtnnWarning, DataError, SpecificationError
 from atnn.observables import infrared, power_spectrum
+from atnn.observables.corrections import CORRECTIONS, quantum_correction
 from atnn.observables.infrared import KM_PER_MOL
-from atnn.observables.spectrum import CORRECTIONS, quantum_correction
 from atnn.units import acceleration, boltzmann, debye, inverse_cm, light_speed_cm_per_fs
 from references.loading import reference
 

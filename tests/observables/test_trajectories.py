@@ -7,9 +7,9 @@ import pytest
 import torch
 from ase import Atoms
 
-from atnn.dynamics import State, Trajectory, VelocityVerlet, run
+from atnn.dynamics import Langevin, State, Trajectory, VelocityVerlet, run
 from atnn.errors import DataError
-from atnn.observables import trajectory_spectrum
+from atnn.observables import SpectrumSettings, trajectory_spectra, trajectory_spectrum
 from atnn.structures import Structures
 from atnn.units import acceleration, light_speed_cm_per_fs
 from dynamics.analytic import Morse, Wells, single_atoms
@@ -43,6 +43,76 @@ def test_different_structures_and_missing_dipoles_are_errors(tmp_path):
     run(State.start(pair), Morse(), VelocityVerlet(0.5), 20, trajectory=tmp_path / "bare", outputs=())
     with pytest.raises(DataError, match="no dipoles"):
         trajectory_spectrum(Trajectory(tmp_path / "bare"), "infrared", 300.0)
+
+
+class Polarizable(Wells):
+    """Atoms in wells that are stretched by the field along the direction in which they are."""
+
+    outputs = frozenset({*Wells.outputs, "polarizability"})
+
+    def __call__(self, structures, outputs):
+        positions = structures.positions
+        mean = 0.8 + 0.3 * positions.sum(1)
+        return {**super().__call__(structures, outputs), "polarizability": mean[:, None, None] * torch.eye(3).double()}
+
+
+@pytest.mark.filterwarnings("ignore:trajectories of")
+def test_what_the_frames_lack_is_computed_along_them(oscillators):
+    settings = SpectrumSettings(resolution=50.0, maximum=2000.0)
+    with pytest.raises(DataError, match=r"no polarizabilities(.|\n)*--model"):
+        trajectory_spectra(oscillators, ["raman"], settings)
+    found = trajectory_spectra(oscillators, ["ir", "raman", "power"], settings, Polarizable())
+    assert list(found.curves) == ["infrared", "raman", "power"] and list(found.curves["power"]) == ["intensity", "C"]
+    kept = trajectory_spectra(oscillators, ["ir"], settings).curves["infrared"]["intensity"]
+    anew = found.curves["infrared"]["intensity"]
+    np.testing.assert_allclose(anew.intensity, kept.intensity, rtol=1e-3, atol=1e-3 * kept.intensity.max())
+    raman = found.curves["raman"]
+    assert raman["intensity"].peak(50.0) == pytest.approx(anew.peak(50.0), abs=2.0)
+    assert raman["depolarised"].integral() < 1e-9 * raman["polarised"].integral()
+    for curves in found.curves.values():
+        low, high = curves["intensity"].interval(0.9)
+        middle = curves["intensity"].intensity
+        assert (low <= middle + 1e-9).all() and (middle <= high + 1e-9).all() and (low < high).any()
+
+
+@pytest.mark.filterwarnings("ignore:trajectories of")
+def test_a_liquid_absorbs_by_its_length_and_a_slab_has_a_surface(tmp_path):
+    """alpha n of a liquid is the molar absorption over the molar volume; a molecule has no surface."""
+    spectra = {}
+    for name, pbc in (("molecule", False), ("liquid", True), ("slab", [True, True, False])):
+        atoms = Structures.from_ase([Atoms("C", positions=[[0.0, 0.0, 0.0]], cell=[3.0, 4.0, 5.0], pbc=pbc)] * 2)
+        start = State.start(atoms).replace(velocities=torch.tensor([[0.01, 0.02, 0.01], [0.02, 0.01, 0.03]]).double())
+        run(start, Polarizable(), VelocityVerlet(0.5), 800, trajectory=tmp_path / name, every=4,
+            outputs=("dipole", "polarizability"))  # fmt: skip
+        spectra[name] = trajectory_spectrum(Trajectory(tmp_path / name), "ir", 300.0, resolution=100.0)
+    assert [spectra[name].unit for name in spectra] == ["km/mol/cm^-1", "1/cm", "km/mol/cm^-1"]
+    molar_volume = 60e-24 * 6.02214076e23  # cm^3
+    np.testing.assert_allclose(
+        spectra["liquid"].intensity, spectra["molecule"].intensity * 1e5 / molar_volume, rtol=1e-6, atol=1e-9
+    )
+    found = trajectory_spectrum(Trajectory(tmp_path / "slab"), "sfg", 300.0, resolution=100.0)
+    assert found.unit == "Angstrom^2/V" and found.peak(100.0) == pytest.approx(spectra["slab"].peak(100.0), abs=20.0)
+    for name in ("molecule", "liquid"):
+        with pytest.raises(DataError, match="no slab"):
+            trajectory_spectrum(Trajectory(tmp_path / name), "sfg", 300.0, resolution=100.0)
+
+
+@pytest.mark.filterwarnings("ignore:trajectories of")
+def test_halves_of_a_steady_motion_are_alike_and_those_of_another_are_not(oscillators, tmp_path):
+    settings = SpectrumSettings(resolution=100.0, maximum=2000.0)
+    steady = trajectory_spectra(oscillators, ["power"], settings).convergence["power"]
+    assert steady.overlap > 0.97
+    start = State.start(single_atoms(2)).replace(velocities=torch.tensor([[0.05, 0, 0], [0.04, 0, 0]]).double())
+    run(start, Wells(), Langevin(0.5, 0.0, 0.01), 1500, trajectory=tmp_path / "cold", every=4,
+        generator=torch.Generator().manual_seed(0))  # fmt: skip
+    assert trajectory_spectra(Trajectory(tmp_path / "cold"), ["power"], settings).convergence["power"].overlap < 0.2
+
+
+def test_frames_too_far_apart_for_the_fastest_motion_are_an_error(tmp_path):
+    start = State.start(single_atoms(2)).replace(velocities=torch.tensor([[0.05, 0, 0], [0.04, 0, 0]]).double())
+    run(start, Wells(50.0), VelocityVerlet(0.5), 2000, trajectory=tmp_path / "t", every=40)  # 3395 cm^-1
+    with pytest.raises(DataError, match=r"frames every 20 fs show motion up to 834 cm\^-1, but 100 %"):
+        trajectory_spectrum(Trajectory(tmp_path / "t"), "power", 300.0)
 
 
 def test_spectra_are_of_the_copies_that_ran_to_the_end(tmp_path):

@@ -13,13 +13,6 @@ class Document(StrEnum):
     model = "model"
 
 
-class Kind(StrEnum):
-    """Spectra of a trajectory."""
-
-    infrared = "infrared"
-    power = "power"
-
-
 class Correction(StrEnum):
     """Quantum corrections of :func:`atnn.observables.infrared`."""
 

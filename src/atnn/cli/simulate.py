@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from atnn.cli.options import LARGEST_SEED, Correction, Format, Kind, Window
+from atnn.cli.options import LARGEST_SEED, Correction, Format, Window
 
 EXAMPLES = {
     "md": "Example: [bold]atnn md run/model.atnn start.xyz --copies 16 --temperature 300 --steps 10000[/bold]",
@@ -82,31 +82,49 @@ def md(
 def spectrum(
     trajectory: Annotated[Path, typer.Argument(help="Trajectory folder of `atnn md`.")],
     temperature: Annotated[float, typer.Option(min=0.001, help="Temperature of the trajectories [K].")] = 300.0,
-    kind: Annotated[Kind, typer.Option(help="Infrared spectrum, or power spectrum of the velocities.")] = Kind.infrared,
+    kind: Annotated[
+        str, typer.Option(help="infrared, raman, power or sum-frequency, or several with commas: ir,raman,power.")
+    ] = "infrared",
     correction: Annotated[Correction, typer.Option(help="Quantum correction.")] = Correction.harmonic,
     window: Annotated[Window, typer.Option(help="Window of the correlation function.")] = Window.hann,
     resolution: Annotated[float, typer.Option(min=0.1, help="Width of a sharp line [cm^-1].")] = 20.0,
     maximum: Annotated[float, typer.Option(min=1, help="Largest wavenumber [cm^-1].")] = 4500.0,
+    laser: Annotated[
+        float | None, typer.Option(min=1, help="Laser of the Raman spectrum [nm]; without one, Raman activities.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Model that computes dipoles and polarizabilities anew along the frames.")
+    ] = None,
+    modes: Annotated[
+        Path | None, typer.Option(help="File of `atnn harmonic`: the power spectrum mode by mode.")
+    ] = None,
     output: Annotated[
         Path, typer.Option(help="HTML report; numbers (CSV) and their record (JSON) go next to it.")
     ] = Path("spectrum.html"),
 ) -> dict[str, Any]:
-    """Compute the infrared or power spectrum of a trajectory with its statistical error."""
+    """Compute infrared, Raman, power and sum-frequency spectra of a trajectory with their statistical errors."""
     from atnn.reports import spectrum_report
 
     written = spectrum_report(
         trajectory,
         output,
-        kind=kind.value,
+        kind=kind,
         temperature=temperature,
         correction=correction.value,
         window=window.value,
         resolution=resolution,
         maximum=maximum,
+        laser=laser,
+        model=model,
+        modes=modes,
     )
-    print(f"report: {written.page}\nnumbers: {written.numbers}\nrecord: {written.record}")
-    files = {"report": written.page, "numbers": written.numbers, "record": written.record}
-    return {**files, "origin": written.spectrum.origin, **written.columns}
+    numbers = written.numbers
+    print(f"report: {written.page}\nnumbers: {', '.join(map(str, numbers.values()))}\nrecord: {written.record}")
+    found: dict[str, Any] = {"report": written.page, "record": written.record, "origin": written.origin}
+    if len(numbers) == 1:
+        ((name, file),) = numbers.items()
+        return {**found, "numbers": file, **written.columns(name)}
+    return {**found, "numbers": numbers, "spectra": {name: written.columns(name) for name in numbers}}
 
 
 COMMANDS = (md, spectrum)

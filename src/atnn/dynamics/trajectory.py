@@ -87,6 +87,11 @@ class Trajectory:
         """Masses [amu]."""
         return self._static["masses"]
 
+    @property
+    def degrees(self) -> Int[Tensor, " structures"]:
+        """Degrees of freedom of each structure that carried kinetic energy at the start."""
+        return self._static["degrees"]
+
     @cached_property
     def ended(self) -> tuple[Ended, ...]:
         """Trajectories that ended before the run did, in the order in which they ended.

@@ -1,15 +1,13 @@
-"""Infrared absorption from the dipole along classical trajectories, and vibrational densities of states."""
+"""Infrared absorption from the dipole along classical trajectories."""
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
-import torch
 from torch import Tensor
 
 from atnn.errors import DataError
-from atnn.observables.spectrum import Spectrum, densities_of_copies, quantum_correction, summarise_copies
+from atnn.observables.corrections import quantum_correction
+from atnn.observables.spectrum import Spectrum, as_array, densities_of_copies, passed, slopes_of, summarise_copies
 from atnn.units import (
     ATOMIC_MASS_SI,
     AVOGADRO_SI,
@@ -18,7 +16,6 @@ from atnn.units import (
     VACUUM_PERMITTIVITY_SI,
     amu_angstrom2_per_fs2,
     boltzmann,
-    light_speed_cm_per_fs,
 )
 
 # Integrated molar absorption N_A / (12 eps0 c^2) |d mu / d q|^2 of a normal mode with 1 e^2/amu, in km/mol
@@ -72,15 +69,14 @@ def infrared(
     Reference: McQuarrie, Statistical Mechanics (1976), ch. 21; Thomas et al., Phys. Chem. Chem. Phys. 15,
     6608 (2013), doi:10.1039/c3cp44302g.
     """
-    values = _array(dipoles)
+    values = as_array(dipoles)
     if values.ndim != 3 or values.shape[2] != 3:
         raise DataError(
             f"dipoles have the shape {values.shape}", where="infrared", remedy="give an array [time, copies, 3]"
         )
-    rates = np.diff(values, axis=0).transpose(1, 0, 2) / timestep
+    rates = slopes_of(values, timestep)
     frequencies, densities, resolution = densities_of_copies(rates, timestep, temperature, resolution, window)
-    # A difference over h passes a wave of frequency f with the amplitude sinc(f h); np.sinc includes the pi.
-    densities = densities / np.sinc(frequencies * light_speed_cm_per_fs * timestep) ** 2
+    densities = densities / passed(frequencies, timestep)
     # <M'.M'> of one mode is k_B T |d mu / d q|^2 with q mass-weighted; the integral of its line is
     # KM_PER_MOL |d mu / d q|^2.
     scale = KM_PER_MOL * amu_angstrom2_per_fs2 / (boltzmann * temperature)
@@ -92,47 +88,3 @@ def infrared(
         # 1 km = 1e5 cm. A molar absorption divided by N_A V is an absorption coefficient.
         factor, unit = factor * 1e5 / (AVOGADRO_SI * volume * _CM_PER_ANGSTROM**3), "1/cm"
     return summarise_copies(frequencies, densities * factor, unit, resolution, maximum)
-
-
-def power_spectrum(
-    velocities: Tensor | np.ndarray,
-    masses: Tensor | np.ndarray,
-    timestep: float,
-    temperature: float,
-    *,
-    resolution: float = 10.0,
-    window: str = "hann",
-    maximum: float | None = None,
-) -> Spectrum:
-    """Vibrational density of states from the mass-weighted velocity autocorrelation.
-
-    Its integral is the number of degrees of freedom, of which each carries k_B T / 2.
-
-    Args:
-        velocities: Velocities [time, copies, atoms, 3] of copies of one structure [Angstrom/fs].
-        masses: Masses [atoms] of the structure [amu].
-        timestep: Time between two samples [fs].
-        temperature: Temperature [K].
-        resolution: Full width at half maximum that a sharp line gets [cm^-1].
-        window: ``hann``, ``gaussian`` or ``blackman``.
-        maximum: Largest wavenumber to return [cm^-1].
-
-    Returns:
-        Spectrum in ``1/cm^-1`` (states per wavenumber).
-    """
-    values, weights = _array(velocities), _array(masses)
-    if values.ndim != 4 or values.shape[2:] != (len(weights), 3):
-        raise DataError(
-            f"velocities have the shape {values.shape} for {len(weights)} masses",
-            where="power_spectrum",
-            remedy="give an array [time, copies, atoms, 3]",
-        )
-    scale = math.sqrt(amu_angstrom2_per_fs2 / (boltzmann * temperature))
-    weighted = scale * values * np.sqrt(weights)[:, None]
-    flat = weighted.reshape(*values.shape[:2], -1).transpose(1, 0, 2)
-    frequencies, densities, resolution = densities_of_copies(flat, timestep, temperature, resolution, window)
-    return summarise_copies(frequencies, densities, "1/cm^-1", resolution, maximum)
-
-
-def _array(values: Tensor | np.ndarray) -> np.ndarray:
-    return np.asarray(values.detach().cpu() if isinstance(values, torch.Tensor) else values, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Spectra with error bands, and quantum corrections of classical spectra."""
+"""Spectra with error bands."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float
 from scipy import fft
+from torch import Tensor
 
 from atnn.errors import AtnnWarning, DataError, SpecificationError
 from atnn.observables.correlation import autocorrelation, lags_for, window
-from atnn.units import boltzmann, inverse_cm, light_speed_cm_per_fs
-
-CORRECTIONS = ("classical", "harmonic", "none", "schofield", "standard")
+from atnn.units import light_speed_cm_per_fs
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,7 @@ class Spectrum:
         resolution: Full width at half maximum that the window gives to a sharp line [cm^-1].
         origin: Hashes of what it was made of: ``trajectory``, the ``run`` that this is of, however far it has gone, and
             ``potential`` where that says what it is.
+        copies: The spectrum of each trajectory [``unit``].
     """
 
     frequencies: Float[np.ndarray, " frequencies"]
@@ -36,11 +36,38 @@ class Spectrum:
     unit: str
     resolution: float
     origin: dict[str, str] = field(default_factory=dict)
+    copies: Float[np.ndarray, "copies frequencies"] | None = None
 
     def integral(self, low: float = 0.0, high: float = np.inf) -> float:
         """Integrated intensity between two wavenumbers [``unit`` times cm^-1]."""
         inside = (self.frequencies >= low) & (self.frequencies <= high)
         return float(np.trapezoid(self.intensity[inside], self.frequencies[inside]))
+
+    def interval(
+        self, level: float = 0.95, draws: int = 1000, seed: int = 0
+    ) -> tuple[Float[np.ndarray, " frequencies"], Float[np.ndarray, " frequencies"]]:
+        """Lower and upper end of the confidence interval of the mean, by drawing trajectories again (bootstrap).
+
+        Unlike the standard error it needs no normal distribution, which few trajectories of a molecule do not have.
+
+        Args:
+            level: Probability that the interval holds the mean.
+            draws: Number of drawings.
+            seed: Of the drawings.
+
+        Raises:
+            DataError: Fewer than two trajectories.
+
+        Reference: Efron, Ann. Statist. 7, 1 (1979), doi:10.1214/aos/1176344552.
+        """
+        if self.copies is None or len(self.copies) < 2:
+            raise DataError(
+                "a single trajectory has no confidence interval", where="Spectrum.interval", remedy="run several copies"
+            )
+        count = len(self.copies)
+        drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=draws)
+        low, high = np.quantile(drawn / count @ self.copies, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        return low, high
 
     def peak(self, low: float = 0.0, high: float = np.inf) -> float:
         """Wavenumber of the largest intensity between two wavenumbers [cm^-1], by a parabola through the top."""
@@ -86,6 +113,11 @@ def lag_count(timestep: float, resolution: float, shape: str) -> int:
     return int(np.ceil(lags_for(shape, resolution * light_speed_cm_per_fs) / timestep))
 
 
+def resolved(length: int, timestep: float, shape: str) -> float:
+    """Resolution that a number of samples reaches [cm^-1]."""
+    return lags_for(shape, 1.0) / (light_speed_cm_per_fs * timestep * length)
+
+
 def densities_of_copies(
     series: Float[np.ndarray, "copies time components"],
     timestep: float,
@@ -94,6 +126,24 @@ def densities_of_copies(
     shape: str,
 ) -> tuple[Float[np.ndarray, " frequencies"], Float[np.ndarray, "copies frequencies"], float]:
     """Wavenumbers [cm^-1], spectral densities of each copy, and the resolution reached [cm^-1].
+
+    Raises:
+        DataError: Fewer than ten samples, or values that are not finite.
+        SpecificationError: Resolution, timestep or temperature are not positive.
+    """
+    resolution = check_series(series, timestep, temperature, resolution, shape)[1]
+    results = [spectral_density(copy, timestep, resolution, shape) for copy in series]
+    return results[0][0], np.array([density for _, density in results]), resolution
+
+
+def check_series(
+    series: Float[np.ndarray, "copies time components"],
+    timestep: float,
+    temperature: float,
+    resolution: float,
+    shape: str,
+) -> tuple[int, float]:
+    """Number of lags to take, and the resolution reached with them [cm^-1]; a warning where it is not the one wanted.
 
     Raises:
         DataError: Fewer than ten samples, or values that are not finite.
@@ -114,17 +164,16 @@ def densities_of_copies(
             remedy="run longer, or remove the trajectories that failed",
         )
     needed = lag_count(timestep, resolution, shape)
-    if needed > length:
-        reached = resolution * needed / length
-        warnings.warn(
-            f"trajectories of {length * timestep:.0f} fs resolve {reached:.1f} cm^-1, not {resolution:.1f}: "
-            f"run for {needed * timestep:.0f} fs or more",
-            AtnnWarning,
-            stacklevel=3,
-        )
-        resolution = reached
-    results = [spectral_density(copy, timestep, resolution, shape) for copy in series]
-    return results[0][0], np.array([density for _, density in results]), resolution
+    if needed <= length:
+        return needed, resolution
+    reached = resolution * needed / length
+    warnings.warn(
+        f"trajectories of {length * timestep:.0f} fs resolve {reached:.1f} cm^-1, not {resolution:.1f}: "
+        f"run for {needed * timestep:.0f} fs or more",
+        AtnnWarning,
+        stacklevel=4,
+    )
+    return length, reached
 
 
 def summarise_copies(
@@ -132,46 +181,28 @@ def summarise_copies(
 ) -> Spectrum:
     """Mean and standard error over the copies, up to a wavenumber."""
     kept = slice(None) if maximum is None else slice(0, int(np.searchsorted(frequencies, maximum, "right")))
-    error = None if len(spectra) < 2 else spectra.std(axis=0, ddof=1)[kept] / np.sqrt(len(spectra))
-    return Spectrum(frequencies[kept], spectra.mean(axis=0)[kept], error, unit, resolution)
+    spectra = spectra[:, kept]
+    error = None if len(spectra) < 2 else spectra.std(axis=0, ddof=1) / np.sqrt(len(spectra))
+    return Spectrum(frequencies[kept], spectra.mean(axis=0), error, unit, resolution, copies=spectra)
 
 
-def quantum_correction(
-    name: str, frequencies: Float[np.ndarray, " frequencies"], temperature: float
-) -> Float[np.ndarray, " frequencies"]:
-    """Factor from the classical absorption to one with a quantum correction of the correlation function.
+def as_array(values: Tensor | np.ndarray) -> Float[np.ndarray, "*shape"]:
+    """Values in double precision and main memory."""
+    return np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values, dtype=np.float64)
 
-    Absorption goes as w (1 - exp(-x)) Q(w) C(w) with x = hbar w / k_B T, the classical correlation C and
 
-    ===============  =====================  =============================
-    name             Q                      factor (1 - exp(-x)) Q / x
-    ===============  =====================  =============================
-    ``harmonic``     x / (1 - exp(-x))      1
-    ``classical``    (the limit hbar -> 0)  1
-    ``none``         1                      (1 - exp(-x)) / x
-    ``standard``     2 / (1 + exp(-x))      2 tanh(x / 2) / x
-    ``schofield``    exp(x / 2)             2 sinh(x / 2) / x
-    ===============  =====================  =============================
+def slopes_of(
+    values: Float[np.ndarray, "time copies *components"], timestep: float
+) -> Float[np.ndarray, "copies intervals flat"]:
+    """Differences of successive samples over the time between them, of each copy.
 
-    Args:
-        name: One of the names above.
-        frequencies: Wavenumbers [cm^-1].
-        temperature: Temperature of the trajectories [K].
-
-    Raises:
-        SpecificationError: Unknown name.
-
-    Reference: Ramirez et al., J. Chem. Phys. 121, 3973 (2004), doi:10.1063/1.1774986.
+    A difference passes a wave with less than its slope: densities are divided by :func:`passed`.
     """
-    if name not in CORRECTIONS:
-        raise SpecificationError(
-            f"unknown quantum correction {name!r}", where="spectrum", remedy=f"use one of {', '.join(CORRECTIONS)}"
-        )
-    x = np.maximum(frequencies * inverse_cm / (boltzmann * temperature), 1e-12)
-    if name == "none":
-        return -np.expm1(-x) / x
-    if name == "standard":
-        return 2 * np.tanh(x / 2) / x
-    if name == "schofield":
-        return 2 * np.sinh(x / 2) / x
-    return np.ones_like(x)
+    slopes = np.diff(values, axis=0) / timestep
+    return slopes.reshape(*slopes.shape[:2], -1).transpose(1, 0, 2)
+
+
+def passed(frequencies: Float[np.ndarray, " frequencies"], timestep: float) -> Float[np.ndarray, " frequencies"]:
+    """Part of the squared slope of a wave [cm^-1] that the difference of samples [fs] keeps."""
+    # np.sinc includes the pi
+    return np.sinc(frequencies * light_speed_cm_per_fs * timestep) ** 2

@@ -2,13 +2,69 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from atnn.dynamics import Trajectory
-from atnn.errors import DataError
-from atnn.observables.infrared import infrared, power_spectrum
+from atnn.model import Identified, Potential
+from atnn.observables.kinds import (
+    Convergence,
+    Curves,
+    SpectrumSettings,
+    check_convergence,
+    compute_curves,
+    parse_kinds,
+)
+from atnn.observables.sampled import Sampled
 from atnn.observables.spectrum import Spectrum
+
+
+@dataclass(frozen=True)
+class TrajectorySpectra:
+    """Spectra of one trajectory.
+
+    Attributes:
+        curves: Kind -> name -> spectrum; the main one of each kind comes first and is called ``intensity``.
+        convergence: Kind -> the main spectrum of the halves of the trajectories, or None where these are too short.
+        settings: How they were made.
+        degrees: Number of degrees of freedom that move, for comparison with the integral of the power spectrum.
+    """
+
+    curves: dict[str, Curves]
+    convergence: dict[str, Convergence | None]
+    settings: SpectrumSettings
+    degrees: int
+
+
+def trajectory_spectra(
+    trajectory: Trajectory,
+    kinds: Sequence[str],
+    settings: SpectrumSettings,
+    potential: Potential | None = None,
+) -> TrajectorySpectra:
+    """Several spectra of one trajectory, and how far they depend on its length.
+
+    Args:
+        trajectory: The trajectory; all its structures must be copies of one. Those that ended before the run did are
+            left out.
+        kinds: ``infrared``, ``raman``, ``power`` or ``sum-frequency``.
+        settings: Temperature, correction, window, resolution and more.
+        potential: Computes dipoles and polarizabilities anew along the frames where it gives them.
+
+    Raises:
+        DataError: A single frame, no copy that ran to the end, different structures in one trajectory, frames too far
+            apart for the fastest motion, or a missing quantity.
+        SpecificationError: Unknown kind, window or correction.
+    """
+    names = parse_kinds(",".join(kinds))
+    sampled = Sampled(trajectory, potential)
+    origin = _origin(trajectory, potential)
+    curves = {
+        kind: {name: replace(s, origin=origin) for name, s in compute_curves(sampled, kind, settings).items()}
+        for kind in names
+    }
+    convergence = {kind: check_convergence(sampled, kind, settings) for kind in names}
+    return TrajectorySpectra(curves, convergence, settings, sampled.degrees)
 
 
 def trajectory_spectrum(
@@ -19,51 +75,33 @@ def trajectory_spectrum(
     window: str = "hann",
     resolution: float = 20.0,
     maximum: float | None = None,
+    potential: Potential | None = None,
 ) -> Spectrum:
-    """Infrared or power spectrum of a trajectory.
+    """Infrared, Raman (unpolarised activity) or power spectrum of a trajectory.
 
     Args:
         trajectory: The trajectory; all its structures must be copies of one. Those that ended before the run did
             are left out.
-        kind: ``infrared`` or ``power``.
+        kind: ``infrared``, ``raman``, ``power`` or ``sum-frequency``.
         temperature: Temperature of the trajectory [K].
-        correction: Quantum correction of the infrared spectrum.
+        correction: Quantum correction.
         window, resolution, maximum: As in :func:`atnn.observables.infrared`.
+        potential: Computes dipoles and polarizabilities anew along the frames where it gives them.
 
     Raises:
-        DataError: A single frame, no copy that ran to the end, different structures in one trajectory, or no dipoles.
+        DataError: A single frame, no copy that ran to the end, different structures in one trajectory, frames too far
+            apart for the fastest motion, or a missing quantity.
     """
-    found = _spectrum(trajectory, kind, temperature, correction, window, resolution, maximum)
+    settings = SpectrumSettings(temperature, correction, window, resolution, maximum)
+    (name,) = parse_kinds(kind)
+    found = compute_curves(Sampled(trajectory, potential), name, settings)["intensity"]
+    return replace(found, origin=_origin(trajectory, potential))
+
+
+def _origin(trajectory: Trajectory, potential: Potential | None) -> dict[str, str]:
     origin = {"trajectory": trajectory.hash, "run": trajectory.run}
     if trajectory.potential is not None:
         origin["potential"] = trajectory.potential
-    return replace(found, origin=origin)
-
-
-def _spectrum(
-    trajectory: Trajectory,
-    kind: str,
-    temperature: float,
-    correction: str,
-    window: str,
-    resolution: float,
-    maximum: float | None,
-) -> Spectrum:
-    where, times, whole = str(trajectory.path), trajectory.times, trajectory.whole
-    if not bool(whole.any()):
-        raise DataError("all trajectories ended before the run did", where=where, remedy="see `Trajectory.ended`")
-    counts = trajectory.structures(0).counts
-    if len(times) < 2 or not bool((counts == counts[0]).all()):
-        raise DataError("needs two frames, and copies of one structure", where=where, remedy="see `atnn md --copies`")
-    timestep, atoms = float(times[1] - times[0]), int(counts[0])
-    options: dict[str, Any] = {"resolution": resolution, "window": window, "maximum": maximum}
-    if kind == "infrared":
-        if "dipole" not in trajectory.quantities:
-            raise DataError(
-                "the trajectory holds no dipoles", where=where, remedy="train with `outputs: [energy, dipole]`"
-            )
-        return infrared(
-            trajectory.read("dipole", structures=whole), timestep, temperature, correction=correction, **options
-        )
-    velocities = trajectory.read("velocities", structures=whole).reshape(len(times), int(whole.sum()), atoms, 3)
-    return power_spectrum(velocities, trajectory.masses[:atoms], timestep, temperature, **options)
+    if isinstance(potential, Identified):
+        origin["surfaces"] = potential.identity
+    return origin

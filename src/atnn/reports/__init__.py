@@ -7,8 +7,9 @@ from atnn.reports.exhibit import Exhibit, KeyNumber, Motion, Section, Table, Vie
 from atnn.reports.learning import learning_curves
 from atnn.reports.parity import parity
 from atnn.reports.report import Report
-from atnn.reports.runs import evaluation_report, spectrum_report, training_report, trajectory_report
+from atnn.reports.runs import evaluation_report, training_report, trajectory_report
 from atnn.reports.spectra import Sticks, frequencies, spectrum
+from atnn.reports.spectrum_page import spectrum_report
 from atnn.reports.trajectory import trajectory_view
 from atnn.reports.vibrations import broadened, mode_table, mode_view, modes_report
 

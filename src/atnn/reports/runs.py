@@ -1,34 +1,24 @@
-"""Whole pages for what a command leaves behind: a training, an evaluation, a trajectory, a spectrum."""
+"""Whole pages for what a command leaves behind: a training, an evaluation, a trajectory."""
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 
-from atnn.archives import hash_file
 from atnn.dynamics import Trajectory
 from atnn.errors import DataError
-from atnn.files import write_atomically
 from atnn.model import load_model
-from atnn.observables import Spectrum, trajectory_spectrum
-from atnn.observables.records import refuse_other, write_record
 from atnn.quantities import QUANTITIES
 from atnn.reports.course import course
 from atnn.reports.exhibit import Exhibit, Table
 from atnn.reports.learning import learning_curves
 from atnn.reports.parity import parity
 from atnn.reports.report import Report
-from atnn.reports.spectra import spectrum
-from atnn.reports.spelling import PER_ATOM, flatten, format_value, spell
+from atnn.reports.spelling import PER_ATOM, flatten, spell
 from atnn.reports.trajectory import MOST_FRAMES, trajectory_view
 from atnn.training import Errors, load_errors, read_history
-
-SPECTRUM = "atnn-spectrum"
 
 
 def training_report(folder: str | os.PathLike) -> Report:
@@ -109,97 +99,6 @@ def _add_errors(report: Report, errors: Errors, name: str) -> None:
 
 def _specification(values: dict) -> Exhibit:
     return Exhibit(table=Table(["setting", "value"], list(flatten(values))), caption="What the model is made of.")
-
-
-class WrittenSpectrum(NamedTuple):
-    """A spectrum and the files that hold it.
-
-    Attributes:
-        page: HTML page.
-        numbers: CSV file.
-        record: JSON file that says what made the numbers, and with which settings.
-        spectrum: The spectrum.
-    """
-
-    page: Path
-    numbers: Path
-    record: Path
-    spectrum: Spectrum
-
-    @property
-    def columns(self) -> dict[str, list[float] | list[None]]:
-        """Columns of the CSV file, with their units."""
-        found = self.spectrum
-        errors = [None] * len(found.frequencies) if found.error is None else found.error.tolist()
-        numbers = {"wavenumber [cm^-1]": found.frequencies, f"intensity [{found.unit}]": found.intensity}
-        return {**{name: values.tolist() for name, values in numbers.items()}, "standard error": errors}
-
-
-def spectrum_report(
-    trajectory: str | os.PathLike,
-    output: str | os.PathLike,
-    *,
-    kind: str = "infrared",
-    temperature: float = 300.0,
-    correction: str = "harmonic",
-    window: str = "hann",
-    resolution: float = 20.0,
-    maximum: float | None = 4500.0,
-) -> WrittenSpectrum:
-    """Spectrum of a trajectory as an HTML page, with its numbers in a CSV and what made them in a JSON beside it.
-
-    The spectrum of another run is not replaced; one of the same run is, whatever its settings, and also where the run
-    has gone on since.
-
-    Args:
-        trajectory: Folder of the trajectory; all its structures must be copies of one.
-        output: HTML file.
-        kind: ``infrared`` or ``power``.
-        temperature: Temperature of the trajectories [K].
-        correction: Quantum correction of the infrared spectrum.
-        window, resolution, maximum: As in :func:`atnn.observables.infrared`.
-
-    Returns:
-        Paths of the page, the numbers and the record, and the spectrum.
-
-    Raises:
-        DataError: No such trajectory, no dipoles in it, different structures in one, or the files are those of another.
-    """
-    path, page = Path(trajectory), Path(output)
-    if page.suffix in (".csv", ".json"):
-        raise DataError("the page is HTML", where=str(page), remedy="give it a name that ends in .html")
-    source, record = Trajectory(path), page.with_suffix(".json")
-    refuse_other(record, SPECTRUM, {"run": source.run})
-    found = trajectory_spectrum(source, kind, temperature, correction, window, resolution, maximum)
-    report = Report(f"{kind.capitalize()} spectrum", subtitle=str(path))
-    report.add(
-        f"{kind.capitalize()} spectrum",
-        spectrum(found.frequencies, found.intensity, found.error, unit=found.unit, kind=kind, highest=maximum),
-        text=f"At {temperature:g} K, resolution {format_value(found.resolution, digits=3)} cm⁻¹"
-        + (f", quantum correction {correction}." if kind == "infrared" else "."),
-    )
-    report.provenance.update(found.origin)
-    settings = {"kind": kind, "temperature": temperature, "correction": correction if kind == "infrared" else None}
-    settings |= {"window": window, "resolution": found.resolution, "maximum": maximum}
-    return _write_spectrum(report, page, record, found, settings)
-
-
-def _write_spectrum(
-    report: Report, page: Path, record: Path, found: Spectrum, settings: dict[str, float | str | None]
-) -> WrittenSpectrum:
-    written = WrittenSpectrum(report.write(page), page.with_suffix(".csv"), record, found)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(written.columns)
-    writer.writerows(zip(*written.columns.values(), strict=True))  # None is written as nothing
-    write_atomically(written.numbers, text.getvalue())
-    content = {
-        "settings": settings,
-        "units": {"temperature": "K", "resolution": "cm^-1", "maximum": "cm^-1"},
-        "numbers": {"file": written.numbers.name, "hash": hash_file(written.numbers)},
-    }
-    write_record(record, SPECTRUM, found.origin, content)
-    return written
 
 
 def trajectory_report(path: str | Path) -> Report:
