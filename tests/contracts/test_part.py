@@ -1,5 +1,6 @@
 """What every part of a model says about itself, and what it owes: readouts, sources of charges, physics terms."""
 
+import numpy as np
 import pytest
 import torch
 from ase.build import molecule
@@ -84,7 +85,7 @@ def assert_close(name, found, expected, **tolerance):
 
 
 def test_every_registered_component_is_tested():
-    assert set(SMALL_OUTPUTS) == set(OUTPUTS)
+    assert {output for outputs in SMALL_OUTPUTS.values() for output in outputs} == set(OUTPUTS)
     assert set(SMALL_CHARGES) == set(CHARGES)
     assert set(SMALL_TERMS) == set(TERMS)
 
@@ -162,6 +163,8 @@ def test_outputs_have_the_shape_of_the_table_and_turn_as_it_says(model):
         after = evaluate(model, Structures.from_ase(turned), outputs)
         for name in outputs:
             assert before[name].shape == shape(name, batch()), name
+            if QUANTITIES[name].parity == 0 and np.linalg.det(matrix) < 0:
+                continue  # nothing is promised for mirror images
             expected = turn(name, before[name], matrix)
             assert_close(name, after[name], expected, rtol=1e-7, atol=1e-7)
 
@@ -183,6 +186,8 @@ def test_extensive_outputs_of_far_fragments_add_and_those_of_atoms_stay(model):
     two.positions = one.positions
     two.translate([FAR, 0.0, 0.0])
     outputs = all_outputs(model)
+    if "charges" in model.given:  # where one fragment is distorted, charge does flow, and over any distance
+        outputs = tuple(name for name in outputs if name != "born_charges")
     whole, alone = evaluate(model, one + two, outputs), evaluate(model, one, outputs)
     # Latent charges need not sum to zero: what two charges of a few e have left at that distance.
     nothing = 1e-3 if "latent_charges" in model.parts else 1e-7

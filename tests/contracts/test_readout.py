@@ -1,18 +1,28 @@
-"""What readouts must satisfy: dipoles and charges of molecules, ions and cells."""
+"""What readouts must satisfy on every representation: dipoles, charges and tensors of molecules, ions and cells."""
 
 import pytest
 import torch
 from ase import Atoms
+from ase.build import molecule
 from scipy.spatial.transform import Rotation
 
+from atnn.quantities import quantity
 from atnn.structures import Structures
-from contracts.models import VECTORIAL, evaluate, small_model
+from contracts.models import NAMES, evaluate, small_model
 from systems import crystal, ethanol, water_box
+from tensors import turn
+
+TENSORS = ("polarizability", "shieldings", "born_charges", "transition_dipole_1")
 
 
-@pytest.fixture(params=VECTORIAL)
+@pytest.fixture(params=NAMES)
 def model(request):
-    return small_model(request.param)
+    return small_model(request.param, outputs=("energy", "dipole"))
+
+
+@pytest.fixture(params=NAMES)
+def tensorial(request):
+    return small_model(request.param, outputs=TENSORS)
 
 
 def ion(charge=1.0):
@@ -89,5 +99,93 @@ def test_charges_and_atomic_dipoles_make_the_dipole_of_a_molecule_and_atomic_dip
 
 def test_a_model_may_learn_the_dipole_alone():
     model = small_model("eann", outputs=("dipole",))
-    assert model.outputs == {"dipole", "charges", "atomic_dipoles"}
+    assert model.outputs == {"dipole", "charges", "atomic_dipoles", "born_charges"}
     assert evaluate(model, ethanol(), ("dipole", "charges"))["dipole"].shape == (1, 3)
+
+
+ROTATION = Rotation.from_rotvec([0.4, 0.2, -0.9]).as_matrix()
+
+
+def bent():
+    atoms = ethanol()
+    atoms.rattle(0.1, seed=3)
+    return atoms
+
+
+def moved(atoms, matrix):
+    result = atoms.copy()
+    result.positions, result.cell = atoms.positions @ matrix.T, atoms.cell[:] @ matrix.T
+    return result
+
+
+def test_tensors_turn_with_the_molecule_to_the_last_digits_of_float32(tensorial):
+    model = tensorial.float()
+    before, after = (evaluate(model, atoms, TENSORS) for atoms in (bent(), moved(bent(), ROTATION)))
+    for name in TENSORS:
+        size = before[name].abs().max()
+        torch.testing.assert_close(after[name] / size, turn(name, before[name], ROTATION) / size, rtol=0, atol=1e-6)
+
+
+def test_tensors_of_molecules_and_crystals_follow_mirror_images(tensorial):
+    names = [name for name in TENSORS if quantity(name).parity]
+    for atoms in (bent(), crystal()):
+        before, after = (evaluate(tensorial, each, names) for each in (atoms, moved(atoms, -ROTATION)))
+        for name in names:
+            torch.testing.assert_close(after[name], turn(name, before[name], -ROTATION), rtol=1e-9, atol=1e-11)
+            deviator = before[name] - torch.diag_embed(before[name].diagonal(dim1=-2, dim2=-1))
+            assert deviator.abs().max() > 1e-5, name
+
+
+def test_tensors_do_not_depend_on_the_place(tensorial):
+    far = bent()
+    far.translate([5.0, -3.0, 8.0])
+    before, after = (evaluate(tensorial, atoms, TENSORS) for atoms in (bent(), far))
+    for name in TENSORS:
+        torch.testing.assert_close(after[name], before[name], rtol=1e-9, atol=1e-11)
+
+
+def test_tensors_are_smooth_where_an_atom_crosses_the_cutoff(tensorial):
+    def tensors(distance):
+        atoms = Atoms("COH", positions=[[0, 0, 0], [distance, 0, 0], [0, 1, 0]], cell=[40] * 3, pbc=True)
+        found = evaluate(tensorial, atoms, TENSORS)
+        return torch.cat([found[name].flatten() for name in TENSORS])
+
+    step = 1e-3
+    values = torch.stack([tensors(tensorial.cutoff + k * step) for k in (-2, -1, 0, 1, 2)])
+    assert values.diff(dim=0).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_born_charges_and_polarizability_gradients_are_derivatives(name):
+    model, structures, step = small_model(name, outputs=("dipole", "polarizability")), Structures.from_ase(bent()), 1e-4
+    given = ("dipole", "polarizability")
+    found = evaluate(model, structures, ("born_charges", "polarizability_gradients"))
+    for atom, axis in ((0, 0), (2, 1), (8, 2)):
+        shift = torch.zeros_like(structures.positions)
+        shift[atom, axis] = step
+        ahead, behind = (evaluate(model, structures.replace(positions=structures.positions + s), given)
+                         for s in (shift, -shift))  # fmt: skip
+        for of, derivative in zip(given, ("born_charges", "polarizability_gradients"), strict=True):
+            slope = (ahead[of] - behind[of])[0] / (2 * step)
+            torch.testing.assert_close(found[derivative][atom, ..., axis], slope, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("outputs", [("dipole",), ("born_charges",)], ids=["derived", "direct"])
+@pytest.mark.parametrize("name", NAMES)
+def test_born_charges_sum_to_the_total_charge(name, outputs):
+    batch = Structures.from_ase([bent(), ion(2.0), water_box(2)])
+    found = evaluate(small_model(name, outputs=outputs), batch, ("born_charges",))["born_charges"]
+    totals = torch.zeros(3, 3, 3).double().index_add(0, batch.batch, found)
+    expected = torch.tensor([0.0, 2.0, 0.0]).double()[:, None, None] * torch.eye(3).double()
+    torch.testing.assert_close(totals, expected, rtol=0, atol=1e-9)
+    assert (found - found.mT).abs().max() > 1e-5
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_planar_molecule_has_a_transition_dipole_along_any_axis(name):
+    """In the plane from vectors, and normal to it from their products."""
+    atoms = molecule("H2CO")
+    atoms.positions[2, 1] *= 1.1
+    model = small_model(name, outputs=("transition_dipole_1",))
+    plane = evaluate(model, atoms, ("transition_dipole_1",))["transition_dipole_1"][0].abs()
+    assert plane.min() > 1e-9 * plane.max()

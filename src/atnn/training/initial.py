@@ -20,7 +20,7 @@ from atnn.structures import Neighbors, Structures
 from atnn.training.checks import check_conditions, check_data, check_quantities
 from atnn.training.config import RunConfig
 from atnn.training.sets import Sets, find_labels
-from atnn.training.statistics import average_energy, average_labels, measure_spreads
+from atnn.training.statistics import average_energy, average_labels, average_traces, measure_spreads
 
 log = logging.getLogger("atnn")
 SAMPLE = 200  # structures for the mean number of neighbors and the standardisation of inputs
@@ -58,6 +58,8 @@ def initial_model(config: RunConfig, sets: Sets, start: Model | None = None) -> 
             # The mean binding energy is known; the network need not spend epochs on learning it.
             energy=average_energy(sets.train, model.reference_energies) if _learns_energies(model, carried) else None,
             means=means,
+            spreads=spreads,
+            isotropic=average_traces(sets.train, names),
         )
         model.start(statistics, structures, pairs)
     check_data(model, sets, names)

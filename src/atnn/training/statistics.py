@@ -70,15 +70,33 @@ def average_labels(dataset: Dataset, names: Sequence[str]) -> dict[str, dict[int
     }
 
 
+def average_traces(dataset: Dataset, names: Sequence[str]) -> dict[str, dict[int, float]]:
+    """Compute the mean third of the trace of each element, by atomic number, for tensors of the second rank.
+
+    Tensors of structures count per atom, so that all elements have the same mean.
+    """
+    rows = [QUANTITIES[name] for name in names]
+    return {q.name: _average_by_element(dataset, q.name) for q in rows if q.shape == (3, 3)}
+
+
 def _average_by_element(dataset: Dataset, name: str) -> dict[int, float]:
     total, number = torch.zeros(2, len(chemical_symbols), dtype=torch.float64)
     for part in batches_of(dataset):
         if name in part.labels:
             chosen = _find_labelled_atoms(part, name)
-            numbers, values = part.structures.numbers[chosen], part.labels[name][chosen].double()
+            numbers, values = part.structures.numbers[chosen], _spread_over_atoms(part, name)[chosen]
             total.index_add_(0, numbers, values)
             number.index_add_(0, numbers, torch.ones_like(values))
     return {z: float(total[z] / number[z]) for z in number.nonzero()[:, 0].tolist()}
+
+
+def _spread_over_atoms(part: Labelled, name: str) -> Float[Tensor, " atoms"]:
+    """The isotropic part of labels of atoms, or the share of each atom in that of its structure, float64."""
+    row, value = QUANTITIES[name], part.labels[name].double()
+    value = value.diagonal(dim1=1, dim2=2).mean(1) if row.shape else value
+    if row.axis == "atom":
+        return value
+    return (value / part.structures.counts if row.extensive else value)[part.structures.batch]
 
 
 def _scale_labels(part: Labelled, name: str, energies: Mapping[int, float]) -> Tensor:
