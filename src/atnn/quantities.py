@@ -97,7 +97,7 @@ class Quantity:
         return self.dimension == ENERGY and self.derivative is None
 
 
-# Transitions from the ground state to the first excited states. Each state has its own row, so that frames may lack some.
+# From the ground state to the first excited states. Each state has its own row, because a frame may lack some of them.
 TRANSITION_DIPOLES = tuple(f"transition_dipole_{state}" for state in range(1, 6))
 
 

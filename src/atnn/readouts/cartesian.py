@@ -27,8 +27,8 @@ class CartesianTensors(nn.Module):
         rank 2:  a 1 + sum_k b_k T^k + sum_q c_q [p^q r^q]  (symmetric),  and  + sum_q d_q [p^q x r^q]_x  (any)
 
     [p r] is the symmetric traceless part of the outer product, and [w]_x the antisymmetric matrix of a vector. In a
-    planar molecule every product of vectors has a component ``zz`` from its trace, the tensors T of pairs have one, too,
-    and the trace itself is free: the component normal to the plane is as free as the others.
+    planar molecule the traceless parts have a component normal to the plane, and the trace a is free. All components
+    that symmetry allows are therefore independent, which they are not in sums of products with positions.
 
     Args:
         design: Elements and sizes.
