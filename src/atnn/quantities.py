@@ -37,7 +37,7 @@ class Quantity:
         dimension: Powers of energy, length, charge and time.
         extensive: True if the value of two distant fragments is the sum of their values.
         rank: Tensor rank under rotation.
-        parity: Sign under inversion, +1 or -1; 0 for a sum of a vector and a pseudovector, which has none.
+        parity: Sign under inversion, +1 or -1.
         symmetric: True if the last two axes may be exchanged. Labels are symmetrised, and six numbers are read in Voigt
             order.
         sign_free: True if each value is defined up to its sign, as a transition dipole is. Errors are those of the sign
@@ -54,7 +54,7 @@ class Quantity:
     dimension: Dimension
     extensive: bool
     rank: int
-    parity: Literal[1, -1, 0]
+    parity: Literal[1, -1]
     symmetric: bool = False
     sign_free: bool = False
     partial: bool = False
@@ -104,8 +104,8 @@ TRANSITION_DIPOLES = tuple(f"transition_dipole_{state}" for state in range(1, 6)
 def transition_dipole(name: str) -> Quantity:
     """Make the row of the transition dipole between two states, for more states than the table has."""
     return Quantity(
-        name, axis="structure", shape=(3,), dimension=CHARGE * LENGTH, extensive=True, rank=1, parity=0, sign_free=True,
-        keys=(f"REF_{name}", f"dft_{name}"),
+        name, axis="structure", shape=(3,), dimension=CHARGE * LENGTH, extensive=False, rank=1, parity=-1,
+        sign_free=True, keys=(f"REF_{name}", f"dft_{name}"),
     )  # fmt: skip
 
 

@@ -30,6 +30,7 @@ from atnn.readouts import (
     make_charges,
     make_dipole,
     make_tensor,
+    make_transition_dipole,
 )
 from atnn.representations import (
     ACSFSpecification,
@@ -63,7 +64,7 @@ OUTPUTS: dict[str, Callable[[Design], dict[str, Part]]] = {
     "atomic_dipoles": make_tensor("atomic_dipoles"),
     "born_charges": make_born_charges,
     "shieldings": make_tensor("shieldings"),
-    **{name: make_tensor(name) for name in TRANSITION_DIPOLES},
+    **{name: make_transition_dipole(name) for name in TRANSITION_DIPOLES},
 }
 # Specifications whose ``parts`` build the sources of charges, and the terms that are added to the energy.
 CHARGES: dict[str, type[ChargesSpecification]] = {

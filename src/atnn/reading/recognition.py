@@ -168,7 +168,8 @@ class Recogniser:
             return None
         shape = find_shape(entry, frame)
         if not entry.symmetric:
-            return check_numbers(value, shape, frame.where, key)
+            found = check_numbers(value, shape, frame.where, key, entry.partial)
+            return None if entry.partial and np.isnan(found).all() else found
         result, lost = symmetrize(check_numbers(expand_voigt(value, shape), shape, frame.where, key))
         if lost:
             self._asymmetric[entry.name] += 1

@@ -5,6 +5,7 @@ from atnn.readouts.charges import NetworkCharges, NetworkChargesSpecification, R
 from atnn.readouts.dipole import AtomicDipoles, DipoleSum, make_dipole
 from atnn.readouts.energy import EnergyReadout
 from atnn.readouts.tensors import BornCharges, TensorReadout, make_born_charges, make_tensor
+from atnn.readouts.transitions import TransitionDipole, make_transition_dipole
 
 __all__ = [
     "AtomicDipoles",
@@ -16,8 +17,10 @@ __all__ = [
     "NetworkChargesSpecification",
     "RawCharges",
     "TensorReadout",
+    "TransitionDipole",
     "make_born_charges",
     "make_charges",
     "make_dipole",
     "make_tensor",
+    "make_transition_dipole",
 ]

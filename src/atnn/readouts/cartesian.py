@@ -23,7 +23,7 @@ class CartesianTensors(nn.Module):
     and ``r^q = sum_k N_qk v^k``, and the outputs a, b, c, d of one network of the invariants, it is
 
         rank 0:  a
-        rank 1:  sum_k b_k v^k  (a vector),   sum_q c_q p^q x r^q  (a pseudovector),   or the sum of both
+        rank 1:  sum_k b_k v^k  (a vector),   sum_q c_q p^q x r^q  (a pseudovector)
         rank 2:  a 1 + sum_k b_k T^k + sum_q c_q [p^q r^q]  (symmetric),  and  + sum_q d_q [p^q x r^q]_x  (any)
 
     [p r] is the symmetric traceless part of the outer product, and [w]_x the antisymmetric matrix of a vector. In a
@@ -46,12 +46,11 @@ class CartesianTensors(nn.Module):
         super().__init__()
         _refuse_other_tensors(row)
         self.row, self.numbers, self.degree = row, design.species.numbers, row.rank
-        polar = 0 if row.parity == 1 else design.width(1)
-        axial = 0 if row.parity == -1 else PRODUCTS
+        vectors = design.width(1) if row.parity == -1 else PRODUCTS
         matrices = (1, design.width(2), PRODUCTS, 0 if row.symmetric else PRODUCTS)
-        self.widths = {0: (1,), 1: (polar, axial), 2: matrices}[row.rank]
+        self.widths = {0: (1,), 1: (vectors,), 2: matrices}[row.rank]
         self.network = design.network(sum(self.widths), scale=0.1)
-        if row.rank == 2 or (row.rank == 1 and axial):  # a plain vector needs no products
+        if row.rank == 2 or (row.rank == 1 and row.parity == 1):
             self.mixing = nn.Parameter(torch.randn(2, design.width(1), PRODUCTS) / math.sqrt(design.width(1)))
         self.register_buffer("sizes", torch.ones(row.rank + 1))
         self.register_buffer("scale", torch.tensor(1.0))
@@ -77,17 +76,9 @@ class CartesianTensors(nn.Module):
             return weights[:, 0]
         parts = weights.split(self.widths, dim=1)
         vectors = nodes[1] / self.sizes[1]
-        if self.degree == 1:
-            return self._sum_vectors(vectors, *parts)
-        return self._sum_matrices(vectors, nodes[2] / self.sizes[2], *parts)
-
-    def _sum_vectors(self, vectors: Tensor, polar: Tensor, axial: Tensor) -> Float[Tensor, "atoms 3"]:
-        total = vectors.new_zeros(vectors.shape[:2])
-        if self.row.parity != 1:
-            total = total + (vectors * polar[:, None]).sum(2)
-        if self.row.parity != -1:
-            total = total + self._sum_cross_products(vectors, axial)
-        return total
+        if self.degree == 2:
+            return self._sum_matrices(vectors, nodes[2] / self.sizes[2], *parts)
+        return (vectors * parts[0][:, None]).sum(2) if self.row.parity == -1 else self._sum_products(vectors, parts[0])
 
     def _sum_matrices(self, vectors, tensors, trace, weights, products, skew) -> Float[Tensor, "atoms 3 3"]:
         first, second = self._mix(vectors)
@@ -97,9 +88,9 @@ class CartesianTensors(nn.Module):
         # The trace of the dyads is left to the network, so that both parts are learned by themselves.
         traces = trace[:, :, None] - dyads.diagonal(dim1=1, dim2=2).sum(1)[:, None, None] / 3
         total = total + traces * unit
-        return total if self.row.symmetric else total + cross_matrix(self._sum_cross_products(vectors, skew))
+        return total if self.row.symmetric else total + cross_matrix(self._sum_products(vectors, skew))
 
-    def _sum_cross_products(self, vectors: Tensor, weights: Tensor) -> Float[Tensor, "atoms 3"]:
+    def _sum_products(self, vectors: Tensor, weights: Tensor) -> Float[Tensor, "atoms 3"]:
         first, second = self._mix(vectors)
         return (torch.linalg.cross(first, second, dim=1) * weights[:, None]).sum(2)
 

@@ -106,6 +106,10 @@ class TrainingConfig(Specification):
         default={"energy": (0.01, 0.1), "forces": 1.0}, min_length=1, description="quantity -> weight, or [first, last]"
     )
     loss: Literal["mse", "huber"] = Field(default="mse", description="squared error, or linear beyond one spread")
+    dipole_modulo: bool = Field(
+        default=False,
+        description="compare dipoles of cells modulo e times the lattice vectors",
+    )
     optimizer: Literal["muon", "adam"] = Field(
         default="muon",
         description="muon: orthogonal steps for matrices of the representation, Adam for the rest; adam: Adam for all",

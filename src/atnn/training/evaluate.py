@@ -17,6 +17,7 @@ from atnn.model import Model
 from atnn.neighbors import neighbor_pairs
 from atnn.quantities import QUANTITIES
 from atnn.structures import Labelled
+from atnn.training.equivalents import approach_label, find_labelled_rows
 
 FORMAT = "atnn-errors"
 
@@ -55,9 +56,16 @@ Errors = dict[str, QuantityErrors]
 
 
 def evaluate(
-    model: Model, dataset: Dataset, quantities: Sequence[str] | None = None, batch_size: int = 64, where: str = "data"
+    model: Model,
+    dataset: Dataset,
+    quantities: Sequence[str] | None = None,
+    batch_size: int = 64,
+    where: str = "data",
+    dipole_modulo: bool = False,
 ) -> Errors:
     """Compare the model with the labels of every quantity that it gives; energies also per atom.
+
+    Predictions that are defined up to a sign have the sign nearer to the label.
 
     Args:
         model: The model.
@@ -65,6 +73,8 @@ def evaluate(
         quantities: Quantities to compare; by default all that the model gives and the data have.
         batch_size: Number of structures computed at once.
         where: Name of the data in error messages.
+        dipole_modulo: Whether dipoles of periodic structures are compared modulo the quanta of polarisation. The
+            prediction then is on the branch nearest to the label.
 
     Raises:
         DataError: The data have elements that the model does not know, or no label of a quantity that it gives.
@@ -72,7 +82,7 @@ def evaluate(
     collected: dict[str, list[tuple[np.ndarray, ...]]] = {}
     for labelled in batches_of(dataset, batch_size):
         model.check_structures(labelled.structures, where)
-        for name, values in _compare(model, labelled, quantities):
+        for name, values in _compare(model, labelled, quantities, dipole_modulo):
             collected.setdefault(name, []).append(values)
     if not collected:
         raise DataError(
@@ -87,7 +97,7 @@ def evaluate(
 
 
 def _compare(
-    model: Model, labelled: Labelled, quantities: Sequence[str] | None
+    model: Model, labelled: Labelled, quantities: Sequence[str] | None, modulo: bool
 ) -> Iterator[tuple[str, tuple[np.ndarray, ...]]]:
     wanted = model.outputs if quantities is None else set(quantities) & model.outputs
     names = [name for name in QUANTITIES if name in wanted and name in labelled.labels and labelled.masks[name].any()]
@@ -97,16 +107,16 @@ def _compare(
         chosen = periodic.nonzero()[:, 0]
         names = [name for name in names if name not in over_volume]
         if len(chosen):
-            yield from _compare(model, select(labelled, chosen), over_volume)
+            yield from _compare(model, select(labelled, chosen), over_volume, modulo)
     if not names:
         return
     structures = labelled.structures
     results = model(structures, neighbor_pairs(structures, model.cutoff), names)
     for name in names:
         of_atoms = QUANTITIES[name].axis == "atom"
-        mask = labelled.masks[name][structures.batch] if of_atoms else labelled.masks[name]
-        predicted = results[name].detach().cpu().double()[mask].numpy()
-        reference = labelled.labels[name].double()[mask].numpy()
+        mask, label = find_labelled_rows(labelled, name), labelled.labels[name].double()
+        nearest = approach_label(name, results[name].detach().cpu().double(), label, structures, modulo)
+        predicted, reference = nearest[mask].numpy(), label[mask].numpy()
         numbers = (structures.numbers[mask].cpu().numpy(),) if of_atoms else ()
         yield name, (predicted, reference, *numbers)
         if QUANTITIES[name].per_atom and not QUANTITIES[name].shape:

@@ -49,7 +49,8 @@ def initial_model(config: RunConfig, sets: Sets, start: Model | None = None) -> 
     model.to(getattr(torch, config.training.dtype))
     check_quantities(model, sets, names, carried)
     means = average_labels(sets.train, names)
-    spreads = measure_spreads(sets.train, names, model.reference_energies, means)
+    modulo = config.training.dipole_modulo
+    spreads = measure_spreads(sets.train, names, model.reference_energies, means, modulo)
     if start is None:
         structures, pairs = _draw_sample(model, sets.train)
         statistics = Statistics(
