@@ -36,8 +36,8 @@ def label_errors(
     Energies are subtracted in float64, before anything is rounded. Among values that mean the same, the nearest counts
     (:func:`atnn.training.equivalents.approach_label`).
     """
-    batch, reference = inputs.structures.batch, inputs.structures.positions
-    counts = reference.new_zeros(inputs.structures.cell.shape[0]).index_add(0, batch, torch.ones_like(reference[:, 0]))
+    batch, reference = inputs.structures.batch, inputs.structures.cell
+    counts = reference.new_zeros(reference.shape[0]).index_add(0, batch, reference.new_ones(batch.shape))
     results = {}
     for name, label in labels.items():
         q = QUANTITIES[name]
