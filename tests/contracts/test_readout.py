@@ -138,9 +138,10 @@ def test_tensors_turn_with_the_molecule_to_the_last_digits_of_float32(tensorial)
         before, after = (evaluate(model, atoms, TENSORS) for atoms in (bent(), moved(bent(), matrix)))
         for name in TENSORS:
             expected = turn(name, before[name], matrix)
-            if quantity(name).sign_free:
-                expected = expected * torch.sign((expected * after[name]).sum())
-            assert (after[name] - expected).norm() < digits * expected.norm(), name
+            allowed = digits * expected.norm()
+            if quantity(name).sign_free:  # an eigenvector multiplies rounding by the size of the tensor over the gap
+                expected, allowed = expected * torch.sign((expected * after[name]).sum()), 10 * allowed
+            assert (after[name] - expected).norm() < allowed, name
 
 
 def test_tensors_of_molecules_and_crystals_follow_mirror_images(tensorial):

@@ -49,8 +49,8 @@ def shift_dipoles(
             raise DataError(
                 f"a dipole of an ion of charge {float(structures.total_charge[index]):g}, which depends on its origin",
                 where=frame.where,
-                remedy=f"state dipole_origin, one of {', '.join(ORIGINS)}: the origin of the coordinates, or the center "
-                "of mass or of the charges of the nuclei",
+                remedy=f"state dipole_origin, one of {', '.join(ORIGINS)}: the origin of the coordinates, or the "
+                "center of mass or of the charges of the nuclei",
             )
         if origin not in ORIGINS:
             remedy = f"{suggest(str(origin), ORIGINS)}known: {', '.join(ORIGINS)}"
