@@ -214,10 +214,8 @@ def compare(model: Model, test: Frames) -> dict[str, Any]:
 
 def tabulate(results: dict[tuple[str, str, int], dict[str, Any]]) -> str:
     """The table of all trainings as Markdown."""
-    lines = [
-        "| set | model | quantity | RMSE | relative | wanted | parameters | minutes |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    head = ["set", "model", "quantity", "RMSE", "relative", "wanted", "parameters", "minutes"]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for (name, model, _), result in results.items():
         for quantity, error in result["errors"].items():
             row = QUANTITIES[quantity]
