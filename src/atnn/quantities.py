@@ -40,12 +40,12 @@ class Quantity:
         parity: Sign under inversion, +1 or -1.
         symmetric: True if the last two axes may be exchanged. Labels are symmetrised, and six numbers are read in Voigt
             order.
-        sign_free: True if each value is defined up to its sign, as a transition dipole is. Errors are those of the sign
-            that lies nearer to the label.
-        partial: True if labels may exist on some atoms only; NaN in all components marks the others.
         derivative: Definition as a derivative of another quantity, if there is one.
         keys: Further names in files.
         display: Unit shown to people and its number per :attr:`unit`; by default a thousandth of :attr:`unit`.
+        sign_free: True if each value is defined up to its sign, as a transition dipole is. Errors are those of the sign
+            that lies nearer to the label.
+        partial: True if labels may exist on some atoms only; NaN in all components marks the others.
     """
 
     name: str
@@ -56,11 +56,11 @@ class Quantity:
     rank: int
     parity: Literal[1, -1]
     symmetric: bool = False
-    sign_free: bool = False
-    partial: bool = False
     derivative: Derivative | None = None
     keys: tuple[str, ...] = ()
     display: tuple[str, float] | None = None
+    sign_free: bool = False
+    partial: bool = False
 
     @property
     def unit(self) -> str:
