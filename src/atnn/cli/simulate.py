@@ -109,12 +109,12 @@ def harmonic(
     from atnn.cli.tables import check_output, show, tabulate_modes
     from atnn.model import ModelPotential, load_model
     from atnn.observables import harmonic, relax, write_modes
-    from atnn.reading import read
+    from atnn.reading import NO_LABELS, read
 
     if output is not None:
         check_output(output, model, start)
     potential = ModelPotential(load_model(model).double())
-    structure = read(start)[[0]].structures
+    structure = read(start, keys=NO_LABELS)[[0]].structures
     modes = harmonic(potential, relax(potential, structure, fmax=1e-3))
     show(tabulate_modes(modes))
     if output is not None:

@@ -17,7 +17,7 @@ from atnn.dynamics.velocities import maxwell_boltzmann
 from atnn.errors import SpecificationError, suggest
 from atnn.model import Model, ModelPotential, load_model
 from atnn.neighbors import refuse_contacts
-from atnn.reading import read
+from atnn.reading import NO_LABELS, read
 from atnn.structures import Structures
 
 CLOSER = 0.8  # of the shortest distance seen in training; nearer than that the model knows nothing
@@ -74,7 +74,7 @@ def simulate(
     generator = seeded(seed, "simulate")
     rule = _integrator(integrator, timestep, temperature, friction)
     potential = ModelPotential(load_model(model), compile=compile)
-    frames = read(start).labelled.structures
+    frames = read(start, keys=NO_LABELS).labelled.structures
     refuse_contacts(frames, str(start))
     structures = Structures.concatenate([frames] * copies)
     velocities = maxwell_boltzmann(structures, temperature, generator)

@@ -21,6 +21,7 @@ from atnn.structures import Labelled
 
 log = logging.getLogger("atnn")
 CHUNK = 512  # frames
+NO_LABELS: Mapping[str, str | None] = {"dipole": None}  # keys for geometries: no dipole whose origin must be stated
 Paths = str | os.PathLike | Sequence[str | os.PathLike]
 
 
