@@ -12,7 +12,6 @@ from atnn.data.store_writer import write_store
 from atnn.data.summary import Summary
 from atnn.data.writing import write_extxyz
 from atnn.reading.files import Paths, open_dataset, stream
-from atnn.reading.origins import Origin
 
 
 def convert(
@@ -22,7 +21,7 @@ def convert(
     keys: Mapping[str, str | None] | None = None,
     units: Mapping[str, str] | None = None,
     format: str | None = None,
-    dipole_origin: Origin | None = None,
+    dipole_origin: str | None = None,
 ) -> Store:
     """Read files and write them as one store; never more than a batch is in memory.
 

@@ -13,7 +13,6 @@ from atnn.data.dataset import Dataset, Frames, Joined, batches_of
 from atnn.data.store import Store, is_store
 from atnn.data.summary import Source, Summary
 from atnn.errors import DataError, suggest
-from atnn.reading.origins import Origin
 from atnn.reading.raw import Format
 from atnn.reading.readers import FORMATS
 from atnn.reading.recognition import Recogniser
@@ -31,7 +30,7 @@ def read(
     keys: Mapping[str, str | None] | None = None,
     units: Mapping[str, str] | None = None,
     format: str | None = None,
-    dipole_origin: Origin | None = None,
+    dipole_origin: str | None = None,
 ) -> Frames:
     """Labelled structures of one or several files, in memory.
 
@@ -60,7 +59,7 @@ def open_dataset(
     keys: Mapping[str, str | None] | None = None,
     units: Mapping[str, str] | None = None,
     format: str | None = None,
-    dipole_origin: Origin | None = None,
+    dipole_origin: str | None = None,
 ) -> Dataset:
     """A store or several, opened lazily, or any other readable files in memory.
 
@@ -93,7 +92,7 @@ def stream(
     keys: Mapping[str, str | None] | None = None,
     units: Mapping[str, str] | None = None,
     format: str | None = None,
-    dipole_origin: Origin | None = None,
+    dipole_origin: str | None = None,
     summary: Summary | None = None,
 ) -> Iterator[Labelled]:
     """What :func:`read` gives, a batch at a time.
