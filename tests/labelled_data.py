@@ -45,8 +45,8 @@ def make_labelled(seed: int, count: int = 5, full: bool = False):
         if not mask.any():
             continue
         values = rng.normal(0, 1, (len(batch) if entry.axis == "atom" else count, *entry.shape))
-        if entry.shape == (3, 3):
-            values = values + values.transpose(0, 2, 1)
+        if entry.symmetric:
+            values = values + values.swapaxes(-1, -2)
         values[~(mask[batch] if entry.axis == "atom" else mask)] = 0.0
         labels[name], masks[name] = torch.from_numpy(values), torch.from_numpy(mask)
     return Labelled(structures, labels, masks)

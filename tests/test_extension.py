@@ -11,7 +11,7 @@ from ase.io import write as ase_write
 
 from atnn.dynamics import State, Trajectory, run, update_results
 from atnn.dynamics.steps import step_a, step_b
-from atnn.errors import DataError, SpecificationError
+from atnn.errors import DataError
 from atnn.interfaces.ase import Calculator
 from atnn.model import OUTPUTS, TERMS, Model, ModelPotential, ModelSpecification, load_model, save_model
 from atnn.neighbors import neighbor_pairs
@@ -25,7 +25,6 @@ from contracts.models import NAMES, SMALL
 from systems import crystal, ethanol, methane
 
 UNITS = "energy: eV, length: Angstrom, polarizability: au"
-WITH_TENSORS = [name for name in NAMES if name != "acsf"]
 
 
 @pytest.fixture(autouse=True)
@@ -127,7 +126,7 @@ def test_a_quantity_of_ones_own_is_read_learned_kept_run_and_shown(tmp_path):
     assert "Polarizability" in page and "Angstrom^3" in page.replace("Å", "Angstrom").replace("³", "^3")
 
 
-@pytest.mark.parametrize("name", WITH_TENSORS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_tensor_readout_turns_with_the_molecule_on_every_representation(name, tmp_path):
     model = model_of(name, outputs=("energy", "polarizability"))
     save_model(tmp_path / "model.atnn", model)
@@ -140,11 +139,6 @@ def test_a_tensor_readout_turns_with_the_molecule_on_every_representation(name, 
     )
     torch.testing.assert_close(after, rotation @ alpha @ rotation.T, rtol=1e-9, atol=1e-11)
     assert (alpha - torch.diag(alpha.diagonal())).abs().max() > 1e-4 and torch.equal(alpha, alpha.T)
-
-
-def test_features_that_a_readout_needs_and_a_representation_lacks_are_named():
-    with pytest.raises(SpecificationError, match=r"degree 2 are needed, but the representation has up to 0"):
-        model_of("acsf", outputs=("energy", "polarizability"))
 
 
 def test_a_term_of_ones_own_has_exact_forces_and_stress():

@@ -8,13 +8,13 @@ from typing import ClassVar, NamedTuple
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from atnn.errors import SpecificationError
 from atnn.functions import ElementNetwork, Species
 from atnn.specification import Specification
 from atnn.structures import Edges, Elements, Features, Structures
 
 # Values that several parts may give; the contributions are added.
 SUMMED = frozenset({"energy", "atomic_energies"})
+ADDED_CHANNELS = 16  # of each degree of features that a representation lacks and that a part reads
 Values = Mapping[str, Tensor]
 
 
@@ -58,12 +58,17 @@ class Statistics(NamedTuple):
         scale: Size of the energies to be learned [eV], such as the root mean square force times 1 Angstrom.
         energy: Mean energy per atom less the reference energies [eV]; None if energies are not learned.
         means: Atomic quantity -> atomic number -> mean label.
+        spreads: Quantity -> spread of its labels.
+        isotropic: Tensor of the second rank -> atomic number -> mean third of the trace of an atom; the mean per atom
+            where the tensor belongs to whole structures.
     """
 
     neighbors: float = 10.0
     scale: float = 1.0
     energy: float | None = None
     means: Mapping[str, Mapping[int, float]] = {}
+    spreads: Mapping[str, float] = {}
+    isotropic: Mapping[str, Mapping[int, float]] = {}
 
 
 class Part(nn.Module):
@@ -136,18 +141,8 @@ class Design(NamedTuple):
     energy_inputs: tuple[str, ...] = ()
 
     def width(self, degree: int) -> int:
-        """Give the number of channels of the features of a degree.
-
-        Raises:
-            SpecificationError: The representation has no features of that degree.
-        """
-        if degree >= len(self.channels):
-            raise SpecificationError(
-                f"features of degree {degree} are needed, but the representation has up to {len(self.channels) - 1}",
-                where="model.representation",
-                remedy="give it a larger degree, choose another representation, or remove the output that needs them",
-            )
-        return self.channels[degree]
+        """Give the number of channels of the features of a degree; those that the representation lacks are added."""
+        return self.channels[degree] if degree < len(self.channels) else ADDED_CHANNELS
 
     @property
     def source(self) -> ChargesSpecification:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from atnn.errors import suggest
-from atnn.units import CHARGE, ENERGY, LENGTH, Dimension, coulomb, unit_of
+from atnn.units import CHARGE, ENERGY, LENGTH, NUMBER, Dimension, coulomb, unit_of
 
 Axis = Literal["structure", "atom"]
 Variable = Literal["positions", "strain", "field"]
@@ -43,6 +43,9 @@ class Quantity:
         derivative: Definition as a derivative of another quantity, if there is one.
         keys: Further names in files.
         display: Unit shown to people and its number per :attr:`unit`; by default a thousandth of :attr:`unit`.
+        sign_free: True if each value is defined up to its sign, as a transition dipole is. Errors are those of the sign
+            that lies nearer to the label.
+        partial: True if labels may exist on some atoms only; NaN in all components marks the others.
     """
 
     name: str
@@ -56,11 +59,13 @@ class Quantity:
     derivative: Derivative | None = None
     keys: tuple[str, ...] = ()
     display: tuple[str, float] | None = None
+    sign_free: bool = False
+    partial: bool = False
 
     @property
     def unit(self) -> str:
-        """Unit inside the package."""
-        return unit_of(self.dimension)
+        """Unit inside the package; numbers are in ppm."""
+        return "ppm" if self.dimension == NUMBER else unit_of(self.dimension)
 
     @property
     def display_unit(self) -> str:
@@ -90,6 +95,18 @@ class Quantity:
     def referenced(self) -> bool:
         """Whether it is an energy with an arbitrary zero, from which reference energies are subtracted."""
         return self.dimension == ENERGY and self.derivative is None
+
+
+# From the ground state to the first excited states. Each state has its own row, because a frame may lack some of them.
+TRANSITION_DIPOLES = tuple(f"transition_dipole_{state}" for state in range(1, 6))
+
+
+def transition_dipole(name: str) -> Quantity:
+    """Make the row of the transition dipole between two states, for more states than the table has."""
+    return Quantity(
+        name, axis="structure", shape=(3,), dimension=CHARGE * LENGTH, extensive=False, rank=1, parity=-1,
+        sign_free=True, keys=(f"REF_{name}", f"dft_{name}"),
+    )  # fmt: skip
 
 
 _TABLE = (
@@ -143,8 +160,13 @@ _TABLE = (
     ),
     Quantity(
         "atomic_dipoles", axis="atom", shape=(3,), dimension=CHARGE * LENGTH, extensive=False, rank=1, parity=-1,
-        keys=("REF_atomic_dipoles", "dft_atomic_dipoles"),
+        partial=True, keys=("REF_atomic_dipoles", "dft_atomic_dipoles"),
     ),
+    Quantity(
+        "shieldings", axis="atom", shape=(3, 3), dimension=NUMBER, extensive=False, rank=2, parity=1, partial=True,
+        keys=("nmr_shieldings", "ms", "REF_shieldings", "dft_shieldings"), display=("ppm", 1.0),
+    ),
+    *map(transition_dipole, TRANSITION_DIPOLES),
     Quantity("atomic_energies", axis="atom", shape=(), dimension=ENERGY, extensive=False, rank=0, parity=1),
 )  # fmt: skip
 

@@ -5,6 +5,7 @@ import torch
 from atnn.model import REPRESENTATIONS, Model, ModelSpecification, bring_home
 from atnn.neighbors import neighbor_pairs
 from atnn.neighbors.pairs import edges_of
+from atnn.quantities import TRANSITION_DIPOLES
 from atnn.structures import Structures
 
 # A new representation adds a line; without it the whole suite fails.
@@ -31,8 +32,12 @@ SMALL_TERMS = {
     "zbl": {"name": "zbl", "learnable": True},
 }
 SMALL_CHARGES = {"network": {"name": "network"}, "equilibration": {"name": "equilibration", "background": "uniform"}}
-SMALL_OUTPUTS = {"energy": ("energy",), "dipole": ("dipole",), "charges": ("charges",)}
-# Those with vectors, from which a dipole can be read.
+SMALL_OUTPUTS = {
+    **{name: (name,) for name in ("energy", "dipole", "charges")},
+    "tensors": ("polarizability", "atomic_dipoles", "born_charges", "shieldings"),
+    "transition dipoles": TRANSITION_DIPOLES,
+}
+# Representations that have vectors of their own; the model adds vectors to the others where a part reads them.
 VECTORIAL = [name for name in NAMES if name != "acsf"]
 
 

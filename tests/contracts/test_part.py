@@ -63,7 +63,9 @@ def crowded():
 def frames():
     bent = ethanol()
     bent.rattle(0.1, seed=3)
-    return [bent, crowded(), methane()]
+    uneven = methane()  # a transition dipole has no direction where symmetry makes all alike
+    uneven.rattle(0.1, seed=4)
+    return [bent, crowded(), uneven]
 
 
 def batch():
@@ -84,7 +86,7 @@ def assert_close(name, found, expected, **tolerance):
 
 
 def test_every_registered_component_is_tested():
-    assert set(SMALL_OUTPUTS) == set(OUTPUTS)
+    assert {output for outputs in SMALL_OUTPUTS.values() for output in outputs} == set(OUTPUTS)
     assert set(SMALL_CHARGES) == set(CHARGES)
     assert set(SMALL_TERMS) == set(TERMS)
 
@@ -163,6 +165,8 @@ def test_outputs_have_the_shape_of_the_table_and_turn_as_it_says(model):
         for name in outputs:
             assert before[name].shape == shape(name, batch()), name
             expected = turn(name, before[name], matrix)
+            if QUANTITIES[name].sign_free:
+                expected = expected * torch.sign((expected * after[name]).sum(-1, keepdim=True))
             assert_close(name, after[name], expected, rtol=1e-7, atol=1e-7)
 
 
@@ -183,11 +187,15 @@ def test_extensive_outputs_of_far_fragments_add_and_those_of_atoms_stay(model):
     two.positions = one.positions
     two.translate([FAR, 0.0, 0.0])
     outputs = all_outputs(model)
+    if "charges" in model.given:  # where one fragment is distorted, charge does flow, and over any distance
+        outputs = tuple(name for name in outputs if name != "born_charges")
     whole, alone = evaluate(model, one + two, outputs), evaluate(model, one, outputs)
     # Latent charges need not sum to zero: what two charges of a few e have left at that distance.
     nothing = 1e-3 if "latent_charges" in model.parts else 1e-7
     for name in outputs:
         row = QUANTITIES[name]
+        if row.sign_free:
+            continue  # of an excited state of both fragments
         assert row.extensive or row.axis == "atom"
         expected = 2 * alone[name] if row.extensive else alone[name].repeat(2, *(1,) * (alone[name].dim() - 1))
         assert_close(name, whole[name], expected, rtol=0, atol=nothing)

@@ -11,7 +11,7 @@ from atnn.model import ModelPotential, load_model, save_model
 from atnn.model.compiled import CompiledModel
 from atnn.neighbors import neighbor_pairs
 from atnn.structures import Structures
-from contracts.models import ANYWHERE, NAMES, SMALL_TERMS, VECTORIAL, evaluate, small_model
+from contracts.models import ANYWHERE, NAMES, SMALL_TERMS, evaluate, small_model
 from references.loading import reference
 from systems import crystal, ethanol
 
@@ -96,10 +96,8 @@ def test_a_learnable_zbl_starts_from_the_universal_one_learns_another_and_keeps_
 
 
 def with_terms(name, terms=tuple(SMALL_TERMS), **changes):
-    """With dipoles where there are."""
-    outputs = ("energy", "dipole") if name in VECTORIAL else ("energy", "charges")
-    wide = SMALL_TERMS | {"electrostatics": ANYWHERE | {"dipoles": name in VECTORIAL}}
-    return small_model(name, outputs=outputs, terms=tuple(wide[term] for term in terms), **changes)
+    wide = SMALL_TERMS | {"electrostatics": ANYWHERE | {"dipoles": True}}
+    return small_model(name, outputs=("energy", "dipole"), terms=tuple(wide[term] for term in terms), **changes)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -144,11 +144,6 @@ def test_lists_of_functions_survive_json():
     assert ModelSpecification.model_validate_json(specification.model_dump_json()) == specification
 
 
-def test_a_dipole_is_refused():
-    with pytest.raises(SpecificationError, match="degree 1"):
-        small_model("acsf", outputs=("dipole",))
-
-
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [

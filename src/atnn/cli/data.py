@@ -25,16 +25,22 @@ NO_ARGUMENTS: tuple[str, ...] = ()
 Files = Annotated[list[Path], typer.Argument(help="Files or DeePMD folders.")]
 Keys = Annotated[list[str] | None, typer.Option("--key", help="Key of a quantity in the file, e.g. energy=my_energy.")]
 Units = Annotated[list[str] | None, typer.Option("--unit", help="Unit of the file, e.g. energy=hartree, length=bohr.")]
+Origin = Annotated[
+    str | None, typer.Option(help="Point of dipoles of ions: coordinates, mass or nuclear_charge.", metavar="POINT")
+]
 Format = Annotated[str | None, typer.Option(help="Format, if the file name does not tell it.")]
 
 
-def inspect(files: Files, key: Keys = None, unit: Units = None, format: Format = None) -> dict[str, Any]:
+def inspect(
+    files: Files, key: Keys = None, unit: Units = None, format: Format = None, dipole_origin: Origin = None
+) -> dict[str, Any]:
     """Show frames, elements, labels with keys and units, ranges, duplicates, outliers and missing labels."""
     from atnn.cli.tables import show
     from atnn.data import inspect, render
     from atnn.reading import open_dataset
 
-    found = inspect(open_dataset(files, keys=_parse_keys(key), units=_parse_pairs(unit), format=format))
+    keys, declared = _parse_keys(key), _parse_pairs(unit)
+    found = inspect(open_dataset(files, keys=keys, units=declared, format=format, dipole_origin=dipole_origin))
     found = replace(found, findings=tuple(replace(f, text=rephrase(f.text, ["unit"])) for f in found.findings))
     show(render(found))
     units = {"energy_per_atom": "eV", "largest_force": "eV/Angstrom", "shortest_distance": "Angstrom"}
@@ -47,11 +53,13 @@ def convert(
     key: Keys = None,
     unit: Units = None,
     format: Format = None,
+    dipole_origin: Origin = None,
 ) -> dict[str, Any]:
     """Convert files to one store, which is read lazily: training takes the same memory for a store of any size."""
     from atnn.reading import convert
 
-    store = convert(files, output, keys=_parse_keys(key), units=_parse_pairs(unit), format=format)
+    keys, units = _parse_keys(key), _parse_pairs(unit)
+    store = convert(files, output, keys=keys, units=units, format=format, dipole_origin=dipole_origin)
     print(f"wrote {output}: {len(store)} structures")
     return {"output": output, "structures": len(store)}
 

@@ -28,12 +28,12 @@ def label(
     from atnn.errors import LabellingError
     from atnn.labelling import find_labeller
     from atnn.labelling import label as compute
-    from atnn.reading import read
+    from atnn.reading import NO_LABELS, read
 
     check_output(output, geometries, store)
     if store.is_dir():
         raise LabellingError("is a folder", where=str(store), remedy="give the name of a file as --store")
-    structures = read(geometries).labelled.structures
+    structures = read(geometries, keys=NO_LABELS).labelled.structures
     result = compute(structures, find_labeller(method, response or ()), store, workers)
     for failure in result.failures:
         formula = Symbols(structures.select([failure.structure]).numbers.numpy()).get_chemical_formula()

@@ -18,6 +18,12 @@ def eval_(
     model: Annotated[Path, typer.Argument(help="Model file.")],
     data: Annotated[list[Path], typer.Argument(help="Labelled structures.")],
     batch_size: Annotated[int, typer.Option(min=1, help="Number of structures computed at once.")] = 64,
+    dipole_origin: Annotated[
+        str | None, typer.Option(help="Point of dipoles of ions: coordinates, mass or nuclear_charge.", metavar="POINT")
+    ] = None,
+    dipole_modulo: Annotated[
+        bool, typer.Option("--dipole-modulo", help="Compare dipoles of cells modulo e times the lattice vectors.")
+    ] = False,
     report: Annotated[Path | None, typer.Option(help="Also write an HTML report.")] = None,
 ) -> dict[str, Any]:
     """Compute the errors of a model on labelled structures."""
@@ -27,7 +33,8 @@ def eval_(
     from atnn.training import evaluate
 
     where = ", ".join(map(str, data))
-    errors = evaluate(load_model(model), open_dataset(data), batch_size=batch_size, where=where)
+    network, dataset = load_model(model), open_dataset(data, dipole_origin=dipole_origin)
+    errors = evaluate(network, dataset, batch_size=batch_size, where=where, dipole_modulo=dipole_modulo)
     show(tabulate_errors(errors, f"Errors of {model} on {where}"))
     if report is not None:
         from atnn.reports import evaluation_report

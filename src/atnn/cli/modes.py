@@ -42,13 +42,13 @@ def modes(
         write_modes,
     )
     from atnn.observables import relax as minimise
-    from atnn.reading import read
+    from atnn.reading import NO_LABELS, read
     from atnn.reports import vibrations
 
     for path in (output, report):
         if path is not None:
             check_output(path, model, start)
-    loaded, begin = load_model(model), read(start)[[0]]
+    loaded, begin = load_model(model), read(start, keys=NO_LABELS)[[0]]
     origin = {"potential": hash_model(loaded), "start": data_hash(Frames(begin))}
     potential = ModelPotential(loaded.double())
     if output is not None:

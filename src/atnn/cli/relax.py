@@ -25,10 +25,10 @@ def relax(
     from atnn.errors import DynamicsError
     from atnn.model import ModelPotential, load_model
     from atnn.observables import find_minima
-    from atnn.reading import read
+    from atnn.reading import NO_LABELS, read
 
     check_output(output, start)
-    structures = read(start).labelled.structures
+    structures = read(start, keys=NO_LABELS).labelled.structures
     minima = find_minima(ModelPotential(load_model(model).double()), structures, fmax, steps)
     for index, reason in minima.failures.items():
         print(f"failed: structure {index} of {start}: {reason}", file=sys.stderr)

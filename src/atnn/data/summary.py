@@ -155,6 +155,7 @@ class Summary:
             label.count += int(mask.sum())
             label.missing += size - int(mask.sum())
             given = value[mask[labelled.structures.batch] if quantity(name).axis == "atom" else mask]
+            given = given[~torch.isnan(given)]  # atoms without a label
             if given.numel():
                 given = given.to(torch.float64)
                 total = label.values + given.numel()

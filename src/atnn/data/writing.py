@@ -59,6 +59,8 @@ def _format_frame(batch: Labelled, index: int, atoms: slice) -> Iterator[str]:
             columns[name] = _flatten_rows(batch.labels[name][atoms])
         else:
             info[name] = batch.labels[name][index].double().numpy()
+    if "dipole" in info and float(structures.total_charge[index]):
+        info["dipole_origin"] = "coordinates"
     info |= {STATED[name].key: value[index].cpu().numpy() for name, value in structures.stated.items()}
     layout = ":".join(f"{name}:R:{values.shape[1]}" for name, values in columns.items())
     properties = f"Properties=species:S:1:{layout}"
@@ -66,7 +68,7 @@ def _format_frame(batch: Labelled, index: int, atoms: slice) -> Iterator[str]:
     cell = structures.cell[index].double().numpy()
     if cell.any():
         words.insert(0, f"Lattice={_format_numbers(cell)}")
-    words += [f"{name}={_format_numbers(value)}" for name, value in info.items()]
+    words += [f"{name}={value if isinstance(value, str) else _format_numbers(value)}" for name, value in info.items()]
     words.append('pbc="' + " ".join("T" if p else "F" for p in structures.pbc[index].tolist()) + '"')
     table = [[*map(repr, row)] for row in np.concatenate(list(columns.values()), axis=1).tolist()]
     if structures.fixed is not None:

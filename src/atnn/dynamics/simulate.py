@@ -22,7 +22,7 @@ from atnn.errors import SpecificationError, suggest
 from atnn.model import Model, ModelPotential, load_model
 from atnn.model.checks import refuse_ignored
 from atnn.neighbors import refuse_contacts
-from atnn.reading import read
+from atnn.reading import NO_LABELS, read
 from atnn.structures import Structures
 
 CLOSER = 0.8  # of the shortest distance seen in training; nearer than that the model knows nothing
@@ -83,7 +83,7 @@ def simulate(
     rule = _integrator(integrator, timestep, temperature, friction)
     acting = None if field is None else make_field(field)
     potential = ModelPotential(load_model(model), compile=compile)
-    frames = read(start).labelled.structures
+    frames = read(start, keys=NO_LABELS).labelled.structures
     refuse_contacts(frames, str(start))
     structures = Structures.concatenate([frames] * copies)
     if isinstance(acting, ConstantField):

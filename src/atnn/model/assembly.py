@@ -10,7 +10,7 @@ from atnn.functions import Species
 from atnn.model.registry import OUTPUTS, ModelSpecification
 from atnn.parts import SUMMED, Design, Part
 from atnn.quantities import QUANTITIES
-from atnn.representations import Conditioned
+from atnn.representations import Conditioned, Directed
 
 
 def build_representation(specification: ModelSpecification, species: Species) -> Any:
@@ -22,20 +22,23 @@ def build_representation(specification: ModelSpecification, species: Species) ->
     return Conditioned(built, conditions, species) if conditions else built
 
 
+def add_degrees(representation: Any, parts: Mapping[str, Part], species: Species) -> Any:
+    """Give the representation the degrees of features that the parts read and it lacks."""
+    degree = max(part.degree or 0 for part in parts.values())
+    return representation if degree < len(representation.channels) else Directed(representation, degree, species)
+
+
 def build_parts(specification: ModelSpecification, species: Species, channels: tuple[int, ...]) -> dict[str, Part]:
     """Build the parts by name: those of the outputs, the source of charges included, and those of the terms.
 
     Raises:
-        SpecificationError: A part needs a value that no part gives, or features that the representation does not have;
-            or two parts give the same value.
+        SpecificationError: A part needs a value that no part gives, or two parts give the same value.
     """
     design = specification.design(species, channels)
     learned = {output: OUTPUTS[output](design) for output in specification.outputs}
     terms = [(term.name, term.parts(design)) for term in specification.terms]
     _check_outputs(learned)
     parts = _join([*learned.items(), *terms])
-    for part in parts.values():
-        design.width(part.degree or 0)
     _check_givers(parts)
     _check_needs(parts, design)
     if terms and not SUMMED & _gather_given([part for group in learned.values() for part in group.values()]):

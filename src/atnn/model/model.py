@@ -21,7 +21,14 @@ from atnn.derivatives import (
 )
 from atnn.errors import SpecificationError, suggest
 from atnn.functions import ElementNetwork, Species
-from atnn.model.assembly import build_parts, build_representation, choose_parts, find_dependences, order_parts
+from atnn.model.assembly import (
+    add_degrees,
+    build_parts,
+    build_representation,
+    choose_parts,
+    find_dependences,
+    order_parts,
+)
 from atnn.model.checks import check_charges, check_electrons, refuse_elements, refuse_ignored, warn_of_ignored
 from atnn.model.inputs import Inputs, bring_home, group_elements, translate_pairs
 from atnn.model.registry import ModelSpecification
@@ -83,6 +90,7 @@ class Model(nn.Module):
             torch.manual_seed(seed)
             self.representation = build_representation(specification, species)
             parts = build_parts(specification, species, self.representation.channels)
+            self.representation = add_degrees(self.representation, parts, species)
         self.parts, self.order = nn.ModuleDict(parts), order_parts(parts)
         self._plans: dict[tuple[str, ...], Plan] = {}
         values = find_dependences(parts, self.order, specification.depends_on)

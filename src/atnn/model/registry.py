@@ -22,7 +22,16 @@ from atnn.physics import (
     LatentElectrostaticsSpecification,
     ZBLSpecification,
 )
-from atnn.readouts import EnergyReadout, NetworkChargesSpecification, make_charges, make_dipole
+from atnn.quantities import TRANSITION_DIPOLES
+from atnn.readouts import (
+    EnergyReadout,
+    NetworkChargesSpecification,
+    make_born_charges,
+    make_charges,
+    make_dipole,
+    make_tensor,
+    make_transition_dipole,
+)
 from atnn.representations import (
     ACSFSpecification,
     EANNSpecification,
@@ -51,6 +60,11 @@ OUTPUTS: dict[str, Callable[[Design], dict[str, Part]]] = {
     "energy": lambda design: {"energy": EnergyReadout(design)},
     "dipole": make_dipole,
     "charges": make_charges,
+    "polarizability": make_tensor("polarizability"),
+    "atomic_dipoles": make_tensor("atomic_dipoles"),
+    "born_charges": make_born_charges,
+    "shieldings": make_tensor("shieldings"),
+    **{name: make_transition_dipole(name) for name in TRANSITION_DIPOLES},
 }
 # Specifications whose ``parts`` build the sources of charges, and the terms that are added to the energy.
 CHARGES: dict[str, type[ChargesSpecification]] = {

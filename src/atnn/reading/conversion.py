@@ -23,6 +23,7 @@ def convert(
     keys: Mapping[str, str | None] | None = None,
     units: Mapping[str, str] | None = None,
     format: str | None = None,
+    dipole_origin: str | None = None,
 ) -> Store:
     """Read files and write them as one store; never more than a batch is in memory.
 
@@ -32,12 +33,14 @@ def convert(
         keys: As in :func:`atnn.reading.read`.
         units: As in :func:`atnn.reading.read`.
         format: As in :func:`atnn.reading.read`.
+        dipole_origin: As in :func:`atnn.reading.read`.
 
     Raises:
         DataError: As for :func:`atnn.reading.read`, or the store cannot be written; an old file is then intact.
     """
     summary = Summary()
-    return write_store(target, stream(paths, keys=keys, units=units, format=format, summary=summary), summary)
+    parts = stream(paths, keys=keys, units=units, format=format, dipole_origin=dipole_origin, summary=summary)
+    return write_store(target, parts, summary)
 
 
 def split_files(

@@ -20,6 +20,7 @@ from atnn.structures import Labelled
 
 log = logging.getLogger("atnn")
 CHUNK = 512  # frames
+NO_LABELS: Mapping[str, str | None] = {"dipole": None}  # keys for geometries: no dipole whose origin must be stated
 Paths = str | os.PathLike | Sequence[str | os.PathLike]
 
 
@@ -29,6 +30,7 @@ def read(
     keys: Mapping[str, str | None] | None = None,
     units: Mapping[str, str] | None = None,
     format: str | None = None,
+    dipole_origin: str | None = None,
 ) -> Frames:
     """Labelled structures of one or several files, in memory.
 
@@ -40,12 +42,15 @@ def read(
         keys: Quantity -> key in the file, where it is not a usual one; None leaves the quantity unread.
         units: Units of the file: ``energy`` and ``length``, and whatever does not follow from them.
         format: Name of the format, where the file name does not tell.
+        dipole_origin: Point that dipoles of ions are taken about in the file: ``coordinates``, ``mass`` or
+            ``nuclear_charge``. They are shifted to the origin of the coordinates.
 
     Raises:
         DataError: The file is missing, cannot be understood, states no units, or holds impossible numbers.
     """
     summary = Summary()
-    return Frames(stream(paths, keys=keys, units=units, format=format, summary=summary), summary)
+    parts = stream(paths, keys=keys, units=units, format=format, dipole_origin=dipole_origin, summary=summary)
+    return Frames(parts, summary)
 
 
 def open_dataset(
@@ -54,6 +59,7 @@ def open_dataset(
     keys: Mapping[str, str | None] | None = None,
     units: Mapping[str, str] | None = None,
     format: str | None = None,
+    dipole_origin: str | None = None,
 ) -> Dataset:
     """A store or several, opened lazily, or any other readable files in memory.
 
@@ -62,16 +68,17 @@ def open_dataset(
         keys: As in :func:`read`.
         units: As in :func:`read`.
         format: As in :func:`read`.
+        dipole_origin: As in :func:`read`.
 
     Raises:
         DataError: As for :func:`read`. A store of up to 256 MB is also compared with its hash.
     """
     found = find_paths(paths)
     if not all(is_store(path) for path in found):
-        return read(paths, keys=keys, units=units, format=format)
-    if keys or units:
+        return read(paths, keys=keys, units=units, format=format, dipole_origin=dipole_origin)
+    if keys or units or dipole_origin:
         raise DataError(
-            "a store has the package's own names and units; keys and units have no meaning for it",
+            "a store has the package's own names and units; keys, units and dipole_origin have no meaning for it",
             where=str(found[0]),
             remedy="leave them out, or give them to atnn data convert",
         )
@@ -85,6 +92,7 @@ def stream(
     keys: Mapping[str, str | None] | None = None,
     units: Mapping[str, str] | None = None,
     format: str | None = None,
+    dipole_origin: str | None = None,
     summary: Summary | None = None,
 ) -> Iterator[Labelled]:
     """What :func:`read` gives, a batch at a time.
@@ -94,6 +102,7 @@ def stream(
         keys: As in :func:`read`.
         units: As in :func:`read`.
         format: As in :func:`read`.
+        dipole_origin: As in :func:`read`.
         summary: Filled with what the batches contain.
 
     Raises:
@@ -106,20 +115,14 @@ def stream(
         if is_store(path):
             yield from _stream_store(path, summary, checks)
         else:
-            yield from _stream_file(path, find_format(path, format), keys, units, summary, checks)
+            recogniser = Recogniser(find_format(path, format), keys, units, str(path), dipole_origin)
+            yield from _stream_file(path, recogniser, summary, checks)
     checks.warn(summary.sources[0] if len(summary.sources) == 1 else f"{len(summary.sources)} files")
     log.info("%s", summary.text())
 
 
-def _stream_file(
-    path: Path,
-    form: Format,
-    keys: Mapping[str, str | None] | None,
-    units: Mapping[str, str] | None,
-    summary: Summary,
-    checks: Checks,
-) -> Iterator[Labelled]:
-    recogniser = Recogniser(form, keys, units, str(path))
+def _stream_file(path: Path, recogniser: Recogniser, summary: Summary, checks: Checks) -> Iterator[Labelled]:
+    form = recogniser.form
     frames = form.frames(path)
     while chunk := list(islice(frames, CHUNK)):
         labelled = recogniser.recognise(chunk)

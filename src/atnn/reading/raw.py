@@ -17,6 +17,7 @@ from atnn.structures import STATED
 Aliases = Mapping[str, tuple[str, ...]]
 ASE_UNITS = {"energy": "eV", "length": "Angstrom"}
 MOVE_MASK = "move_mask"  # ASE's name in extended XYZ of which atoms are free
+DIPOLE_ORIGIN = "dipole_origin"  # point that the dipole of a frame is taken about, see :mod:`atnn.reading.origins`
 STATED_BY_KEY = {entry.key: entry for entry in STATED.values()}
 
 

@@ -18,6 +18,7 @@ from atnn.errors import AtnnWarning, DataError
 from atnn.quantities import QUANTITIES, Quantity
 from atnn.reading.factors import find_factors
 from atnn.reading.keys import Keys
+from atnn.reading.origins import shift_dipoles
 from atnn.reading.plausibility import judge_polarizability, looks_like_hartree
 from atnn.reading.raw import Format, RawFrame
 from atnn.reading.values import (
@@ -41,15 +42,22 @@ class Recogniser:
         keys: Quantity (or ``charge``, ``spin``, ``electric_field``) -> key in the file; None leaves it unread.
         units: Declared units; they replace the format's own.
         where: The file, for messages.
+        dipole_origin: Point that dipoles of ions are taken about, see :func:`shift_dipoles`.
 
     Raises:
         DataError: The format states no units and none are declared, or ``keys`` or ``units`` have an unknown name.
     """
 
     def __init__(
-        self, form: Format, keys: Mapping[str, str | None] | None, units: Mapping[str, str] | None, where: str
+        self,
+        form: Format,
+        keys: Mapping[str, str | None] | None,
+        units: Mapping[str, str] | None,
+        where: str,
+        dipole_origin: str | None = None,
     ):
-        self.where, self.keys = where, Keys(keys, form.aliases, where)
+        self.form, self.where, self.dipole_origin = form, where, dipole_origin
+        self.keys = Keys(keys, form.aliases, where)
         if form.units is None and not units:
             raise DataError(
                 f"the format {form.name} does not state units, and none are declared",
@@ -91,6 +99,9 @@ class Recogniser:
             values = [self._find_value(frame, QUANTITIES[name], self.keys.chosen[name]) for frame in frames]
             self._note_lacking(name, frames, values)
             labels[name], masks[name] = join_values(values, QUANTITIES[name], frames, self.factors[name][1])
+        if "dipole" in labels:
+            given = labels["dipole"], masks["dipole"]
+            labels["dipole"] = shift_dipoles(*given, structures, frames, self.dipole_origin)
         if self._assumed and self.frames == 0 and "energy" in labels:
             energies = np.where(masks["energy"], labels["energy"] / self.factors["energy"][1], np.nan)
             if self.factors["energy"][0] == "eV" and looks_like_hartree(structures, energies):
@@ -182,7 +193,8 @@ class Recogniser:
             return None
         shape = find_shape(entry, frame)
         if not entry.symmetric:
-            return check_numbers(value, shape, frame.where, key)
+            found = check_numbers(value, shape, frame.where, key, entry.partial)
+            return None if entry.partial and np.isnan(found).all() else found
         whole = check_numbers(expand_voigt(value, shape), shape, frame.where, key)
         result, lost = symmetrize(whole)
         if lost:

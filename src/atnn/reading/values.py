@@ -28,8 +28,15 @@ def find_shape(entry: Quantity, frame: RawFrame) -> tuple[int, ...]:
     return (len(frame.numbers), *entry.shape) if entry.axis == "atom" else entry.shape
 
 
-def check_numbers(value: Any, shape: tuple[int, ...], where: str, key: str) -> np.ndarray:
+def check_numbers(value: Any, shape: tuple[int, ...], where: str, key: str, partial: bool = False) -> np.ndarray:
     """A value of a file as an array of that shape.
+
+    Args:
+        value: The value.
+        shape: The shape; an array of the same size is reshaped.
+        where: File and frame, for messages.
+        key: Key in the file, for messages.
+        partial: Whether rows may be NaN in all components, for atoms without a label.
 
     Raises:
         DataError: It is not a number, not finite, or has another shape.
@@ -51,7 +58,10 @@ def check_numbers(value: Any, shape: tuple[int, ...], where: str, key: str) -> n
             where=where,
             remedy="repair the frame or declare another key",
         )
-    if not np.isfinite(array).all():
+    finite = np.isfinite(array)
+    if partial:
+        finite |= np.isnan(array.reshape(shape[0], -1)).all(1).reshape(-1, *[1] * (array.ndim - 1))
+    if not finite.all():
         raise DataError(
             f"{key!r} holds NaN or infinite numbers",
             where=where,

@@ -1,16 +1,26 @@
 """Readouts: parts that compute properties from features."""
 
+from atnn.readouts.cartesian import CartesianTensors
 from atnn.readouts.charges import NetworkCharges, NetworkChargesSpecification, RawCharges, make_charges
 from atnn.readouts.dipole import AtomicDipoles, DipoleSum, make_dipole
 from atnn.readouts.energy import EnergyReadout
+from atnn.readouts.tensors import BornCharges, TensorReadout, make_born_charges, make_tensor
+from atnn.readouts.transitions import TransitionDipole, make_transition_dipole
 
 __all__ = [
     "AtomicDipoles",
+    "BornCharges",
+    "CartesianTensors",
     "DipoleSum",
     "EnergyReadout",
     "NetworkCharges",
     "NetworkChargesSpecification",
     "RawCharges",
+    "TensorReadout",
+    "TransitionDipole",
+    "make_born_charges",
     "make_charges",
     "make_dipole",
+    "make_tensor",
+    "make_transition_dipole",
 ]

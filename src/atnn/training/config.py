@@ -13,6 +13,7 @@ from atnn.errors import SpecificationError, suggest
 from atnn.model import PRESETS, ModelSpecification
 from atnn.model.registry import Representation
 from atnn.quantities import QUANTITIES
+from atnn.reading.origins import Origin
 from atnn.reading.raw import STATED_BY_KEY
 from atnn.representations import REANNSpecification
 from atnn.specification import Names, Specification, parse, read_yaml
@@ -36,6 +37,9 @@ class DataConfig(Specification):
     )
     units: dict[UnitName, str] = Field(default={}, description="units of files whose format states none")
     format: str | None = Field(default=None, description="name of the format, if the file name does not tell it")
+    dipole_origin: Origin | None = Field(
+        default=None, description="point that dipoles of ions are taken about in the files; none is an error for ions"
+    )
 
     @field_validator("validation", "test")
     @classmethod
@@ -106,6 +110,10 @@ class TrainingConfig(Specification):
         default={"energy": (0.01, 0.1), "forces": 1.0}, min_length=1, description="quantity -> weight, or [first, last]"
     )
     loss: Literal["mse", "huber"] = Field(default="mse", description="squared error, or linear beyond one spread")
+    dipole_modulo: bool = Field(
+        default=False,
+        description="compare dipoles of cells modulo e times the lattice vectors",
+    )
     optimizer: Literal["muon", "adam"] = Field(
         default="muon",
         description="muon: orthogonal steps for matrices of the representation, Adam for the rest; adam: Adam for all",

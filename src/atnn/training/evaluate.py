@@ -19,6 +19,7 @@ from atnn.model import Model
 from atnn.neighbors import neighbor_pairs
 from atnn.quantities import QUANTITIES
 from atnn.structures import Labelled, Structures
+from atnn.training.equivalents import approach_label, find_labelled_rows
 from atnn.training.sets import Subset
 
 FORMAT = "atnn-errors"
@@ -65,9 +66,16 @@ Arrays = dict[str, np.ndarray]  # attributes of QuantityErrors
 
 
 def evaluate(
-    model: Model, dataset: Dataset, quantities: Sequence[str] | None = None, batch_size: int = 64, where: str = "data"
+    model: Model,
+    dataset: Dataset,
+    quantities: Sequence[str] | None = None,
+    batch_size: int = 64,
+    where: str = "data",
+    dipole_modulo: bool = False,
 ) -> Errors:
     """Compare the model with the labels of every quantity that it gives; energies also per atom.
+
+    Predictions that are defined up to a sign have the sign nearer to the label.
 
     Args:
         model: The model.
@@ -75,6 +83,8 @@ def evaluate(
         quantities: Quantities to compare; by default all that the model gives and the data have.
         batch_size: Number of structures computed at once.
         where: Name of the data in error messages.
+        dipole_modulo: Whether dipoles of periodic structures are compared modulo the quanta of polarisation. The
+            prediction then is on the branch nearest to the label.
 
     Raises:
         DataError: The data have elements that the model does not know, or no label of a quantity that it gives.
@@ -85,7 +95,7 @@ def evaluate(
     for labelled in batches_of(dataset, batch_size):
         model.check_structures(labelled.structures, where)
         frames = places[done : done + len(labelled.structures)]
-        for name, values in _compare(model, labelled, quantities, frames):
+        for name, values in _compare(model, labelled, quantities, frames, dipole_modulo):
             collected.setdefault(name, []).append(values)
         done += len(frames)
     if not collected:
@@ -101,7 +111,11 @@ def evaluate(
 
 
 def _compare(
-    model: Model, labelled: Labelled, quantities: Sequence[str] | None, frames: Int[Tensor, " structures"]
+    model: Model,
+    labelled: Labelled,
+    quantities: Sequence[str] | None,
+    frames: Int[Tensor, " structures"],
+    modulo: bool,
 ) -> Iterator[tuple[str, Arrays]]:
     wanted = model.outputs if quantities is None else set(quantities) & model.outputs
     names = [name for name in QUANTITIES if name in wanted and name in labelled.labels and labelled.masks[name].any()]
@@ -111,16 +125,16 @@ def _compare(
         chosen = periodic.nonzero()[:, 0]
         names = [name for name in names if name not in over_volume]
         if len(chosen):
-            yield from _compare(model, select(labelled, chosen), over_volume, frames[chosen])
+            yield from _compare(model, select(labelled, chosen), over_volume, frames[chosen], modulo)
     if not names:
         return
     structures = labelled.structures
     results = model(structures, neighbor_pairs(structures, model.cutoff), names)
     for name in names:
         of_atoms = QUANTITIES[name].axis == "atom"
-        mask = labelled.masks[name][structures.batch] if of_atoms else labelled.masks[name]
-        predicted = results[name].detach().cpu().double()[mask].numpy()
-        reference = labelled.labels[name].double()[mask].numpy()
+        mask, label = find_labelled_rows(labelled, name), labelled.labels[name].double()
+        nearest = approach_label(name, results[name].detach().cpu().double(), label, structures, modulo)
+        predicted, reference = nearest[mask].numpy(), label[mask].numpy()
         rows = _name_atoms(structures, frames, mask) if of_atoms else {"frames": frames[mask].int().numpy()}
         yield name, {"predicted": predicted, "reference": reference, **rows}
         if QUANTITIES[name].per_atom and not QUANTITIES[name].shape:

@@ -20,7 +20,7 @@ from atnn.structures import Neighbors, Structures
 from atnn.training.checks import check_conditions, check_data, check_quantities
 from atnn.training.config import RunConfig
 from atnn.training.sets import Sets, find_labels
-from atnn.training.statistics import average_energy, average_labels, measure_spreads
+from atnn.training.statistics import average_energy, average_labels, average_traces, measure_spreads
 
 log = logging.getLogger("atnn")
 SAMPLE = 200  # structures for the mean number of neighbors and the standardisation of inputs
@@ -49,7 +49,8 @@ def initial_model(config: RunConfig, sets: Sets, start: Model | None = None) -> 
     model.to(getattr(torch, config.training.dtype))
     check_quantities(model, sets, names, carried)
     means = average_labels(sets.train, names)
-    spreads = measure_spreads(sets.train, names, model.reference_energies, means)
+    modulo = config.training.dipole_modulo
+    spreads = measure_spreads(sets.train, names, model.reference_energies, means, modulo)
     if start is None:
         structures, pairs = _draw_sample(model, sets.train)
         statistics = Statistics(
@@ -58,6 +59,8 @@ def initial_model(config: RunConfig, sets: Sets, start: Model | None = None) -> 
             # The mean binding energy is known; the network need not spend epochs on learning it.
             energy=average_energy(sets.train, model.reference_energies) if _learns_energies(model, carried) else None,
             means=means,
+            spreads=spreads,
+            isotropic=average_traces(sets.train, names),
         )
         model.start(statistics, structures, pairs)
     check_data(model, sets, names)

@@ -93,7 +93,8 @@ class Learner:
     ):
         self.config, self.model, self.processes = config.training, model, processes
         self.names = list(spreads)
-        self.step = Step(model, self.names, list(spreads.values()), self.config.loss, self.config.compile)
+        how = self.config.loss, self.config.compile, self.config.dipole_modulo
+        self.step = Step(model, self.names, list(spreads.values()), *how)
         self.parameters: list[Tensor] = list(model.parameters())
         self.average = [p.detach().clone() for p in self.parameters]
         self.optimizers = build_optimizers(self.config, model)

@@ -99,7 +99,7 @@ def _train(
         for name in ("validation", "test"):
             part = getattr(sets, name)
             if part is not None:
-                errors[name] = evaluate(model, part, where=f"{name} data")
+                errors[name] = evaluate(model, part, where=f"{name} data", dipole_modulo=config.training.dipole_modulo)
                 save_errors(folder / f"errors_{name}.safetensors", errors[name])
     return TrainingResult(model, trainer.learner.history, errors, folder, finished)
 
@@ -197,7 +197,7 @@ class Trainer:
         size = max(1, min(64, 4 * t.batch_size))
         with self.learner.averaged_weights():
             scaled, rmse = validation_errors(
-                self.model, self.sets.validation, self.spreads, t.loss, size, self.processes
+                self.model, self.sets.validation, self.spreads, t.loss, size, self.processes, t.dipole_modulo
             )
             # The last loss weights, used at every epoch, make the metrics of different epochs comparable.
             metric = float((torch.tensor(loss_weights(t, 1.0), dtype=torch.float64) * scaled).sum())

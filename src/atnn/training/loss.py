@@ -10,6 +10,7 @@ for any batch size, any composition of the batch and any unit.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -20,22 +21,31 @@ from torch.nn.functional import huber_loss
 from atnn.model import Inputs
 from atnn.quantities import QUANTITIES
 from atnn.structures import Labelled
+from atnn.training.equivalents import approach_label, find_labelled_rows, find_missing
 
 
 def label_errors(
-    predicted: Mapping[str, Tensor], labels: Mapping[str, Tensor], masks: Mapping[str, Tensor], inputs: Inputs
+    predicted: Mapping[str, Tensor],
+    labels: Mapping[str, Tensor],
+    masks: Mapping[str, Tensor],
+    inputs: Inputs,
+    modulo: bool = False,
 ) -> dict[str, Tensor]:
     """Differences between predictions and labels, zero where a label is missing, per atom where the table says so.
 
-    Energies are subtracted in float64, before anything is rounded.
+    Energies are subtracted in float64, before anything is rounded. Among values that mean the same, the nearest counts
+    (:func:`atnn.training.equivalents.approach_label`).
     """
     batch, reference = inputs.structures.batch, inputs.structures.cell
     counts = reference.new_zeros(reference.shape[0]).index_add(0, batch, reference.new_ones(batch.shape))
     results = {}
     for name, label in labels.items():
         q = QUANTITIES[name]
-        difference = (predicted[name].to(label.dtype) - label).to(reference.dtype)
         mask = masks[name] if q.axis == "structure" else masks[name][batch]
+        if q.partial:
+            mask, label = mask & ~find_missing(q, label), label.nan_to_num()
+        value = approach_label(name, predicted[name].to(label.dtype), label, inputs.structures, modulo)
+        difference = (value - label).to(reference.dtype)
         tail = (1,) * len(q.shape)
         if q.per_atom:
             difference = difference / counts.reshape(-1, *tail)
@@ -57,10 +67,6 @@ def sum_losses(
 
 def count_labels(labelled: Labelled, names: Sequence[str]) -> Float[Tensor, " quantities"]:
     """Count the labelled values of each quantity, float64."""
-    atoms = labelled.structures.counts
-    result = []
-    for name in names:
-        mask, q = labelled.masks[name], QUANTITIES[name]
-        values = mask.sum() if q.axis == "structure" else (mask * atoms).sum()
-        result.append(float(values) * float(torch.tensor(q.shape).prod()))
+    rows = [find_labelled_rows(labelled, name).sum() for name in names]
+    result = [float(n) * math.prod(QUANTITIES[name].shape) for n, name in zip(rows, names, strict=True)]
     return torch.tensor(result, dtype=torch.float64)

@@ -76,7 +76,8 @@ def open_sets(
 
 def _open(path: str | tuple[str, ...], data: DataConfig) -> Dataset:
     paths = list(path) if isinstance(path, tuple) else path
-    return open_dataset(paths, keys=data.keys or None, units=data.units or None, format=data.format)
+    keys, units = data.keys or None, data.units or None
+    return open_dataset(paths, keys=keys, units=units, format=data.format, dipole_origin=data.dipole_origin)
 
 
 def _split(dataset: Dataset, parts: Mapping[str, Any], seed: int, path: Path, resumed: bool) -> dict[str, np.ndarray]:

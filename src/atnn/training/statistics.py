@@ -12,13 +12,14 @@ from torch import Tensor
 from atnn.data import Dataset, batches_of
 from atnn.quantities import QUANTITIES
 from atnn.structures import Labelled, Structures
+from atnn.training.equivalents import find_labelled_rows, subtract_quanta
 
 MINIMAL_SPREAD = 1e-6
 Means = Mapping[str, Mapping[int, float]]
 
 
 def measure_spreads(
-    dataset: Dataset, names: Sequence[str], energies: Mapping[int, float], means: Means
+    dataset: Dataset, names: Sequence[str], energies: Mapping[int, float], means: Means, modulo: bool = False
 ) -> dict[str, float]:
     """Compute the spread of the training labels of each quantity, in its unit.
 
@@ -32,15 +33,19 @@ def measure_spreads(
         names: Quantities in the loss.
         energies: Atomic number -> reference energy [eV].
         means: Quantity -> mean label of each element, see :func:`average_labels`.
+        modulo: Whether dipoles of periodic structures count modulo the quanta of polarisation.
     """
     total, squares, number = ({name: 0.0 for name in names} for _ in range(3))
     for part in batches_of(dataset):
         for name in names:
             if name not in part.labels:
                 continue
+            if modulo and name == "dipole":
+                branch = subtract_quanta(part.labels[name].double(), part.structures)
+                part = part._replace(labels=part.labels | {name: branch})
             value = _scale_labels(part, name, energies)
             if name in means:
-                value = value - _look_up(means[name], part.structures.numbers[_find_labelled_atoms(part, name)])
+                value = value - _look_up(means[name], part.structures.numbers[find_labelled_rows(part, name)])
             total[name] += float(value.sum())
             squares[name] += float((value * value).sum())
             number[name] += value.numel()
@@ -70,30 +75,45 @@ def average_labels(dataset: Dataset, names: Sequence[str]) -> dict[str, dict[int
     }
 
 
+def average_traces(dataset: Dataset, names: Sequence[str]) -> dict[str, dict[int, float]]:
+    """Compute the mean third of the trace of each element, by atomic number, for tensors of the second rank.
+
+    Tensors of structures count per atom, so that all elements have the same mean.
+    """
+    rows = [QUANTITIES[name] for name in names]
+    return {q.name: _average_by_element(dataset, q.name) for q in rows if q.shape == (3, 3)}
+
+
 def _average_by_element(dataset: Dataset, name: str) -> dict[int, float]:
     total, number = torch.zeros(2, len(chemical_symbols), dtype=torch.float64)
     for part in batches_of(dataset):
         if name in part.labels:
-            chosen = _find_labelled_atoms(part, name)
-            numbers, values = part.structures.numbers[chosen], part.labels[name][chosen].double()
+            chosen = find_labelled_rows(part, name)
+            chosen = chosen if QUANTITIES[name].axis == "atom" else chosen[part.structures.batch]
+            numbers, values = part.structures.numbers[chosen], _spread_over_atoms(part, name)[chosen]
             total.index_add_(0, numbers, values)
             number.index_add_(0, numbers, torch.ones_like(values))
     return {z: float(total[z] / number[z]) for z in number.nonzero()[:, 0].tolist()}
 
 
+def _spread_over_atoms(part: Labelled, name: str) -> Float[Tensor, " atoms"]:
+    """The isotropic part of labels of atoms, or the share of each atom in that of its structure, float64."""
+    row, value = QUANTITIES[name], part.labels[name].double()
+    value = value.diagonal(dim1=1, dim2=2).mean(1) if row.shape else value
+    if row.axis == "atom":
+        return value
+    return (value / part.structures.counts if row.extensive else value)[part.structures.batch]
+
+
 def _scale_labels(part: Labelled, name: str, energies: Mapping[int, float]) -> Tensor:
-    structures, mask, row = part.structures, part.masks[name], QUANTITIES[name]
+    structures, row = part.structures, QUANTITIES[name]
     value = part.labels[name].double()
     if row.referenced:
         atoms = _look_up(energies, structures.numbers)
         value = value - (sum_reference_energies(structures, energies) if row.axis == "structure" else atoms)
     if row.per_atom:
         value = value / structures.counts.reshape(-1, *(1,) * (value.dim() - 1))
-    return value[mask if row.axis == "structure" else _find_labelled_atoms(part, name)]
-
-
-def _find_labelled_atoms(part: Labelled, name: str) -> Tensor:
-    return part.masks[name][part.structures.batch]
+    return value[find_labelled_rows(part, name)]
 
 
 def _look_up(values: Mapping[int, float], numbers: Tensor) -> Tensor:

@@ -57,7 +57,7 @@ def make_batch(model: Model, labelled: Labelled, names: Sequence[str]) -> Batch:
             mask = torch.zeros(len(structures), dtype=torch.bool)
         labels[name] = label.to(device, torch.float64 if QUANTITIES[name].referenced else model.dtype)
         masks[name] = mask.to(device)
-    known = Labelled(structures, {}, {name: mask.cpu() for name, mask in masks.items()})
+    known = labelled._replace(masks={name: mask.cpu() for name, mask in masks.items()})
     return Batch(inputs, labels, masks, count_labels(known, names))
 
 
@@ -81,14 +81,23 @@ class Step:
         names: Quantities in the loss.
         spreads: Spread of the training labels of each quantity.
         loss: ``mse`` or ``huber``.
+        modulo: Whether dipoles of periodic structures are compared modulo the quanta of polarisation.
         compiled: Whether to trace the whole step, including both derivatives, and compile it. Where compilation fails,
             the step warns and runs eagerly.
     """
 
-    def __init__(self, model: Model, names: Sequence[str], spreads: Sequence[float], loss: str, compiled: bool):
+    def __init__(
+        self,
+        model: Model,
+        names: Sequence[str],
+        spreads: Sequence[float],
+        loss: str,
+        compiled: bool,
+        modulo: bool = False,
+    ):
         self.model, self.names, self.loss, self.compiled = model, tuple(names), loss, compiled
         self.parameters = dict(model.named_parameters())
-        self._module = _ModelLoss(model, self.names, loss)
+        self._module = _ModelLoss(model, self.names, loss, modulo)
         self._spreads = torch.tensor(list(spreads), dtype=model.dtype, device=model.device)
         self._graphs: dict[Given, Callable] = {}
 
@@ -147,10 +156,10 @@ def _axis(name: str) -> str:
 class _ModelLoss(nn.Module):
     """The model and the loss as one module, so that the weights can be passed as arguments."""
 
-    def __init__(self, model: Model, names: Sequence[str], loss: str):
+    def __init__(self, model: Model, names: Sequence[str], loss: str, modulo: bool):
         super().__init__()
-        self.model, self.names, self.loss = model, tuple(names), loss
+        self.model, self.names, self.loss, self.modulo = model, tuple(names), loss, modulo
 
     def forward(self, inputs: Inputs, labels: dict, masks: dict, spreads: Tensor) -> tuple[Tensor, Tensor]:
         predicted = self.model.compute(inputs, self.names, create_graph=True)
-        return sum_losses(label_errors(predicted, labels, masks, inputs), spreads, self.loss)
+        return sum_losses(label_errors(predicted, labels, masks, inputs, self.modulo), spreads, self.loss)

@@ -14,7 +14,13 @@ from atnn.training.step import make_batch
 
 
 def validation_errors(
-    model: Model, dataset: Dataset, spreads: dict[str, float], loss: str, size: int, processes: Processes
+    model: Model,
+    dataset: Dataset,
+    spreads: dict[str, float],
+    loss: str,
+    size: int,
+    processes: Processes,
+    modulo: bool = False,
 ) -> tuple[Float[Tensor, " quantities"], list[float]]:
     """Compute the mean loss term and the root mean square error of each quantity.
 
@@ -25,6 +31,7 @@ def validation_errors(
         loss: ``mse`` or ``huber``.
         size: Number of structures computed at once.
         processes: The processes of the run; each computes its share of the batches.
+        modulo: Whether dipoles of periodic structures are compared modulo the quanta of polarisation.
 
     Returns:
         Loss terms, and errors in the units of the quantities. A quantity without labels has a loss term of zero and an
@@ -39,7 +46,8 @@ def validation_errors(
         with torch.enable_grad():
             predicted = model.compute(batch.inputs, names)
         predicted = {name: value.detach() for name, value in predicted.items()}
-        terms, squares = sum_losses(label_errors(predicted, batch.labels, batch.masks, batch.inputs), scales, loss)
+        errors = label_errors(predicted, batch.labels, batch.masks, batch.inputs, modulo)
+        terms, squares = sum_losses(errors, scales, loss)
         totals += torch.stack([terms.detach().double().cpu(), squares.double().cpu()])
         number += batch.counts
     processes.add([totals, number])
