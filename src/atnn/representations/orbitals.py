@@ -107,14 +107,18 @@ class OrbitalSpecification(RepresentationSpecification):
     degree: int = Field(2, ge=0, le=3, description="largest angular degree L")
 
 
+STRENGTH = 0.05  # of the orbital of a field of 1 V/Angstrom, beside orbital sums of order one
+
+
 class FieldOrbital(nn.Module):
     """The electric field as one more neighbor, whose orbital is added to the orbital sums of every atom.
 
-        e^{m,k}(F) = eta_{l(m),k} phi_m(F),   l >= 1
+        e^{m,k}(F) = 0.05 eta_{l(m),k} phi_m(F),   l >= 1
 
     with the monomials phi of :func:`monomials` of the field F in V/Angstrom. Squares of ``W + e`` hold F.W, F^2 and
     their like for every degree, so energies depend on the direction of the field relative to the neighbors. Unlike the
     published code, which also adds eta_k for l = 0, nothing is added without a field, and each degree has its own eta.
+    With the factor, dipoles and polarizabilities of molecules start at their usual size for eta = 1.
 
     Y. Zhang, B. Jiang, Nat. Commun. 2023, 14, 6424, doi:10.1038/s41467-023-42148-y.
 
@@ -141,7 +145,7 @@ class FieldOrbital(nn.Module):
         """Evaluate the orbital at every atom."""
         monomial = monomials(structures.applied_field, self.degree)
         parts = [
-            monomial[:, part, None] * strength
+            monomial[:, part, None] * (STRENGTH * strength)
             for part, strength in zip(degree_slices(self.degree)[1:], self.strengths, strict=True)
         ]
         nothing = torch.zeros_like(parts[0][:, :1])
