@@ -6,8 +6,8 @@ from atnn.representations.eann import EANN, EANNSpecification
 from atnn.representations.electrons import ElectronicEmbedding
 from atnn.representations.equireann import EquiREANN, EquiREANNSpecification
 from atnn.representations.gmp import GMP, GMPSpecification
-from atnn.representations.neat import NEAT, NEATSpecification
 from atnn.representations.in_field import InField
+from atnn.representations.neat import NEAT, NEATSpecification
 from atnn.representations.nemp import NEMP, NEMPSpecification
 from atnn.representations.reann import REANN, REANNSpecification
 from atnn.representations.specification import RepresentationSpecification

@@ -45,9 +45,7 @@ class InField(nn.Module):
         self.local = getattr(representation, "local", True)
         self.orbitals, channels = None, representation.channels
         if len(channels) < 3:
-            self.orbitals = OrbitalSums(
-                OrbitalSpecification(cutoff=self.cutoff, channels=ORBITALS, degree=2), species
-            )
+            self.orbitals = OrbitalSums(OrbitalSpecification(cutoff=self.cutoff, channels=ORBITALS, degree=2), species)
             channels = (channels[0], ORBITALS, ORBITALS)
         self.channels = (channels[0] + channels[1] + channels[2] + 1, *representation.channels[1:])
         self.register_buffer("unit", torch.tensor([LINEAR, QUADRATIC, QUADRATIC]))
