@@ -11,7 +11,7 @@ from atnn.model.registry import OUTPUTS, ModelSpecification
 from atnn.parts import SUMMED, Design, Part
 from atnn.physics import ChargeInField
 from atnn.quantities import QUANTITIES
-from atnn.representations import Conditioned, InField
+from atnn.representations import Conditioned, Directed, InField
 
 
 def build_representation(specification: ModelSpecification, species: Species) -> Any:
@@ -23,7 +23,8 @@ def build_representation(specification: ModelSpecification, species: Species) ->
     own = conditions & frozenset(given.conditions)
     built = given.build(species, own)
     if "field" in conditions - own:
-        built = InField(built, species)
+        tensorial = len(built.channels) > 2
+        built = InField(built if tensorial else Directed(built, 2, species))
     electrons = conditions - own - {"field"}
     return Conditioned(built, electrons, species) if electrons else built
 

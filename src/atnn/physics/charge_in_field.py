@@ -27,6 +27,6 @@ class ChargeInField(Part):
         structures = scene.structures
         nuclei = structures.numbers.double()
         moments = scene.sum_structures(nuclei[:, None] * structures.positions.double())
-        center = moments / scene.sum_structures(nuclei)[:, None]
+        center = moments / scene.sum_structures(nuclei)[:, None] + scene.origins.double()
         charge = torch.where(structures.pbc.any(1), 0.0, structures.total_charge.double())
         return {"energy": -charge * (structures.applied_field.double() * center).sum(1)}

@@ -2,6 +2,7 @@
 
 from atnn.representations.acsf import ACSF, ACSFSpecification
 from atnn.representations.conditioned import Conditioned
+from atnn.representations.directed import Directed
 from atnn.representations.eann import EANN, EANNSpecification
 from atnn.representations.electrons import ElectronicEmbedding
 from atnn.representations.equireann import EquiREANN, EquiREANNSpecification
@@ -22,6 +23,7 @@ __all__ = [
     "REANN",
     "ACSFSpecification",
     "Conditioned",
+    "Directed",
     "EANNSpecification",
     "ElectronicEmbedding",
     "EquiREANN",

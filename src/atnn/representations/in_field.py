@@ -8,12 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from atnn.functions import Species
-from atnn.representations.orbitals import OrbitalSpecification, OrbitalSums
 from atnn.so3 import solid_harmonics
 from atnn.structures import HIGHEST, Edges, Elements, Features, Structures
 
-ORBITALS = 16  # channels of the orbitals that stand in where a representation has no tensors
 # Spread of the new invariants in a field of 1 V/Angstrom, relative to the largest spread of the invariants: linear and
 # quadratic ones. With these, atomic dipoles and polarizabilities start at the size that they have in molecules.
 LINEAR, QUADRATIC = 0.1, 0.02
@@ -29,32 +26,28 @@ class InField(nn.Module):
     F turns with the tensors; and not at all on a field of zero. The network multiplies F^2 by any function of the other
     invariants, so isolated atoms and planar molecules respond in all directions, too.
 
-    A representation without tensors of degree 2 gets those of :class:`OrbitalSums`. The constants u scale the new
+    A representation that lacks tensors of degree 2 gets those of :class:`Directed` first. The constants u scale the new
     invariants by the size of the tensors in the training data, whether or not these state a field.
 
     Args:
-        representation: The representation.
-        species: The elements, and whether they share parameters.
+        representation: A representation with features of degree 1 and 2.
     """
 
     unit: Tensor
 
-    def __init__(self, representation: Any, species: Species):
+    def __init__(self, representation: Any):
         super().__init__()
         self.representation, self.cutoff = representation, representation.cutoff
         self.local = getattr(representation, "local", True)
-        self.orbitals, channels = None, representation.channels
-        if len(channels) < 3:
-            self.orbitals = OrbitalSums(OrbitalSpecification(cutoff=self.cutoff, channels=ORBITALS, degree=2), species)
-            channels = (channels[0], ORBITALS, ORBITALS)
-        self.channels = (channels[0] + channels[1] + channels[2] + 1, *representation.channels[1:])
+        scalars, *others = representation.channels
+        self.channels = (scalars + others[0] + others[1] + 1, *others)
         self.register_buffer("unit", torch.tensor([LINEAR, QUADRATIC, QUADRATIC]))
         self.calibrating = False
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
         """Return the features of the representation with the invariants of the field appended."""
         features = self.representation(structures, edges, elements, max(degree, 2))
-        tensors = features.nodes[1:3] if self.orbitals is None else self._sum_orbitals(edges, elements)
+        tensors = features.nodes[1:3]
         if self.calibrating:
             self._calibrate(features.nodes[0], tensors)
         field = structures.applied_field
@@ -66,13 +59,6 @@ class InField(nn.Module):
             self.unit[2] * (vectors * vectors).sum(1),
         ]
         return features.append(torch.cat(appended, dim=1))
-
-    def _sum_orbitals(self, edges: Edges, elements: Elements) -> tuple[Float[Tensor, "atoms m channels"], ...]:
-        assert self.orbitals is not None
-        o = self.orbitals
-        coefficients = (o.coefficients() * torch.rsqrt(o.neighbor_count)).index_select(0, elements.row)
-        sums = o.sum_orbitals(o.angular(edges), o.radial(edges, elements.row), coefficients, edges)
-        return o.as_features(sums[:, 0], sums, 2).nodes[1:]
 
     @torch.no_grad()
     def _calibrate(self, invariants: Tensor, tensors: tuple[Tensor, ...]) -> None:
