@@ -133,10 +133,9 @@ def test_it_leaves_the_structure_as_it_is(labeller):
         ({"charge": 0, "spin": 1}, "electrons cannot have"),
         ({"charge": 1, "spin": 13}, "electrons cannot have"),
         ({"spin": -2}, "electrons cannot have"),
-        ({"electric_field": [0.0, 0.0, 0.1]}, "electric field"),
     ],
 )
-def test_impossible_electrons_and_what_it_would_ignore_are_errors(labeller, info, message):
+def test_impossible_electrons_are_errors(labeller, info, message):
     with pytest.raises(LabellingError, match=message):
         labels_of(labeller, water(**info))
 
@@ -149,3 +148,119 @@ def test_structures_come_one_by_one(labeller):
 def test_a_field_of_zero_is_none(labeller):
     expected = labels_of(labeller, water())["energy"]
     assert labels_of(labeller, water(electric_field=[0.0, 0.0, 0.0]))["energy"] == pytest.approx(float(expected))
+
+
+FIELD = np.array([0.10, -0.15, 0.20])  # V/Angstrom
+ALONG = np.array([0.48, -0.60, 0.64])  # a direction
+
+
+def in_field(labeller, field, **info):
+    return labels_of(labeller, water(electric_field=field, **info))
+
+
+def slope_along(labeller, quantity, step=0.03, **info):
+    plus, minus = (in_field(labeller, FIELD + sign * step * ALONG, **info)[quantity] for sign in (1, -1))
+    return (plus - minus) / (2 * step)
+
+
+@pytest.mark.parametrize("info", [{}, {"charge": 1, "spin": 1}], ids=["molecule", "radical cation"])
+def test_the_dipole_is_minus_the_derivative_of_the_energy_by_the_field(labeller, info):
+    dipole = in_field(labeller, FIELD, **info)["dipole"]
+    assert dipole @ ALONG == pytest.approx(-slope_along(labeller, "energy", **info), abs=1e-4)
+    assert np.abs(dipole - labels_of(labeller, water(**info))["dipole"]).max() > 3e-3, "the field polarises"
+
+
+def test_forces_in_a_field_are_minus_the_gradient_of_the_energy(labeller, name):
+    forces, step = in_field(labeller, 5 * FIELD)["forces"], 2e-3
+    for atom, axis in ((0, 0), (1, 2)):
+        energies = []
+        for sign in (1, -1):
+            moved = water(electric_field=5 * FIELD)
+            moved.positions[atom, axis] += sign * step
+            energies.append(labels_of(labeller, moved)["energy"])
+        slope = (energies[0] - energies[1]) / (2 * step)
+        assert forces[atom, axis] == pytest.approx(-slope, abs=TOLERANCE[name])
+    assert np.abs(forces - labels_of(labeller, water())["forces"]).max() > 0.1
+
+
+def test_a_neutral_molecule_in_a_field_feels_no_net_force_and_an_ion_its_charge_times_the_field(labeller, name):
+    for charge, spin in ((0, 0), (1, 1)):
+        total = in_field(labeller, FIELD, charge=charge, spin=spin)["forces"].sum(0)
+        np.testing.assert_allclose(total, charge * FIELD, atol=1e-5)
+
+
+def responding(name, *responses):
+    return LABELLERS[name](**FAST[name], responses=responses or ("polarizability", "born_charges"))
+
+
+@pytest.fixture(scope="module")
+def responses_in_field():
+    """Labels of water in the field, once for each labeller."""
+    found = {}
+
+    def compute(name):
+        if name not in found:
+            found[name] = in_field(responding(name), FIELD)
+        return found[name]
+
+    return compute
+
+
+def test_the_polarizability_is_the_derivative_of_the_dipole_by_the_field(labeller, name, responses_in_field):
+    polarizability = responses_in_field(name)["polarizability"]
+    expected = slope_along(labeller, "dipole")
+    np.testing.assert_allclose(polarizability @ ALONG, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+    np.testing.assert_array_equal(polarizability, polarizability.T)
+    assert (np.linalg.eigvalsh(polarizability) > 0).all()
+
+
+def test_born_charges_are_derivatives_of_the_dipole_and_sum_to_zero(labeller, name, responses_in_field):
+    labels, step = responses_in_field(name), 2e-3
+    check_labels(labels, 3)
+    for atom, axis in ((0, 0), (1, 2)):
+        dipoles = []
+        for sign in (1, -1):
+            moved = water(electric_field=FIELD)
+            moved.positions[atom, axis] += sign * step
+            dipoles.append(labels_of(labeller, moved)["dipole"])
+        slope = (dipoles[0] - dipoles[1]) / (2 * step)
+        np.testing.assert_allclose(labels["born_charges"][atom, :, axis], slope, atol=TOLERANCE[name])
+    skew = labels["born_charges"] - labels["born_charges"].transpose(0, 2, 1)
+    assert np.abs(skew).max() > 0.01, "a symmetric example would hide transposed axes"
+    np.testing.assert_allclose(labels["born_charges"].sum(0), np.zeros((3, 3)), atol=1e-4)
+
+
+def test_responses_of_a_radical_ion(labeller, name):
+    ion = responding(name, *(("polarizability",) if name == "pyscf" else ()))
+    labels = in_field(ion, FIELD, charge=1, spin=1)
+    tight = LABELLERS[name](**FAST[name], **({"convergence": 1e-12} if name == "pyscf" else {}))
+    expected = slope_along(tight, "dipole", charge=1, spin=1)
+    largest = np.abs(labels["polarizability"]).max()
+    np.testing.assert_allclose(labels["polarizability"] @ ALONG, expected, rtol=0, atol=3e-4 * largest)
+    if "born_charges" in labels:
+        np.testing.assert_allclose(labels["born_charges"].sum(0), np.eye(3), atol=1e-4)
+
+
+def test_responses_are_part_of_the_settings_and_change_nothing_else(labeller, name, responses_in_field):
+    settings = responding(name).settings
+    assert settings != labeller.settings and settings != responding(name, "polarizability").settings
+    assert settings == responding(name, "born_charges", "polarizability").settings
+    assert "responses" not in labeller.settings, "stores that are older than responses stay valid"
+    before, after = in_field(labeller, FIELD), responses_in_field(name)
+    assert set(after) == {*before, "polarizability", "born_charges"}
+    for what, value in before.items():
+        np.testing.assert_allclose(after[what], value, atol=1e-9)
+
+
+def test_responses_that_it_cannot_give_are_refused(name):
+    with pytest.raises(LabellingError, match="hyperpolarizability"):
+        LABELLERS[name](responses=("hyperpolarizability",))
+
+
+def test_a_crystal_in_a_field_is_refused(labeller, name):
+    crystal = Atoms("HF", positions=[[0, 0, 0], [0, 0, 0.95]], cell=[4, 4, 4], pbc=True)
+    wanting = LABELLERS[name](**FAST[name], responses=("polarizability",))
+    for method, info in ((labeller, {"electric_field": FIELD}), (wanting, {})):
+        crystal.info = info
+        with pytest.raises(LabellingError, match=r"periodic|for molecules"):
+            labels_of(method, crystal)

@@ -98,3 +98,29 @@ def diatomics(count: int, symbols: str = "CO", length: float = 1.15) -> Structur
 def single_atoms(count: int, symbol: str = "C") -> Structures:
     """Copies of one atom at the origin."""
     return Structures.from_ase([Atoms(symbol, positions=[[0.0, 0.0, 0.0]])] * count)
+
+
+class ChargedWells(WithoutMemory):
+    """Each atom in its own harmonic well with a charge and a polarizability: E = k r^2 / 2 - q r . F - a F^2 / 2."""
+
+    outputs = frozenset({"energy", "forces", "dipole", "polarizability", "born_charges"})
+
+    def __init__(self, constant: float = 5.0, charge: float = 0.7, response: float = 0.3):
+        self.constant, self.charge, self.response = constant, charge, response
+        self.calls = 0
+        self.identity = f"wells {constant} {charge} {response}"
+
+    def __call__(self, structures: Structures, outputs: Sequence[str]) -> dict[str, Tensor]:
+        self.calls += 1
+        r, batch = structures.positions, structures.batch
+        field = structures.applied_field[batch]
+        energies = 0.5 * self.constant * r.square() - self.charge * r * field - 0.5 * self.response * field.square()
+        identity = torch.eye(3, dtype=r.dtype)
+        values = {
+            "energy": r.new_zeros(len(structures)).index_add(0, batch, energies.sum(1)).double(),
+            "forces": -self.constant * r + self.charge * field,
+            "dipole": r.new_zeros((len(structures), 3)).index_add(0, batch, self.charge * r + self.response * field),
+            "polarizability": self.response * structures.counts[:, None, None] * identity,
+            "born_charges": self.charge * identity.expand(len(r), 3, 3).clone(),
+        }
+        return {name: values[name] for name in outputs}

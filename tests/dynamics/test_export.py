@@ -7,10 +7,11 @@ import pytest
 import torch
 from ase.units import fs, kJ, mol
 
-from atnn.dynamics import State, Trajectory, VelocityVerlet, export_trajectory, run
+from atnn import reading
+from atnn.dynamics import InField, OscillatingField, State, Trajectory, VelocityVerlet, export_trajectory, run
 from atnn.errors import DataError, SpecificationError
 from atnn.structures import Structures
-from dynamics.analytic import Morse
+from dynamics.analytic import ChargedWells, Morse
 from systems import ethanol, methane
 
 
@@ -67,3 +68,31 @@ def test_damaged_trajectory_leaves_the_old_file(trajectory, tmp_path, format):
         export_trajectory(trajectory, tmp_path / "out", format)
     assert (tmp_path / "out").read_text() == "old"
     assert not list(tmp_path.glob(".out*"))
+
+
+def test_tensors_and_the_field_that_acted_are_exported(tmp_path):
+    field = OscillatingField(amplitude=(0.0, 0.01, 0.05), period=20.0)
+    outputs = ("dipole", "polarizability", "born_charges")
+    state = State.start(Structures.from_ase([methane()]))
+    rule = InField(VelocityVerlet(0.5), field)
+    run(state, ChargedWells(), rule, 4, trajectory=tmp_path / "a", outputs=outputs)
+    trajectory = Trajectory(tmp_path / "a")
+    fields, born = trajectory.read("electric_field")[:, 0], trajectory.read("born_charges")
+    for format in ("extxyz", "traj"):
+        export_trajectory(trajectory, tmp_path / "a.file", format)
+        frames = ase.io.read(tmp_path / "a.file", ":", format=format)
+        for index, frame in enumerate(frames):
+            np.testing.assert_allclose(frame.info["electric_field"], fields[index])
+            np.testing.assert_allclose(frame.info["polarizability"], 1.5 * np.eye(3))
+    export_trajectory(trajectory, tmp_path / "a.xyz", "extxyz")
+    written = reading.read(tmp_path / "a.xyz")
+    torch.testing.assert_close(written[[3]].labels["born_charges"].reshape(5, 3, 3), born[3])
+    torch.testing.assert_close(written[[3]].structures.field[0], fields[3])
+    export_trajectory(trajectory, tmp_path / "a.h5md", "h5md")
+    with h5py.File(tmp_path / "a.h5md") as file:
+        observed, group = file["observables/trajectory"], file["particles/trajectory"]
+        np.testing.assert_allclose(observed["electric_field/value"], fields)
+        units = {name: observed[name]["value"].attrs["unit"] for name in observed}
+        assert units["polarizability"] == "e+2 Angstrom+2 eV-1" and units["electric_field"] == "V Angstrom-1"
+        assert (units["dipole"], units["field_work"]) == ("e Angstrom", "eV")
+        assert group["born_charges/value"].shape == (5, 5, 3, 3) and group["born_charges/value"].attrs["unit"] == "e"

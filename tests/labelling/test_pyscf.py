@@ -9,7 +9,7 @@ from ase.build import molecule
 from atnn.errors import LabellingError
 from atnn.labelling import PyscfLabeller
 from atnn.structures import Structures
-from atnn.units import debye, hartree
+from atnn.units import bohr, coulomb, debye, hartree
 from references.loading import reference
 
 pytest.importorskip("pyscf")
@@ -57,3 +57,11 @@ def test_dipole_of_a_cation_moves_with_its_charge_and_radicals_are_unrestricted(
 def test_what_cannot_be_labelled_is_an_error(labeller, atoms, message):
     with pytest.raises(LabellingError, match=message):
         labeller(Structures.from_ase(atoms))
+
+
+def test_the_polarizability_of_the_hydrogen_atom_is_nine_halves():
+    # exact: 9/2 bohr^3; without correlation and with nearly complete basis the method is exact, too
+    atom = Structures.from_ase(Atoms("H", positions=[[0.3, 0.2, 0.1]], info={"spin": 1}))
+    labels = PyscfLabeller("hf", "aug-cc-pvqz", responses=("polarizability",))(atom)
+    volume = labels["polarizability"] * coulomb / bohr**3
+    np.testing.assert_allclose(volume, 4.5 * np.eye(3), atol=0.02)

@@ -95,10 +95,9 @@ def test_what_does_not_converge_is_an_error():
     [
         ({"charge": 0, "spin": 0}, "electrons cannot have"),
         ({"charge": 0.5}, "fractional"),
-        ({"electric_field": [0, 0, 0.1]}, "electric field"),
     ],
 )
-def test_impossible_electrons_and_ignored_fields_are_errors(info, message):
+def test_impossible_electrons_are_errors(info, message):
     with pytest.raises(LabellingError, match=message):
         XTB(_structure(Atoms("OH", positions=[[0, 0, 0], [0, 0, 0.96]]), **info))
 

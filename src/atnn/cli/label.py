@@ -17,6 +17,7 @@ def label(
     method: Annotated[str, typer.Option(help="GFN2-xTB, GFN1-xTB, or functional/basis.")] = "GFN2-xTB",
     store: Annotated[Path, typer.Option(help="Keeps each finished calculation.")] = Path("labels.db"),
     output: Annotated[Path, typer.Option(help="Extended XYZ with the labels.")] = Path("labelled.xyz"),
+    response: Annotated[list[str] | None, typer.Option(help="Also polarizability or born_charges; may repeat.")] = None,
     workers: Annotated[int, typer.Option(min=0, help="Number of processes with one thread each.")] = 2,
 ) -> dict[str, Any]:
     """Label structures by quantum chemistry; run the command again to continue after an interruption."""
@@ -33,7 +34,7 @@ def label(
     if store.is_dir():
         raise LabellingError("is a folder", where=str(store), remedy="give the name of a file as --store")
     structures = read(geometries).labelled.structures
-    result = compute(structures, find_labeller(method), store, workers)
+    result = compute(structures, find_labeller(method, response or ()), store, workers)
     for failure in result.failures:
         formula = Symbols(structures.select([failure.structure]).numbers.numpy()).get_chemical_formula()
         place = f"structure {failure.structure} ({formula}) of {geometries}"

@@ -29,6 +29,10 @@ def md(
     every: Annotated[int, typer.Option(min=1, help="Number of steps between frames.")] = 4,
     friction: Annotated[float | None, typer.Option(min=0, help="Langevin friction [1/fs]; 0.01 by default.")] = None,
     outputs: Annotated[list[str] | None, typer.Option(help="Quantity in the frames; by default the dipole.")] = None,
+    field: Annotated[
+        list[str] | None,
+        typer.Option(help='Electric field: "0,0,0.01" [V/Angstrom], YAML, or a file of it; several are summed.'),
+    ] = None,
     compile: Annotated[bool, typer.Option(help="Compile the model first, which takes half a minute.")] = True,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of velocities and noise.")] = 0,
 ) -> dict[str, Any]:
@@ -49,6 +53,7 @@ def md(
         every=every,
         friction=friction,
         outputs=outputs or None,
+        field=field or None,
         compile=compile,
         seed=seed,
     )

@@ -14,6 +14,7 @@ from atnn.archives import Archive, encode
 from atnn.dynamics.ended import Ended
 from atnn.dynamics.layout import check_shapes, on_cpu, open_part, part_header
 from atnn.dynamics.state import State, axis_of
+from atnn.dynamics.stopping import FIELD_WORK
 from atnn.files import write_atomically
 
 PREFIX = "checkpoint."
@@ -40,6 +41,7 @@ def checkpoint_of(
         "step": state.step,
         "time": state.time,
         "running": running,
+        "field": state.structures.field if FIELD_WORK in state.variables else None,
         "generator": None if generator is None else generator.get_state(),
         **{f"results.{name}": value for name, value in state.results.items()},
         **{f"variables.{name}": value for name, value in state.variables.items()},
@@ -77,8 +79,11 @@ def load_checkpoint(
     # A run of version 1 kept one step and one time for the batch, and had the degrees of its start.
     kept = {name: saved[name].expand(len(numbers)).clone().to(device) for name in ("step", "time")}
     kept["degrees"] = saved.get("degrees", state.degrees).to(device)
+    structures = state.structures.replace(positions=saved["positions"].to(device))
+    if "field" in saved:
+        structures = structures.replace(field=saved["field"].to(device))
     state = state.replace(
-        structures=state.structures.replace(positions=saved["positions"].to(device)),
+        structures=structures,
         velocities=saved["velocities"].to(device),
         results={k.removeprefix("results."): v.to(device) for k, v in saved.items() if k.startswith("results.")},
         variables={k.removeprefix("variables."): v.to(device) for k, v in saved.items() if k.startswith("variables.")},
@@ -93,6 +98,8 @@ def _shapes_of(state: State, names: Sequence[str]) -> dict[str, tuple[int | None
     each = (counts["structure"],) if "running" in names else ()
     shapes: dict[str, tuple[int | None, ...]] = {"positions": (counts["atom"], 3), "velocities": (counts["atom"], 3)}
     shapes |= {"step": each, "time": each}
+    if "field" in names:
+        shapes["field"] = (counts["structure"], 3)
     if "degrees" in names:
         shapes["degrees"] = each
     results = [name for name in names if name.startswith("results.")]

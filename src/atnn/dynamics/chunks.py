@@ -104,6 +104,8 @@ class Chunks:
         for name in {"positions", "velocities", "potential", "kinetic"} | (shapes.keys() & QUANTITIES.keys()):
             entry = QUANTITIES.get(name)
             shapes[name] = (frames, axes[frame_axis(name)], *(_SHAPES.get(name, ()) if entry is None else entry.shape))
+        if "electric_field" in shapes:
+            shapes |= {"electric_field": (frames, structures, 3), "field_work": (frames, structures)}
         check_shapes(archive, shapes)
         if frames < 1 or frames > self._header["chunk"]:
             raise archive.damaged(f"{frames} frames in a chunk of {self._header['chunk']}")

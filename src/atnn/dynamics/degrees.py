@@ -26,18 +26,24 @@ def conserved_degrees(
     masses: Float[Tensor, " atoms"],
     free: Bool[Tensor, " atoms"] | None,
 ) -> Int[Tensor, " structures"]:
-    """Degrees of freedom left when the momenta that are zero stay zero, as they do in an isolated system."""
+    """Degrees of freedom left when the momenta that are zero stay zero, as they do in an isolated system.
+
+    An electric field turns molecules, and it pulls at charged ones.
+    """
     degrees = free_degrees(structures, free)
     if free is not None and not bool(free.all()):
         return degrees
     momenta = masses.double()[:, None] * velocities.double()
     still = _vanishes(structures, momenta, momenta.norm(dim=1))
+    in_field = (structures.applied_field != 0).any(1)
+    still = still & ~(in_field & (structures.total_charge != 0))
     degrees = degrees - 3 * still.long()
     arms, inertia = inertia_tensors(structures, masses)
     turning = torch.linalg.cross(arms, momenta)
     moments = torch.linalg.eigvalsh(inertia)
     rank = (moments > LINEAR_INERTIA * moments[:, -1:].clamp(min=1e-12)).sum(1)
     still_turning = _vanishes(structures, turning, arms.norm(dim=1) * momenta.norm(dim=1)) & ~structures.pbc.any(1)
+    still_turning = still_turning & ~in_field
     return (degrees - rank * still_turning.long()).clamp(min=0)
 
 

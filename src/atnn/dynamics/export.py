@@ -15,9 +15,11 @@ from ase.io import write as ase_write
 from ase.io.trajectory import TrajectoryWriter
 from ase.units import fs, kJ, mol
 
+from atnn.dynamics.layout import DRIVEN
 from atnn.dynamics.trajectory import Trajectory
 from atnn.errors import SpecificationError, suggest
 from atnn.files import write_atomically
+from atnn.quantities import QUANTITIES
 
 _ROWS = 64  # frames that are in memory at once
 
@@ -68,6 +70,9 @@ def _write_extxyz(trajectory: Trajectory, path: Path, every: int, chosen: list[i
     with open(path, "w") as file:
         for number in chosen:
             for frame in trajectory.frames(number, every):
+                for name, values in frame.arrays.items():
+                    if values.ndim > 2:  # tensors of atoms, row by row
+                        frame.arrays[name] = values.reshape(len(frame), -1)
                 ase_write(file, frame, format="extxyz")
                 written += 1
     return written
@@ -133,9 +138,21 @@ def _elements(name: str, frames: list[Atoms]) -> dict[str, tuple[str, np.ndarray
         found[f"{particles}/force"] = ("kJ mol-1 Angstrom-1", values)
     if "charges" in frames[0].arrays:
         found[f"{particles}/charge"] = ("e", np.stack([f.arrays["charges"] for f in frames]))
-    if "dipole" in frames[0].info:
-        found[f"observables/{name}/dipole"] = ("e Angstrom", np.stack([f.info["dipole"] for f in frames]))
+    given = {key: f"{particles}/{key}" for key in frames[0].arrays.keys() & QUANTITIES.keys() - {"forces", "charges"}}
+    given |= {key: f"observables/{name}/{key}" for key in frames[0].info if key in QUANTITIES and key != "energy"}
+    given |= {key: f"observables/{name}/{key}" for key in DRIVEN if key in frames[0].info}
+    for key, place in given.items():
+        unit = DRIVEN[key] if key in DRIVEN else QUANTITIES[key].unit
+        found[place] = (_spell(unit), np.stack([f.info.get(key, f.arrays.get(key)) for f in frames]))
     return found
+
+
+def _spell(unit: str) -> str:
+    """A unit as the module "units" of H5MD spells it: ``e Angstrom+2 eV-1`` and the like."""
+    above, _, below = unit.partition("/")
+    parts = [(word, 1) for word in above.split("*")] + [(word, -1) for word in below.strip("()").split("*") if word]
+    powers = [(name, sign * int(power or 1)) for word, sign in parts for name, _, power in [word.partition("^")]]
+    return " ".join(name if power == 1 else f"{name}{power:+d}" for name, power in powers if name != "1")
 
 
 def _append(file: h5py.File, place: str, unit: str, steps: np.ndarray, times: np.ndarray, values: np.ndarray) -> None:

@@ -13,6 +13,7 @@ from atnn.dynamics.checkpoints import checkpoint_of
 from atnn.dynamics.ended import Watch
 from atnn.dynamics.layout import frame_axis, on_cpu
 from atnn.dynamics.state import State
+from atnn.dynamics.stopping import FIELD_WORK
 from atnn.dynamics.trajectory import Trajectory
 from atnn.dynamics.writer import TrajectoryWriter
 
@@ -122,6 +123,8 @@ def frame_of(state: State, start: State, numbers: Int[Tensor, " running"], outpu
         "kinetic": state.kinetic_energy,
         **{name: state.results[name] for name in outputs if name != "energy"},
     }
+    if FIELD_WORK in state.variables:
+        frame |= {"electric_field": state.structures.applied_field, "field_work": state.variables[FIELD_WORK]}
     if len(numbers) == len(start.structures):
         return frame
     numbers = numbers.to(state.step.device)

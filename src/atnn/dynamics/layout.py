@@ -43,6 +43,8 @@ CHUNK = re.compile(r"chunk-(\d{6})\.safetensors")
 REMEDY = "restore the file from a copy, or remove this chunk and all later ones and resume the run"
 _UNITS = {"positions": "Angstrom", "velocities": "Angstrom/fs", "masses": "amu", "times": "fs"}
 _AXES = {"positions": "atom", "velocities": "atom", "potential": "structure", "kinetic": "structure", "times": "frame"}
+DRIVEN = {"electric_field": "V/Angstrom", "field_work": "eV"}  # of structures, where a field depends on time
+_AXES |= dict.fromkeys(DRIVEN, "structure")
 
 
 def chunk_path(folder: Path, index: int) -> Path:
@@ -60,11 +62,11 @@ def frame_axis(name: str) -> str:
     return _AXES.get(name) or axis_of(name)
 
 
-def units(outputs: Sequence[str]) -> dict[str, str]:
-    """Units of all that a trajectory with these outputs holds."""
+def units(outputs: Sequence[str], driven: bool = False) -> dict[str, str]:
+    """Units of all that a trajectory with these outputs holds, in an electric field that depends on time or not."""
     energy = QUANTITIES["energy"].unit
     given = {name: QUANTITIES[name].unit for name in outputs if name in QUANTITIES}
-    return {**_UNITS, "potential": energy, "kinetic": energy, **given}
+    return {**_UNITS, "potential": energy, "kinetic": energy, **given, **(DRIVEN if driven else {})}
 
 
 def fingerprint(state: State) -> str:

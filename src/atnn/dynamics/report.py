@@ -23,7 +23,9 @@ class RunReport:
     Attributes:
         state: The last state of the whole trajectories.
         series: Values of the structures at each frame: ``times`` [frames] in fs, ``potential`` and ``kinetic``
-            [frames, structures] in eV, and other outputs, such as ``dipole`` [frames, structures, 3] in e Angstrom;
+            [frames, structures] in eV, and other outputs, such as ``dipole`` [frames, structures, 3] in e Angstrom.
+            Where an electric field depends on time: ``electric_field`` [frames, structures, 3] in V/Angstrom, and its
+            work ``field_work`` [frames, structures] in eV.
             NaN where a trajectory has ended.
         conserves_energy: Whether the integrator keeps the total energy, so that its drift is an error.
         steps: Steps done by this call.
@@ -46,8 +48,9 @@ class RunReport:
 
     @property
     def drift(self) -> Float[Tensor, " whole"]:
-        """Least-squares slope of the total energy of each whole trajectory [eV/atom/ps]."""
-        total = (self.series["potential"] + self.series["kinetic"])[:, self.numbers]
+        """Least-squares slope of the total energy of each whole trajectory, less the work of a field [eV/atom/ps]."""
+        total = self.series["potential"] + self.series["kinetic"] - self.series.get("field_work", 0.0)
+        total = total[:, self.numbers]
         total = total / self.state.structures.counts.cpu()
         times = (self.series["times"] - self.series["times"].mean()) / ps
         if len(times) < 2:
@@ -96,6 +99,9 @@ class RunReport:
             )
         if self.reading is not None:
             parts.append(str(self.reading))
+        if "field_work" in self.series and len(self.numbers):
+            work = self.series["field_work"][-1, self.numbers]
+            parts.append(f"the field did {float(work.mean()):+.3g} eV of work on average")
         if self.conserves_energy and len(self.numbers):
             parts.append(
                 f"energy drift {self.drift_mean / meV:.3g} meV/atom/ps on average, "

@@ -11,8 +11,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 import torch
+from pydantic import BaseModel
 
 from atnn.dynamics.border import check_counts
+from atnn.dynamics.driven import InField
 from atnn.dynamics.ended import Watch, count_reasons
 from atnn.dynamics.frames import Frames
 from atnn.dynamics.integrators import Integrator
@@ -107,6 +109,8 @@ def _advance(
     outputs = tuple(outputs) if outputs is not None else tuple({"dipole"} & set(potential.outputs))
     faults = usual_faults(integrator.timestep) if faults is None else faults
     begun, bath = time.perf_counter(), bath_of(integrator, state)
+    if isinstance(integrator, InField):
+        integrator.check(state, potential)
     watch = Watch(state, integrator.needs, faults, stops)
     settings = _settings(integrator, potential, every, outputs, stops)
     frames = Frames(trajectory, state, settings, chunk)
@@ -200,15 +204,23 @@ def _held(path: Path) -> Iterator[None]:
 def _settings(
     integrator: Integrator, potential: Potential, every: int, outputs: Sequence[str], stops: Mapping[str, Condition]
 ) -> dict:
-    names = [field.name for field in fields(integrator)] if is_dataclass(integrator) else ["timestep"]
     return {
-        "units": units(outputs),
-        "integrator": {"name": type(integrator).__name__, **{name: getattr(integrator, name) for name in names}},
+        "units": units(outputs, isinstance(integrator, InField)),
+        "integrator": _describe(integrator),
         "every": every,
         "outputs": list(outputs),
         "stops": list(stops),
         "potential": potential.identity if isinstance(potential, Identified) else None,
     }
+
+
+def _describe(integrator: Integrator) -> dict:
+    if isinstance(integrator, InField):
+        field = integrator.field
+        words = field.model_dump(serialize_as_any=True) if isinstance(field, BaseModel) else field
+        return {**_describe(integrator.integrator), "field": words}
+    names = [field.name for field in fields(integrator)] if is_dataclass(integrator) else ["timestep"]
+    return {"name": type(integrator).__name__, **{name: getattr(integrator, name) for name in names}}
 
 
 def _progress(state: State, steps: int, done: int) -> Progress:

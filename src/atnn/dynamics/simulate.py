@@ -7,7 +7,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from atnn.dynamics.border import check_counts, check_outputs, check_temperature, seeded
+from atnn.dynamics.driven import InField
+from atnn.dynamics.fields import ConstantField, Given, make_field
 from atnn.dynamics.integrators import INTEGRATORS, Integrator
 from atnn.dynamics.report import RunReport
 from atnn.dynamics.run import run
@@ -16,6 +20,7 @@ from atnn.dynamics.stopping import closer_than, usual_faults
 from atnn.dynamics.velocities import maxwell_boltzmann
 from atnn.errors import SpecificationError, suggest
 from atnn.model import Model, ModelPotential, load_model
+from atnn.model.checks import refuse_ignored
 from atnn.neighbors import refuse_contacts
 from atnn.reading import read
 from atnn.structures import Structures
@@ -37,6 +42,7 @@ def simulate(
     every: int = 4,
     friction: float | None = None,
     outputs: Sequence[str] | None = None,
+    field: Given | None = None,
     compile: bool = False,
     seed: int = 0,
 ) -> RunReport:
@@ -58,11 +64,13 @@ def simulate(
         friction: Friction of Langevin dynamics [1/fs]; 0.01 when not given.
         outputs: Quantities in the frames beside energies, positions and velocities; the dipole, if the model gives
             it, when not given.
+        field: Electric field, in one of the forms of :func:`atnn.dynamics.make_field`.
         compile: Compile the model first.
         seed: Of velocities and noise.
 
     Raises:
-        DataError: The structures cannot be read, two atoms coincide, or the model does not know an element.
+        DataError: The structures cannot be read, two atoms coincide, or the model does not know an element or ignores
+            the field.
         SpecificationError: No such integrator, or one without friction where a friction is given.
         DynamicsError: A number makes no sense, the timestep is too long for the fastest vibration, or all trajectories
             ended by NaN, an energy jump, or atoms nearer than the model knows.
@@ -73,10 +81,16 @@ def simulate(
     check_outputs(outputs, "simulate")
     generator = seeded(seed, "simulate")
     rule = _integrator(integrator, timestep, temperature, friction)
+    acting = None if field is None else make_field(field)
     potential = ModelPotential(load_model(model), compile=compile)
     frames = read(start).labelled.structures
     refuse_contacts(frames, str(start))
     structures = Structures.concatenate([frames] * copies)
+    if isinstance(acting, ConstantField):
+        structures = _put(acting, structures)
+        refuse_ignored(structures, potential.model.depends, str(start))  # before anything is written
+    elif acting is not None:
+        rule = InField(rule, acting)
     velocities = maxwell_boltzmann(structures, temperature, generator)
     return run(
         State.start(structures, velocities),
@@ -89,6 +103,17 @@ def simulate(
         outputs=outputs,
         faults=(*usual_faults(timestep), closer_than(_closest(potential.model))),
     )
+
+
+def _put(field: ConstantField, structures: Structures) -> Structures:
+    if bool((structures.applied_field != 0).any()):
+        raise SpecificationError(
+            "the structures state an electric field, and the run has one, too",
+            where="field",
+            remedy="leave out one of them",
+        )
+    times = torch.zeros(len(structures))
+    return structures.replace(field=field.at(times).to(structures.positions))
 
 
 def _integrator(name: str, timestep: float, temperature: float, friction: float | None) -> Integrator:

@@ -17,6 +17,7 @@ from atnn.neighbors import edges, neighbor_pairs
 from atnn.structures import Edges
 
 Condition = Callable[[State], Bool[Tensor, " structures"]]
+FIELD_WORK = "field_work"  # variable of the state: what a field has added to the total energy since the start [eV]
 START_ENERGY = "start_energy"  # variable of the state: total energy where a run began that conserves it [eV]
 
 
@@ -91,12 +92,15 @@ def all_finite(state: State, needs: Collection[str]) -> bool:
 def energy_jump(limit: float = 0.1) -> Fault:
     """The total energy has left its starting value, where the integrator should conserve it.
 
+    The work of an electric field that depends on time is not counted.
+
     Args:
         limit: Allowed change [eV/atom].
     """
 
     def change(state: State) -> Float[Tensor, " structures"]:
-        return (state.total_energy - state.variables[START_ENERGY]) / state.structures.counts
+        change = state.total_energy - state.variables[START_ENERGY] - state.variables.get(FIELD_WORK, 0.0)
+        return change / state.structures.counts
 
     def condition(state: State) -> Bool[Tensor, " structures"]:
         if START_ENERGY not in state.variables:

@@ -158,6 +158,8 @@ class Trajectory:
         frame = range(len(self))[frame]
         positions = self.read("positions", frame, frame + 1)[0]
         structures = self._at(positions)
+        if "electric_field" in self.quantities:
+            structures = structures.replace(field=self.read("electric_field", frame, frame + 1)[0].to(positions.dtype))
         return structures.select(self.lengths > frame) if self.ended else structures
 
     def checkpoint(self, state: State, generator: torch.Generator | None, chunk: int = -1) -> State:

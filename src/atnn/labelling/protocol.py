@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -52,8 +52,12 @@ def find_version(program: str) -> str:
         ) from error
 
 
-def electrons(structure: Structures) -> tuple[int, int | None]:
-    """Total charge [e] and unpaired electrons of one structure, checked, for methods that know nothing else.
+def electrons(structure: Structures, further: Collection[str] = ()) -> tuple[int, int | None]:
+    """Total charge [e] and unpaired electrons of one structure, checked.
+
+    Args:
+        structure: The structure.
+        further: What else may be stated, names of :data:`atnn.structures.STATED` that the method knows.
 
     Returns:
         Charge, zero where nobody stated it, and spin, None where nobody stated it.
@@ -65,7 +69,7 @@ def electrons(structure: Structures) -> tuple[int, int | None]:
     if len(structure) != 1:
         raise LabellingError(f"{len(structure)} structures given to a labeller", remedy="give them one by one")
     for name, value in structure.stated.items():
-        if name not in ("charge", "spin") and bool((value != 0).any()):
+        if name not in ("charge", "spin", *further) and bool((value != 0).any()):
             entry = STATED[name]
             raise LabellingError(f"this labeller ignores {entry.words}", remedy=f"remove `{entry.key}`")
     given = 0.0 if structure.charge is None else float(structure.charge[0])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import get_args
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, get_args
 
 from atnn.errors import LabellingError, suggest
 from atnn.labelling.protocol import Labeller
@@ -14,25 +15,27 @@ from atnn.labelling.tblite import Parametrisation, TbliteLabeller
 LABELLERS: dict[str, Callable[..., Labeller]] = {"tblite": TbliteLabeller, "pyscf": PyscfLabeller}
 
 
-def find_labeller(method: str) -> Labeller:
+def find_labeller(method: str, responses: Sequence[str] = ()) -> Labeller:
     """Make the labeller of a method.
 
     Args:
         method: ``GFN2-xTB`` or ``GFN1-xTB`` (tblite), ``functional/basis`` such as ``pbe/def2-svp`` (PySCF), or a name
             of :data:`LABELLERS`, for the defaults of that labeller.
+        responses: Which of ``polarizability`` and ``born_charges`` to label, too.
 
     Raises:
-        LabellingError: Nothing has this name, or the program is not installed.
+        LabellingError: Nothing has this name, it gives no such response, or the program is not installed.
     """
     parametrisations = {name.lower(): name for name in get_args(Parametrisation)}
     functional, slash, basis = method.partition("/")
+    further: dict[str, Any] = {"responses": tuple(responses)} if responses else {}  # labellers of users may know none
     if method.lower() in parametrisations:
-        labeller: Labeller = TbliteLabeller(parametrisations[method.lower()])
+        labeller: Labeller = TbliteLabeller(parametrisations[method.lower()], **further)
     elif method in LABELLERS:
-        labeller = LABELLERS[method]()
+        labeller = _make(method, further)
     elif slash:
         check_names(functional, basis)
-        labeller = PyscfLabeller(functional, basis)
+        labeller = PyscfLabeller(functional, basis, **further)
     else:
         known = [*parametrisations.values(), *LABELLERS]
         raise LabellingError(
@@ -41,3 +44,10 @@ def find_labeller(method: str) -> Labeller:
         )
     _ = labeller.settings  # names the version of the program, and so tells whether it is installed
     return labeller
+
+
+def _make(name: str, further: dict[str, Any]) -> Labeller:
+    kind = LABELLERS[name]
+    if further and "responses" not in inspect.signature(kind).parameters:
+        raise LabellingError(f"the labeller {name!r} gives no responses", remedy="leave them out")
+    return kind(**further)

@@ -10,8 +10,9 @@ import numpy as np
 
 from atnn.errors import LabellingError
 from atnn.labelling.protocol import Labels, electrons, find_version
+from atnn.labelling.responses import check_responses, describe_responses, differentiate_by_field, find_field
 from atnn.structures import Structures
-from atnn.units import bohr, boltzmann, hartree
+from atnn.units import bohr, boltzmann, field_atomic_unit, hartree
 
 Parametrisation = Literal["GFN2-xTB", "GFN1-xTB"]
 
@@ -23,6 +24,10 @@ class TbliteLabeller:
     The dipole points from minus to plus. Its origin is that of the coordinates, which matters for charged molecules
     only. Unpaired electrons occupy orbitals, without a spin-polarisation energy. Crystals are sampled at
     the Gamma point and have no dipole. GFN2-xTB often does not converge for metals.
+
+    All of it is given in the electric field that a molecule states, with dipole = -dE/dF. Polarizability and Born
+    charges are central differences between fields of 0.05 V/Angstrom, six more calculations. At the default accuracy
+    they are right to 1e-4 of their largest component, 3e-4 for radicals.
     Sources: doi:10.1021/acs.jctc.8b01176 (GFN2), doi:10.1021/acs.jctc.7b00118 (GFN1).
 
     Attributes:
@@ -30,12 +35,17 @@ class TbliteLabeller:
         accuracy: Factor of tblite on all its thresholds; 0.01 converges forces to about 1e-5 eV/Angstrom.
         electronic_temperature: Temperature of the Fermi smearing [K].
         maximum_iterations: Self-consistent cycles before the calculation counts as failed.
+        responses: Which of ``polarizability`` and ``born_charges`` to label, too.
     """
 
     method: Parametrisation = "GFN2-xTB"
     accuracy: float = 0.01
     electronic_temperature: float = 300.0
     maximum_iterations: int = 250
+    responses: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        check_responses(self.responses, "tblite")
 
     @property
     def settings(self) -> dict[str, str | int | float]:
@@ -47,35 +57,46 @@ class TbliteLabeller:
             "accuracy": self.accuracy,
             "electronic_temperature": self.electronic_temperature,
             "maximum_iterations": self.maximum_iterations,
+            **describe_responses(self.responses),
         }
 
     def __call__(self, structure: Structures) -> Labels:
         """Labels of one structure.
 
         Raises:
-            LabellingError: Not converged, periodic along one or two directions only, an unknown element, or tblite
-                is not installed.
+            LabellingError: Not converged, periodic along one or two directions only or in a field, an unknown element,
+                or tblite is not installed.
         """
-        charge, spin = electrons(structure)
+        charge, spin = electrons(structure, further=("field",))
         periodic = structure.pbc[0].numpy()
         if periodic.any() and not periodic.all():
             raise LabellingError(
                 f"tblite cannot calculate structures periodic along some directions only, pbc {periodic.tolist()}",
                 remedy="use a cell with vacuum and pbc along all three directions",
             )
-        result = self._run(structure, charge, spin, bool(periodic.all()))
+        stated = find_field(structure, "tblite", self.responses)
+
+        def calculate(field: np.ndarray | None) -> Labels:
+            return self._labels(structure, self._run(structure, charge, spin, bool(periodic.all()), field))
+
+        labels = calculate(stated)
+        return labels | differentiate_by_field(calculate, stated, self.responses) if self.responses else labels
+
+    def _labels(self, structure: Structures, result: Any) -> Labels:
         labels = {
             "energy": np.asarray(result.get("energy") * hartree),
             "forces": -result.get("gradient") * (hartree / bohr),
             "charges": np.asarray(result.get("charges")),
         }
-        if periodic.all():
+        if bool(structure.pbc.all()):
             labels["stress"] = result.get("virial") * hartree / float(structure.volumes[0])
         else:
             labels["dipole"] = np.asarray(result.get("dipole")) * bohr
         return labels
 
-    def _run(self, structure: Structures, charge: int, spin: int | None, periodic: bool) -> Any:
+    def _run(
+        self, structure: Structures, charge: int, spin: int | None, periodic: bool, field: np.ndarray | None
+    ) -> Any:
         interface, tblite_errors = _library()
         lattice = structure.cell[0].double().numpy() / bohr if periodic else None
         try:
@@ -92,12 +113,21 @@ class TbliteLabeller:
             calculator.set("accuracy", self.accuracy)
             calculator.set("max-iter", self.maximum_iterations)
             calculator.set("temperature", self.electronic_temperature * boltzmann / hartree)
+            if field is not None:
+                calculator.add("electric-field", _pointer(field / field_atomic_unit))
             return calculator.singlepoint()
         except tblite_errors as error:
             raise LabellingError(
                 f"{self.method} failed: {error}",
                 remedy="look at the geometry, the charge and the spin; metals often need GFN1-xTB",
             ) from error
+
+
+def _pointer(vector: np.ndarray) -> Any:
+    """What tblite's C library takes; its Python interface passes an array on as it is."""
+    from tblite import library
+
+    return library.ffi.from_buffer("double[]", np.ascontiguousarray(vector, dtype=np.float64))
 
 
 @cache
