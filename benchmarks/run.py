@@ -22,6 +22,8 @@ COMMANDS = (
     ("science.cumulenes",),
     ("science.unseen_element",),
     ("speed.terms",),
+    ("speed.fields",),
+    ("science.field",),
     ("science.limits",),
     ("science.singlet_triplet",),
     ("science.charge_transfer_sets", "--frames", "2000"),

@@ -80,7 +80,7 @@ def _tabulate_quantities() -> str:
 
     rows = []
     for entry in QUANTITIES.values():
-        shown = "" if entry.display_factor == 1 else f"`{entry.display_unit}`"
+        shown = "" if entry.display_unit == entry.unit else f"`{entry.display_unit}`"
         cells = (f"`{entry.name}`", entry.axis, _shape(entry.shape), f"`{entry.unit}`", shown, _derivative(entry))
         rows.append((*cells, _keys(entry.keys)))
     return _rows("name", "one per", "shape", "unit", "shown to people in", "derivative", "further keys", rows=rows)

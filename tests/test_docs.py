@@ -180,7 +180,9 @@ def test_the_pages_of_data_and_quantities_list_what_the_tables_hold(monkeypatch)
     from atnn.units import CHARGE, LENGTH
 
     field = Derivative("dipole", "field", sign=-1)
-    row = Quantity("hyperdipole", "structure", (3, 3, 3), CHARGE * LENGTH**3, True, 3, -1, False, field, ("hyper",))
+    row = Quantity(
+        "hyperdipole", "structure", (3, 3, 3), CHARGE * LENGTH**3, True, 3, -1, derivative=field, keys=("hyper",)
+    )
     monkeypatch.setitem(QUANTITIES, "hyperdipole", row)
     lines = build_page("quantities.md").splitlines()
     for entry in QUANTITIES.values():

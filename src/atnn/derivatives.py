@@ -5,9 +5,11 @@ The table of quantities states which quantity is which derivative, and with whic
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -132,18 +134,26 @@ def differentiate(
         names = list(dict.fromkeys(_rule_of(row).by for row in derived))
         again = create_graph or any(row.name in sources for row in derived)
         keep = again or place + 1 < len(sources)
-        gradients = _compute_gradients(found[source], [getattr(variables, name) for name in names], again, keep)
+        gradients = _compute_gradients(
+            found[source], [getattr(variables, name) for name in names], quantity(source).symmetric, again, keep
+        )
         by_name = dict(zip(names, gradients, strict=True))
         found |= {row.name: _apply_rule(by_name[_rule_of(row).by], _rule_of(row), structures) for row in derived}
     # First derivatives still hold a graph if they were differentiated again.
     return {row.name: found[row.name] if create_graph else found[row.name].detach() for row in rows}
 
 
-def _compute_gradients(value: Tensor, variables: Sequence[Tensor], create_graph: bool, retain: bool) -> list[Tensor]:
+def _compute_gradients(
+    value: Tensor, variables: Sequence[Tensor], symmetric: bool, create_graph: bool, retain: bool
+) -> list[Tensor]:
     """Differentiate values [structures, *shape]; results are [rows, *shape of a value, *shape of a variable]."""
     if not value.requires_grad:  # a constant derivative, such as the dipole of an energy that is linear in the field
         return [x.new_zeros((len(x), *value.shape[1:], *x.shape[1:])) for x in variables]
-    parts = value.flatten(1).sum(0).unbind() if value.dim() > 1 else (value.sum(),)
+    parts, place_of = [value.sum()], [0]
+    if value.dim() > 1:
+        place_of, chosen = _list_components(value.shape[1:], symmetric)
+        totals = value.flatten(1).sum(0).unbind()
+        parts = [totals[index] for index in chosen]
     gradients = [
         torch.autograd.grad(part, variables, create_graph=create_graph, retain_graph=retain or place + 1 < len(parts),
                             materialize_grads=True)
@@ -151,7 +161,23 @@ def _compute_gradients(value: Tensor, variables: Sequence[Tensor], create_graph:
     ]  # fmt: skip
     if value.dim() == 1:
         return list(gradients[0])
-    return [torch.stack(g, dim=1).unflatten(1, value.shape[1:]) for g in zip(*gradients, strict=True)]
+    return [
+        torch.stack([g[place] for place in place_of], dim=1).unflatten(1, value.shape[1:])
+        for g in zip(*gradients, strict=True)
+    ]
+
+
+def _list_components(shape: Sequence[int], symmetric: bool) -> tuple[list[int], list[int]]:
+    """List the components of a value that have to be differentiated, by their index in the flattened value.
+
+    Returns:
+        For every component the place of its own or, where the last two axes may be exchanged, its equal's in the list;
+        and the list.
+    """
+    index = np.arange(math.prod(shape)).reshape(shape)
+    equal = np.minimum(index, index.swapaxes(-1, -2)) if symmetric else index
+    chosen, place_of = np.unique(equal, return_inverse=True)
+    return place_of.reshape(-1).tolist(), chosen.tolist()
 
 
 def _apply_rule(gradient: Tensor, rule: Derivative, structures: Structures) -> Tensor:

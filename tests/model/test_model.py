@@ -51,7 +51,7 @@ def test_every_atom_has_one_slot_in_a_block_of_its_element(values):
         ({"elements": [1, 200]}, "not atomic numbers"),
         ({"elements": []}, "at least 1"),
         ({"outputs": ["energy", "dipol"]}, "known: charges, dipole, energy"),
-        ({"conditions": ["charges"]}, "'charge' or 'spin'"),
+        ({"conditions": ["charges"]}, "'charge', 'spin' or 'field'"),
         ({"layers": 3}, "unknown key `layers`"),
     ],
 )

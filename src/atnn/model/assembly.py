@@ -9,17 +9,24 @@ from atnn.errors import SpecificationError
 from atnn.functions import Species
 from atnn.model.registry import OUTPUTS, ModelSpecification
 from atnn.parts import SUMMED, Design, Part
+from atnn.physics import ChargeInField
 from atnn.quantities import QUANTITIES
-from atnn.representations import Conditioned, Directed
+from atnn.representations import Conditioned, Directed, InField
 
 
 def build_representation(specification: ModelSpecification, species: Species) -> Any:
-    """Build the representation. It takes in charge and spin by itself, or they are appended to its features."""
+    """Build the representation. It takes in charge, spin and field by itself, or they are appended to its features.
+
+    The field is appended before charge and spin, whose shares then depend on it.
+    """
     given, conditions = specification.representation, specification.depends_on
-    if given.conditions:
-        return given.build(species, conditions)
-    built = given.build(species)
-    return Conditioned(built, conditions, species) if conditions else built
+    own = conditions & frozenset(given.conditions)
+    built = given.build(species, own)
+    if "field" in conditions - own:
+        tensorial = len(built.channels) > 2
+        built = InField(built if tensorial else Directed(built, 2, species))
+    electrons = conditions - own - {"field"}
+    return Conditioned(built, electrons, species) if electrons else built
 
 
 def add_degrees(representation: Any, parts: Mapping[str, Part], species: Species) -> Any:
@@ -38,10 +45,13 @@ def build_parts(specification: ModelSpecification, species: Species, channels: t
     learned = {output: OUTPUTS[output](design) for output in specification.outputs}
     terms = [(term.name, term.parts(design)) for term in specification.terms]
     _check_outputs(learned)
-    parts = _join([*learned.items(), *terms])
+    groups = [*learned.items(), *terms]
+    if specification.depends_on >= ChargeInField.conditions and _gather_given(_list(learned)) & SUMMED:
+        groups.append(("the electric field", {"charge_in_field": ChargeInField()}))
+    parts = _join(groups)
     _check_givers(parts)
     _check_needs(parts, design)
-    if terms and not SUMMED & _gather_given([part for group in learned.values() for part in group.values()]):
+    if terms and not SUMMED & _gather_given(_list(learned)):
         raise SpecificationError(
             "physics terms are added to a learned energy, but the model learns no energy",
             where="model.terms",
@@ -87,6 +97,10 @@ def _join(groups: Iterable[tuple[str, dict[str, Part]]]) -> dict[str, Part]:
                 )
             parts[name], owners[name] = part, owner
     return parts
+
+
+def _list(groups: Mapping[str, dict[str, Part]]) -> list[Part]:
+    return [part for group in groups.values() for part in group.values()]
 
 
 def _gather_given(parts: Iterable[Part]) -> frozenset[str]:
@@ -171,3 +185,23 @@ def find_dependences(
         for value in part.gives:
             found[value] = found.get(value, set()) | own
     return found
+
+
+def refuse_derivatives_given_twice(depends: Mapping[str, Collection[str]]) -> None:
+    """Refuse models that read a quantity from features and also have it as a derivative by the field.
+
+    Args:
+        depends: Quantity that the parts give -> names of :data:`atnn.structures.STATED` that it depends on.
+
+    Raises:
+        SpecificationError: There is such a quantity, for instance a dipole beside an energy that depends on the field.
+    """
+    for name in depends:
+        rule = QUANTITIES[name].derivative
+        if rule is not None and rule.by == "field" and "field" in depends.get(rule.of, ()):
+            raise SpecificationError(
+                f"the {rule.of} depends on the electric field, so the {name} is its derivative; a {name} of its own "
+                "would contradict it",
+                where="model.outputs",
+                remedy=f"remove {name} from outputs: the model gives it and learns it all the same",
+            )

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from atnn.data.electrons import count_protons, find_impossible_electrons
 from atnn.errors import AtnnWarning, DataError
-from atnn.structures import STATED, Stated, Structures
+from atnn.structures import STATED, Structures
 
 Dependences = Mapping[str, Collection[str]]
 
@@ -55,7 +55,7 @@ def refuse_ignored(structures: Structures, depends: Dependences, where: str = ""
             raise DataError(
                 f"{count} structures carry {entry.words}, which the model ignores",
                 where=where,
-                remedy=_suggest_remedy(entry),
+                remedy=f"train a model with `conditions: [{name}]`, or remove `{entry.key}` from the structures",
             )
 
 
@@ -86,10 +86,35 @@ def _count_stated(structures: Structures) -> list[tuple[str, int]]:
     return [(name, count) for name, count in counts.items() if count]
 
 
-def _suggest_remedy(entry: Stated) -> str:
-    if not entry.ignorable:
-        return f"remove `{entry.key}` from the structures"
-    return f"train a model with `conditions: [{entry.key}]`, or remove `{entry.key}`"
+def refuse_charged_in_field(structures: Structures, charge_enters: bool, where: str = "") -> None:
+    """Refuse charged structures of which an energy that depends on the field would be silently wrong.
+
+    Args:
+        structures: The structures.
+        charge_enters: Whether the model has the energy of a charge in the field, ``-Q F . R``.
+        where: File or caller, for the message.
+
+    Raises:
+        DataError: Structures are charged and the model has no such energy, or they are in a field and periodic, so
+            that this energy has no meaning.
+    """
+    if structures.charge is None:
+        return
+    charged = structures.charge != 0
+    if not charge_enters and bool(charged.any()):
+        raise DataError(
+            f"{int(charged.sum())} structures carry a total charge Q, whose energy -Q F . R in an electric field F "
+            "the model lacks",
+            where=where,
+            remedy="train a model with `conditions: [charge, field]`, or remove these structures",
+        )
+    wrong = charged & (structures.applied_field != 0).any(1) & structures.pbc.any(1)
+    if bool(wrong.any()):
+        raise DataError(
+            f"{int(wrong.sum())} periodic structures are charged and in an electric field; their energy is not defined",
+            where=where,
+            remedy="remove `electric_field` or `charge`, or describe the ion without a cell",
+        )
 
 
 def check_charges(structures: Structures, where: str = "") -> None:

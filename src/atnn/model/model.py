@@ -28,14 +28,23 @@ from atnn.model.assembly import (
     choose_parts,
     find_dependences,
     order_parts,
+    refuse_derivatives_given_twice,
 )
-from atnn.model.checks import check_charges, check_electrons, refuse_elements, refuse_ignored, warn_of_ignored
+from atnn.model.checks import (
+    check_charges,
+    check_electrons,
+    refuse_charged_in_field,
+    refuse_elements,
+    refuse_ignored,
+    warn_of_ignored,
+)
 from atnn.model.inputs import Inputs, bring_home, group_elements, translate_pairs
 from atnn.model.registry import ModelSpecification
 from atnn.neighbors import find_home, molecular_pairs
 from atnn.neighbors.pairs import edges_of, select_pairs
 from atnn.parts import SUMMED, Part, Scene, Statistics, add_values
 from atnn.quantities import QUANTITIES
+from atnn.representations import InField
 from atnn.structures import HIGHEST, Neighbors, Structures
 
 
@@ -99,6 +108,7 @@ class Model(nn.Module):
         if any("energy" in part.gives for part in parts.values()):
             values.pop("atomic_energies", None)
         self.depends = {name: frozenset(values[name]) for name in QUANTITIES if name in values}
+        refuse_derivatives_given_twice(self.depends)
         self.given = frozenset(self.depends)
         field = {"field"} if any("field" in names for names in self.depends.values()) else set()
         self.outputs = self.given | derivable(self.given, {"positions", "strain", *field})
@@ -216,10 +226,11 @@ class Model(nn.Module):
         Raises:
             SpecificationError: The model does not give an output, or stress is requested of a structure that is not
                 periodic in three dimensions.
-            DataError: The model does not know an element, or ignores a field.
+            DataError: The model does not know an element, ignores a field, or cannot describe a charge in a field.
         """
         self.check_outputs(outputs, structures)
         refuse_ignored(structures, self.depends)
+        self._refuse_charged_in_field(structures)
         with torch.enable_grad() if create_graph or derivation(outputs, self.given) else torch.no_grad():
             return self.compute(self.prepare(structures, neighbors), outputs, create_graph)
 
@@ -252,6 +263,8 @@ class Model(nn.Module):
             DataError: The model does not know an element, or ignores an electric field or, with ``refuse``, charges or
                 spins. A model that depends on the charge also refuses charges that exceed those of the nuclei, and one
                 whose representation depends on charge or spin refuses numbers of electrons that contradict each other.
+                Charged structures in a field are refused if the model lacks the condition ``charge``, or if they are
+                periodic.
 
         Warns:
             AtnnWarning: The number of structures with charges or spins that the model ignores.
@@ -259,10 +272,15 @@ class Model(nn.Module):
         refuse_elements(structures, self.elements, where)
         if any("charge" in names for names in self.depends.values()):
             check_charges(structures, where)
-        if self.specification.depends_on:
+        if self.specification.depends_on - {"field"}:
             check_electrons(structures, where)
+        self._refuse_charged_in_field(structures, where)
         refuse_ignored(structures, self.depends, where, all=refuse)
         warn_of_ignored(structures, self.depends, where)
+
+    def _refuse_charged_in_field(self, structures: Structures, where: str = "") -> None:
+        if "energy" in self.given and "field" in self.specification.depends_on:
+            refuse_charged_in_field(structures, "charge_in_field" in self.parts, where)
 
     def _plan(self, outputs: tuple[str, ...]) -> Plan:
         """Find the parts that the outputs need; the result is kept for later calls."""
@@ -319,12 +337,12 @@ def _make_scene(inputs: Inputs, structures: Structures, variables: Variables) ->
 
 @contextmanager
 def _calibrate_networks(model: nn.Module) -> Iterator[None]:
-    """Let every network standardise its inputs by those that it sees within this context."""
-    networks = [module for module in model.modules() if isinstance(module, ElementNetwork)]
-    for network in networks:
-        network.calibrating = True
+    """Let networks standardise their inputs, and a field its invariants, by what they see within this context."""
+    modules = [module for module in model.modules() if isinstance(module, ElementNetwork | InField)]
+    for module in modules:
+        module.calibrating = True
     try:
         yield
     finally:
-        for network in networks:
-            network.calibrating = False
+        for module in modules:
+            module.calibrating = False

@@ -99,9 +99,9 @@ class ModelSpecification(Specification):
         default=False, description="whether the energy network reads the charges of the atoms"
     )
     terms: tuple[Term, ...] = Field(default=(), description="physics terms added to the energy, e.g. - {name: zbl}")
-    conditions: tuple[Literal["charge", "spin"], ...] | None = Field(
+    conditions: tuple[Literal["charge", "spin", "field"], ...] | None = Field(
         default=None,
-        description="stated numbers that energies depend on; none: charge and spin with spookynet, else neither",
+        description="charge, spin, field: what energies depend on; none: charge and spin with spookynet, else nothing",
     )
     networks: Literal["element", "shared"] = Field(
         default="element", description="one network per element, or one shared by all"
@@ -136,8 +136,10 @@ class ModelSpecification(Specification):
 
     @property
     def depends_on(self) -> frozenset[str]:
-        """Stated numbers, of charge and spin, on which the representation depends."""
-        return frozenset(self.representation.conditions if self.conditions is None else self.conditions)
+        """Names of :data:`atnn.structures.STATED` on which the representation depends; the field only by request."""
+        if self.conditions is None:
+            return frozenset(self.representation.conditions) - {"field"}
+        return frozenset(self.conditions)
 
     def design(self, species: Any, channels: tuple[int, ...]) -> Design:
         """Collect what the parts are built for."""

@@ -1,5 +1,6 @@
 """Physical energy terms and sources of charges, for use with any representation."""
 
+from atnn.physics.charge_in_field import ChargeInField
 from atnn.physics.dispersion import D3, D4, D3Specification, D4Specification
 from atnn.physics.electrostatics import Electrostatics, ElectrostaticsSpecification
 from atnn.physics.equilibration import Equilibration, EquilibrationSpecification
@@ -10,6 +11,7 @@ __all__ = [
     "D3",
     "D4",
     "ZBL",
+    "ChargeInField",
     "D3Specification",
     "D4Specification",
     "Electrostatics",

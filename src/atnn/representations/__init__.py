@@ -7,6 +7,7 @@ from atnn.representations.eann import EANN, EANNSpecification
 from atnn.representations.electrons import ElectronicEmbedding
 from atnn.representations.equireann import EquiREANN, EquiREANNSpecification
 from atnn.representations.gmp import GMP, GMPSpecification
+from atnn.representations.in_field import InField
 from atnn.representations.neat import NEAT, NEATSpecification
 from atnn.representations.nemp import NEMP, NEMPSpecification
 from atnn.representations.reann import REANN, REANNSpecification
@@ -28,6 +29,7 @@ __all__ = [
     "EquiREANN",
     "EquiREANNSpecification",
     "GMPSpecification",
+    "InField",
     "NEATSpecification",
     "NEMPSpecification",
     "REANNSpecification",

@@ -27,7 +27,7 @@ class EANNSpecification(OrbitalSpecification):
 
     def build(self, species: Species, conditions: Collection[str] = ()) -> EANN:
         """Build the representation."""
-        return EANN(self, species)
+        return EANN(self, species, conditions)
 
 
 class EANN(OrbitalSums):
@@ -44,10 +44,11 @@ class EANN(OrbitalSums):
     Args:
         specification: Sizes and cutoff.
         species: The elements, and whether they share networks and parameters.
+        conditions: Conditions of the model, of which the electric field enters by a :class:`FieldOrbital`.
     """
 
-    def __init__(self, specification: EANNSpecification, species: Species):
-        super().__init__(specification, species)
+    def __init__(self, specification: EANNSpecification, species: Species, conditions: Collection[str] = ()):
+        super().__init__(specification, species, conditions)
         spec = self.specification = specification
         self.density = None if spec.contraction is None else Density(spec.channels, spec.degree, spec.contraction)
         width = spec.channels if spec.contraction is None else spec.contraction
@@ -55,7 +56,8 @@ class EANN(OrbitalSums):
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
         """Return the densities as invariants and the orbital sums as tensors."""
+        field = self.apply_field(structures)
         orbitals = (self.coefficients() * torch.rsqrt(self.neighbor_count)).index_select(0, elements.row)
-        sums = self.sum_orbitals(self.angular(edges), self.radial(edges, elements.row), orbitals, edges)
+        sums = self.sum_orbitals(self.angular(edges), self.radial(edges, elements.row), orbitals, edges, field)
         densities = sum_squares(sums, self.degree) if self.density is None else self.density(sums)
         return self.as_features(densities.reshape(densities.shape[0], self.channels[0]), sums, degree)

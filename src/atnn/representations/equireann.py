@@ -26,7 +26,7 @@ class EquiREANNSpecification(RecursiveSpecification):
 
     def build(self, species: Species, conditions: Collection[str] = ()) -> EquiREANN:
         """Build the representation."""
-        return EquiREANN(self, species)
+        return EquiREANN(self, species, conditions)
 
 
 class EquiREANN(OrbitalSums):
@@ -47,10 +47,11 @@ class EquiREANN(OrbitalSums):
     Args:
         specification: Sizes and cutoff.
         species: The elements, and whether they share networks and parameters.
+        conditions: Conditions of the model, of which the electric field enters by a :class:`FieldOrbital`.
     """
 
-    def __init__(self, specification: EquiREANNSpecification, species: Species):
-        super().__init__(specification, species)
+    def __init__(self, specification: EquiREANNSpecification, species: Species, conditions: Collection[str] = ()):
+        super().__init__(specification, species, conditions)
         spec = self.specification = specification
         self.densities = nn.ModuleList(
             Density(spec.channels, spec.degree, spec.density_count) for _ in range(spec.rounds + 1)
@@ -60,17 +61,17 @@ class EquiREANN(OrbitalSums):
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
         """Return the last densities as invariants and the last orbital sums as tensors."""
-        angular = self.angular(edges)
+        angular, field = self.angular(edges), self.apply_field(structures)
         scale = torch.rsqrt(self.neighbor_count)
         radial = self.radial(edges, elements.row) * scale
         envelope = cosine_squared(edges.lengths, self.cutoff) * scale
         coefficients = self.coefficients().index_select(0, elements.row)
-        sums = passed = self.sum_orbitals(angular, radial, coefficients, edges)
+        sums = passed = self.sum_orbitals(angular, radial, coefficients, edges, field)
         for t, update in enumerate(self.updates):
             coefficients = coefficients + update(self._sum_densities(t, sums), elements)
             weighted = (coefficients[:, None] * passed).flatten(1)
             message = weighted_neighbor_sum(envelope, weighted, edges).reshape(passed.shape)
-            sums = self.sum_orbitals(angular, radial, coefficients, edges) + message
+            sums = self.sum_orbitals(angular, radial, coefficients, edges, field) + message
             passed = passed + sums
         return self.as_features(self._sum_densities(-1, sums), sums, degree)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Collection
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int
@@ -11,11 +13,12 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from atnn.errors import SpecificationError
 from atnn.functions import PerElement, Species
 from atnn.kernels import cosine_squared, gather_neighbors, moments
 from atnn.representations.specification import RepresentationSpecification
 from atnn.so3 import solid_harmonics
-from atnn.structures import Edges, Features
+from atnn.structures import Edges, Features, Structures
 
 
 class GaussianOrbitals(nn.Module):
@@ -97,9 +100,56 @@ def harmonic_matrix(degree: int) -> list[list[float]]:
 class OrbitalSpecification(RepresentationSpecification):
     """Settings of the orbitals of a representation."""
 
+    conditions: ClassVar[tuple[str, ...]] = ("field",)  # an orbital of its own in every sum
+
     cutoff: float = Field(5.0, gt=0, le=100, description="cutoff radius [Angstrom]")
     channels: int = Field(8, ge=2, le=256, description="radial channels k")
     degree: int = Field(2, ge=0, le=3, description="largest angular degree L")
+
+
+STRENGTH = 0.05  # of the orbital of a field of 1 V/Angstrom, beside orbital sums of order one
+
+
+class FieldOrbital(nn.Module):
+    """The electric field as one more neighbor, whose orbital is added to the orbital sums of every atom.
+
+        e^{m,k}(F) = 0.05 eta_{l(m),k} phi_m(F),   l >= 1
+
+    with the monomials phi of :func:`monomials` of the field F in V/Angstrom. Squares of ``W + e`` hold F.W, F^2 and
+    their like for every degree, so energies depend on the direction of the field relative to the neighbors. Unlike the
+    published code, which also adds eta_k for l = 0, nothing is added without a field, and each degree has its own eta.
+    With the factor, dipoles and polarizabilities of molecules start at their usual size for eta = 1.
+
+    Y. Zhang, B. Jiang, Nat. Commun. 2023, 14, 6424, doi:10.1038/s41467-023-42148-y.
+
+    Args:
+        channels: Radial channels k.
+        degree: Largest degree.
+
+    Raises:
+        SpecificationError: The degree is zero, so that no orbital has a direction.
+    """
+
+    def __init__(self, channels: int, degree: int):
+        super().__init__()
+        if degree < 1:
+            raise SpecificationError(
+                "orbitals of degree 0 see no direction, and a field has one",
+                where="model.representation",
+                remedy="set `degree` to 1 or more",
+            )
+        self.degree = degree
+        self.strengths = nn.Parameter(torch.ones(degree, channels))
+
+    def forward(self, structures: Structures) -> Float[Tensor, "atoms m channels"]:
+        """Evaluate the orbital at every atom."""
+        monomial = monomials(structures.applied_field, self.degree)
+        parts = [
+            monomial[:, part, None] * (STRENGTH * strength)
+            for part, strength in zip(degree_slices(self.degree)[1:], self.strengths, strict=True)
+        ]
+        nothing = torch.zeros_like(parts[0][:, :1])
+        return torch.cat([nothing, *parts], dim=1).index_select(0, structures.batch)
 
 
 class OrbitalSums(nn.Module):
@@ -111,11 +161,12 @@ class OrbitalSums(nn.Module):
     Args:
         specification: Sizes and cutoff.
         species: The elements, and whether they share parameters.
+        conditions: Conditions of the model, of which orbitals take in the electric field.
     """
 
     neighbor_count: Tensor
 
-    def __init__(self, specification: OrbitalSpecification, species: Species):
+    def __init__(self, specification: OrbitalSpecification, species: Species, conditions: Collection[str] = ()):
         super().__init__()
         self.cutoff, self.degree = specification.cutoff, specification.degree
         self.radial = GaussianOrbitals(species, specification.channels, specification.cutoff)
@@ -123,6 +174,11 @@ class OrbitalSums(nn.Module):
         self.register_buffer("neighbor_count", torch.tensor(10.0))
         # Stored as Python numbers, because a change of the module's floating-point type would round tensors.
         self.harmonics = [harmonic_matrix(degree) for degree in range(2, self.degree + 1)]
+        self.field = FieldOrbital(specification.channels, self.degree) if "field" in conditions else None
+
+    def apply_field(self, structures: Structures) -> Float[Tensor, "atoms m channels"] | None:
+        """Evaluate the orbital of the electric field; None if the representation does not depend on it."""
+        return None if self.field is None else self.field(structures)
 
     def angular(self, edges: Edges) -> Float[Tensor, "pairs m"]:
         """Evaluate the angular part of the orbitals."""
@@ -134,10 +190,12 @@ class OrbitalSums(nn.Module):
         radial: Float[Tensor, "pairs channels"],
         coefficients: Float[Tensor, "atoms channels"],
         edges: Edges,
+        field: Float[Tensor, "atoms m channels"] | None = None,
     ) -> Float[Tensor, "atoms m channels"]:
-        """Compute ``W_i^{m,k} = sum_j c_{j,k} phi_m(r_ij) g_k(r_ij)``."""
+        """Compute ``W_i^{m,k} = sum_j c_{j,k} phi_m(r_ij) g_k(r_ij)``, plus the orbital of the field."""
         weights = gather_neighbors(coefficients, edges.j, edges.reverse, edges.offsets)
-        return moments(angular, radial * weights, edges.i, edges.offsets)
+        sums = moments(angular, radial * weights, edges.i, edges.offsets)
+        return sums if field is None else sums + field
 
     def as_features(
         self, invariants: Float[Tensor, "atoms scalars"], sums: Float[Tensor, "atoms m channels"], degree: int

@@ -46,7 +46,7 @@ class REANNSpecification(RecursiveSpecification):
 
     def build(self, species: Species, conditions: Collection[str] = ()) -> REANN:
         """Build the representation."""
-        return REANN(self, species)
+        return REANN(self, species, conditions)
 
 
 class REANN(OrbitalSums):
@@ -62,10 +62,11 @@ class REANN(OrbitalSums):
     Args:
         specification: Sizes and cutoff.
         species: The elements, and whether they share networks and parameters.
+        conditions: Conditions of the model, of which the electric field enters by a :class:`FieldOrbital`.
     """
 
-    def __init__(self, specification: REANNSpecification, species: Species):
-        super().__init__(specification, species)
+    def __init__(self, specification: REANNSpecification, species: Species, conditions: Collection[str] = ()):
+        super().__init__(specification, species, conditions)
         spec = self.specification = specification
         self.density = Density(spec.channels, spec.degree, spec.density_count)
         self.updates = spec.build_updates(species)
@@ -73,11 +74,12 @@ class REANN(OrbitalSums):
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
         """Return the last densities as invariants and the last orbital sums as tensors."""
-        angular = self.angular(edges)
+        angular, field = self.angular(edges), self.apply_field(structures)
         radial = self.radial(edges, elements.row) * torch.rsqrt(self.neighbor_count)
         coefficients = self.coefficients().index_select(0, elements.row)
         for update in self.updates:
-            densities = self.density.sum_degrees(self.sum_orbitals(angular, radial, coefficients, edges))
+            sums = self.sum_orbitals(angular, radial, coefficients, edges, field)
+            densities = self.density.sum_degrees(sums)
             coefficients = coefficients + update(densities, elements)
-        sums = self.sum_orbitals(angular, radial, coefficients, edges)
+        sums = self.sum_orbitals(angular, radial, coefficients, edges, field)
         return self.as_features(self.density.sum_degrees(sums), sums, degree)

@@ -15,8 +15,8 @@ class RepresentationSpecification(Specification):
     """Settings of a representation.
 
     Attributes:
-        conditions: Names of :data:`atnn.structures.STATED` that the representation itself uses as input. For the other
-            representations the model appends embeddings of its conditions to the invariants.
+        conditions: Names of :data:`atnn.structures.STATED` that the representation itself uses as input. The other
+            conditions of a model are appended to the invariants, by :class:`Conditioned` and :class:`InField`.
     """
 
     conditions: ClassVar[tuple[str, ...]] = ()
@@ -29,6 +29,6 @@ class RepresentationSpecification(Specification):
 
         Args:
             species: The elements, and whether they share networks and parameters.
-            conditions: Conditions that the model depends on, for a representation that uses ``conditions`` itself.
+            conditions: Conditions of the model that are among the representation's own ``conditions``.
         """
         raise NotImplementedError

@@ -102,11 +102,21 @@ def _check_charges(labelled: Labelled, names: list[str], where: str) -> None:
 
 
 def check_conditions(config: RunConfig, train: Dataset) -> None:
-    """Warn of conditions of the model that no training structure states."""
+    """Warn of conditions of the model that no training structure states.
+
+    Without a field there may be labels of its responses, from which an energy in a field is learned as well.
+    """
     for name in config.model.conditions or ():
-        if set(train.summary.stated.get(name, {})) <= {"0"}:
+        if name == "field" and any(_responds(weight) for weight in config.training.weights):
+            continue
+        if set(train.summary.stated.get(name, {})) <= {"0"} and not any(train.summary.magnitudes.get(name, ())):
             warnings.warn(
                 f"model.conditions names {name}, but it is zero or not stated in all training data",
                 AtnnWarning,
                 stacklevel=3,
             )
+
+
+def _responds(name: str) -> bool:
+    rule = QUANTITIES[name].derivative
+    return rule is not None and (rule.by == "field" or _responds(rule.of))
