@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from atnn.errors import SpecificationError
 from atnn.functions import ElementNetwork, Species
 from atnn.specification import Specification
-from atnn.structures import Edges, Elements, Features, Structures
+from atnn.structures import Edges, Elements, Features, Rows, Structures
 
 # Values that several parts may give; the contributions are added.
 SUMMED = frozenset({"energy", "atomic_energies"})
@@ -30,6 +30,7 @@ class Scene(NamedTuple):
             part of the model needs them.
         elements: Atoms in blocks of one element.
         reference: Sum of the elements' reference energies of each structure [eV], float64.
+        rows: Atoms of the rows of quantities of pairs and of adsorbates, for parts that give such quantities.
         features: Features of each atom from the representation.
     """
 
@@ -39,6 +40,7 @@ class Scene(NamedTuple):
     molecular: Int[Tensor, "2 molecular"] | None
     elements: Elements
     reference: Float[Tensor, " structures"]
+    rows: Rows = Rows()
     features: Features = Features(())
 
     def sum_structures(self, atoms: Float[Tensor, "atoms *shape"]) -> Float[Tensor, "structures *shape"]:

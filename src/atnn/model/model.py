@@ -22,7 +22,14 @@ from atnn.derivatives import (
 from atnn.errors import SpecificationError, suggest
 from atnn.functions import ElementNetwork, Species
 from atnn.model.assembly import build_parts, build_representation, choose_parts, find_dependences, order_parts
-from atnn.model.checks import check_charges, check_electrons, refuse_elements, refuse_ignored, warn_of_ignored
+from atnn.model.checks import (
+    check_charges,
+    check_electrons,
+    refuse_bare,
+    refuse_elements,
+    refuse_ignored,
+    warn_of_ignored,
+)
 from atnn.model.inputs import Inputs, group_elements, translate_pairs
 from atnn.model.registry import ModelSpecification
 from atnn.neighbors import molecular_pairs
@@ -160,7 +167,8 @@ class Model(nn.Module):
         if any(part.molecular for part in self._list_parts(self.order)):
             molecular = molecular_pairs(structures.batch, ~structures.pbc.any(1))
         elements = group_elements(index, len(self.elements), self.dtype)
-        return Inputs(structures, near, far, molecular, elements, reference)
+        rows = structures.index_rows({QUANTITIES[name].axis for name in self.given})
+        return Inputs(structures, near, far, molecular, elements, reference, rows)
 
     def compute(self, inputs: Inputs, outputs: Sequence[str], create_graph: bool = False) -> dict[str, Tensor]:
         """Compute the outputs by tensor operations alone, so that the computation can be traced."""
@@ -202,7 +210,8 @@ class Model(nn.Module):
         Raises:
             SpecificationError: The model does not give an output, or stress is requested of a structure that is not
                 periodic in three dimensions.
-            DataError: The model does not know an element, or ignores a field.
+            DataError: The model does not know an element, or ignores a field, or no atom is of an adsorbate where an
+                output is one of adsorbates.
         """
         self.check_outputs(outputs, structures)
         refuse_ignored(structures, self.depends)
@@ -211,6 +220,7 @@ class Model(nn.Module):
 
     def check_outputs(self, outputs: Sequence[str], structures: Structures) -> None:
         """Refuse outputs that the model cannot give for these structures."""
+        refuse_bare(structures, outputs)
         missing = [name for name in outputs if name not in self.outputs]
         if missing:
             raise SpecificationError(
@@ -300,7 +310,7 @@ def _make_scene(inputs: Inputs, variables: Variables) -> Scene:
     if variables.strain is not None:
         edges = [strain_edges(part, structures, variables.strain) for part in edges]
         structures = strain_structures(structures, variables.strain)
-    return Scene(structures, edges[0], edges[-1], inputs.molecular, inputs.elements, inputs.reference)
+    return Scene(structures, edges[0], edges[-1], inputs.molecular, inputs.elements, inputs.reference, inputs.rows)
 
 
 @contextmanager
