@@ -130,7 +130,7 @@ def closed(structures):
 
 
 def test_what_follows_from_an_energy_depends_on_the_variables():
-    assert derivable({"energy"}, {"positions"}) == {"forces"}
+    assert derivable({"energy"}, {"positions"}) == {"forces", "hessian"}
     assert derivable({"energy"}, {"positions", "strain"}) == {"forces", "stress", "virial"}
     assert derivable({"energy"}, {"field"}) == {"dipole", "polarizability"}
     assert derivable({"energy"}, {"positions", "strain", "field"}) == set(ALL) - {"energy"}

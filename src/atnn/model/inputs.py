@@ -34,6 +34,8 @@ class Inputs(NamedTuple):
         far: Pairs within the largest cutoff of the parts; None if no part reaches beyond the representation.
         molecular: All pairs within each molecule; None if no part needs them. See :class:`atnn.parts.Scene`.
         rows: Atoms of the rows of quantities of pairs and of adsorbates that parts give.
+        probe: Vectors with which second derivatives by the positions are contracted, as training needs them; None for
+            whole matrices.
         elements: Atoms in blocks of one element.
         reference: Sum of the elements' reference energies of each structure [eV], float64.
     """
@@ -45,6 +47,7 @@ class Inputs(NamedTuple):
     elements: Elements
     reference: Float[Tensor, " structures"]
     rows: Rows = Rows()
+    probe: Float[Tensor, "atoms 3"] | None = None
 
 
 # Name of the number of rows of each axis of the table of quantities, for compiled code.
@@ -63,7 +66,7 @@ _STRUCTURES: tuple[Names, ...] = (
 _NEAR, _FAR = (((name,), (name,), (name, None), (name,), ("atoms+1",), (name, None)) for name in ("pairs", "far"))
 _ELEMENTS: tuple[Names, ...] = (("atoms",), ("blocks", "rows"), ("blocks", "rows"), ("blocks",), ("atoms",))
 _ROWS: tuple[Names, ...] = (("adsorbates",), (None, "atom_pairs"), (None, "adsorbate_pairs"))
-_SIZES: tuple[Names, ...] = (*_STRUCTURES, *_NEAR, *_FAR, (None, "molecular"), *_ELEMENTS, ("structures",), *_ROWS)
+_SIZES: tuple[Names, ...] = (*_STRUCTURES, *_NEAR, *_FAR, (None, "molecular"), *_ELEMENTS, ("structures",), *_ROWS, ("atoms", None))
 
 
 def flatten_inputs(inputs: Inputs) -> tuple[list[Tensor], Given]:
@@ -73,7 +76,7 @@ def flatten_inputs(inputs: Inputs) -> tuple[list[Tensor], Given]:
     slots = (
         s.positions, s.numbers, s.cell, s.pbc, s.batch, *(getattr(s, name) for name in STATED),
         *inputs.near.neighbors, inputs.near.translations, *far, inputs.molecular, *inputs.elements, inputs.reference,
-        *inputs.rows,
+        *inputs.rows, inputs.probe,
     )  # fmt: skip
     return [tensor for tensor in slots if tensor is not None], tuple(tensor is not None for tensor in slots)
 
@@ -96,7 +99,7 @@ def unflatten_inputs(tensors: Sequence[Tensor], given: Given) -> Inputs:
     (molecular,), elements, (reference,) = take([0]), Elements(*take(_ELEMENTS)), take([0])
     pairs = [None if part[0] is None else Pairs(Neighbors(*part[:-1]), part[-1]) for part in (near, far)]
     assert pairs[0] is not None
-    return Inputs(structures, pairs[0], pairs[1], molecular, elements, reference, Rows(*take(_ROWS)))
+    return Inputs(structures, pairs[0], pairs[1], molecular, elements, reference, Rows(*take(_ROWS)), next(slots))
 
 
 def translate_pairs(structures: Structures, neighbors: Neighbors) -> Pairs:

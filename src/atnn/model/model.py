@@ -174,7 +174,7 @@ class Model(nn.Module):
         """Compute the outputs by tensor operations alone, so that the computation can be traced."""
         variables = make_variables(inputs.structures, outputs, self.given)
         values = self.from_edges(_make_scene(inputs, variables), outputs)
-        values |= differentiate(values, variables, inputs.structures, outputs, create_graph)
+        values |= differentiate(values, variables, inputs.structures, outputs, create_graph, inputs.probe)
         return {name: values[name] for name in outputs}
 
     def from_edges(self, scene: Scene, outputs: Sequence[str]) -> dict[str, Tensor]:
