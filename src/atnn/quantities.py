@@ -108,7 +108,7 @@ _TABLE = (
     Quantity(
         "hessian", axis="atom_pair", shape=(3, 3), dimension=ENERGY / LENGTH**2, extensive=False, rank=2, parity=1,
         symmetric=True, derivative=Derivative("forces", "positions", sign=-1),
-        keys=("Hessian", "REF_hessian", "dft_hessian", "force_constants"), display=("eV/Angstrom^2", 1.0),
+        keys=("Hessian", "REF_hessian", "dft_hessian", "force_constants"),
     ),
     Quantity(
         "stress", axis="structure", shape=(3, 3), dimension=ENERGY / LENGTH**3, extensive=False, rank=2, parity=1,
@@ -132,7 +132,7 @@ _TABLE = (
     ),
     Quantity(
         "hyperpolarizability", axis="structure", shape=(3, 3, 3), dimension=CHARGE**3 * LENGTH**3 / ENERGY**2,
-        extensive=True, rank=3, parity=-1, symmetric=True, derivative=Derivative("polarizability", "field"),
+        extensive=True, rank=3, parity=-1, derivative=Derivative("polarizability", "field"),
         keys=("REF_hyperpolarizability", "dft_hyperpolarizability"), display=("e^3 Angstrom^3/eV^2", 1.0),
     ),
     Quantity(
