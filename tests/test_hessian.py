@@ -1,5 +1,7 @@
 """Hessians: derivatives of the forces by the positions, as outputs and as labels."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -105,7 +107,7 @@ def test_the_mean_square_of_the_products_is_that_of_the_elements():
 @pytest.mark.parametrize("name", NAMES)
 def test_gradients_of_its_loss_equal_finite_differences_with_every_representation(name, monkeypatch):
     if name == "acsf":  # whose compiled kernel has no third derivatives, and says so
-        monkeypatch.setattr("atnn.kernels.triples.is_fused", lambda table: False)
+        monkeypatch.setattr(sys.modules["atnn.kernels.triples"], "is_fused", lambda table: False)
     data = _labelled(small_model(name, outputs=("energy",), seed=1), [water(), water()])
     model = small_model(name, outputs=("energy",), seed=2)
     step = Step(model, ("forces", "hessian"), [0.5, 3.0], "mse", compiled=False)
