@@ -99,6 +99,13 @@ class Part(nn.Module):
             values: Values that earlier parts give for this sample.
         """
 
+    def check(self, structures: Structures) -> None:
+        """Refuse structures that the part cannot describe. Most parts describe all.
+
+        Raises:
+            DataError: The part cannot describe a structure.
+        """
+
     def forward(self, scene: Scene, values: Values) -> dict[str, Tensor]:
         """Compute the values that the part gives."""
         raise NotImplementedError

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from atnn.errors import suggest
-from atnn.units import CHARGE, ENERGY, LENGTH, Dimension, coulomb, unit_of
+from atnn.units import CHARGE, ENERGY, LENGTH, TIME, Dimension, coulomb, unit_of
 
 Axis = Literal["structure", "atom", "atom_pair", "adsorbate", "adsorbate_pair"]
 AXES: tuple[Axis, ...] = get_args(Axis)
@@ -152,6 +152,15 @@ _TABLE = (
     Quantity(
         "atomic_dipoles", axis="atom", shape=(3,), dimension=CHARGE * LENGTH, extensive=False, rank=1, parity=-1,
         keys=("REF_atomic_dipoles", "dft_atomic_dipoles"),
+    ),
+    Quantity(
+        "friction", axis="adsorbate_pair", shape=(3, 3), dimension=ENERGY * TIME / LENGTH**2, extensive=False, rank=2,
+        parity=1, symmetric=True,
+        keys=("friction_tensor", "electronic_friction", "REF_friction"),
+    ),
+    Quantity(
+        "embedding_density", axis="adsorbate", shape=(), dimension=LENGTH**-3, extensive=False, rank=0, parity=1,
+        keys=("REF_embedding_density",),
     ),
     Quantity("atomic_energies", axis="atom", shape=(), dimension=ENERGY, extensive=False, rank=0, parity=1),
 )  # fmt: skip

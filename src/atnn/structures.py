@@ -220,13 +220,29 @@ class Structures:
         before = torch.repeat_interleave(torch.cumsum(each, 0) - each - starts, each)
         return torch.stack([first, chosen[torch.arange(len(first), device=first.device) - before]])
 
-    def index_rows(self, axes: Collection[Axis]) -> Rows:
-        """Find the atoms of the rows of quantities of these axes."""
-        return Rows(
+    def index_rows(self, axes: Collection[Axis], neighbors: Neighbors) -> Rows:
+        """Find the atoms of the rows of quantities of these axes.
+
+        Args:
+            axes: The axes.
+            neighbors: Pairs of neighbors that couple the atoms of adsorbates.
+        """
+        rows = Rows(
             adsorbates=self.adsorbate_atoms.nonzero()[:, 0] if {"adsorbate", "adsorbate_pair"} & {*axes} else None,
             atom_pairs=self.pairs("atom_pair") if "atom_pair" in axes else None,
-            adsorbate_pairs=self.pairs("adsorbate_pair") if "adsorbate_pair" in axes else None,
         )
+        if "adsorbate_pair" not in axes:
+            return rows
+        pairs = self.pairs("adsorbate_pair")
+        first = torch.full_like(self.batch, len(pairs[0]))  # row of the pair of each atom with the first of its structure
+        first = first.scatter_reduce(0, pairs[0], torch.arange(len(pairs[0]), device=pairs.device), "amin")
+        place = torch.zeros_like(self.batch).index_put((pairs[1],), torch.arange(len(pairs[0])) - first[pairs[0]])
+        marked = self.adsorbate_atoms
+        edges = (marked[neighbors.i] & marked[neighbors.j]).nonzero()[:, 0]
+        i, j = neighbors.i[edges], neighbors.j[edges]
+        couplings = torch.stack([edges, *(first[a] + place[b] for a, b in ((i, i), (j, j), (i, j), (j, i)))])
+        diagonal = (pairs[0] == pairs[1]).nonzero()[:, 0]
+        return rows._replace(adsorbate_pairs=pairs, diagonal=diagonal, couplings=couplings)
 
     def select_rows(self, axis: Axis, order: Int[Tensor, " selected"]) -> Int[Tensor, " selected_rows"]:
         """Find the rows that a quantity of this axis has in the given structures, structure by structure."""
@@ -502,11 +518,17 @@ class Rows(NamedTuple):
         adsorbates: Atom of each row of the axis ``adsorbate``.
         atom_pairs: First and second atom of each row of the axis ``atom_pair``.
         adsorbate_pairs: First and second atom of each row of the axis ``adsorbate_pair``.
+        diagonal: The rows of ``adsorbate_pairs`` that hold an atom twice, one for each of ``adsorbates``.
+        couplings: For each pair (i, j) of neighbors that are both of an adsorbate: its index in the widest list of
+            pairs, and the rows of ``adsorbate_pairs`` that hold (i, i), (j, j), (i, j) and
+            (j, i).
     """
 
     adsorbates: Int[Tensor, " adsorbates"] | None = None
     atom_pairs: Int[Tensor, "2 atom_pairs"] | None = None
     adsorbate_pairs: Int[Tensor, "2 adsorbate_pairs"] | None = None
+    diagonal: Int[Tensor, " adsorbates"] | None = None
+    couplings: Int[Tensor, "5 couplings"] | None = None
 
 
 class Features(NamedTuple):

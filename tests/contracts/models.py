@@ -31,7 +31,10 @@ SMALL_TERMS = {
     "zbl": {"name": "zbl", "learnable": True},
 }
 SMALL_CHARGES = {"network": {"name": "network"}, "equilibration": {"name": "equilibration", "background": "uniform"}}
-SMALL_OUTPUTS = {"energy": ("energy",), "dipole": ("dipole",), "charges": ("charges",)}
+SMALL_OUTPUTS = {
+    "energy": ("energy",), "dipole": ("dipole",), "charges": ("charges",),
+    "friction": ("energy", "friction"), "embedding_density": ("energy", "embedding_density"),
+}
 # Those with vectors, from which a dipole can be read.
 VECTORIAL = [name for name in NAMES if name != "acsf"]
 

@@ -70,7 +70,9 @@ _STRUCTURES: tuple[Names, ...] = (
 _NEAR, _FAR = (((name,), (name,), (name, None), (name,), ("atoms+1",), (name, None)) for name in ("pairs", "far"))
 _ELEMENTS: tuple[Names, ...] = (("atoms",), ("blocks", "rows"), ("blocks", "rows"), ("blocks",), ("atoms",))
 _HOME: tuple[Names, ...] = (("atoms", None), ("structures", None))
-_ROWS: tuple[Names, ...] = (("adsorbates",), (None, "atom_pairs"), (None, "adsorbate_pairs"))
+_ROWS: tuple[Names, ...] = (
+    ("adsorbates",), (None, "atom_pairs"), (None, "adsorbate_pairs"), ("adsorbates",), (None, "couplings"),
+)  # fmt: skip
 _SIZES: tuple[Names, ...] = (
     *_STRUCTURES, *_HOME, *_NEAR, *_FAR, (None, "molecular"), *_ELEMENTS, ("structures",), *_ROWS, ("atoms", None),
 )  # fmt: skip

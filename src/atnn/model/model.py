@@ -172,7 +172,7 @@ class Model(nn.Module):
             molecular = molecular_pairs(structures.batch, ~structures.pbc.any(1))
         elements = group_elements(index, len(self.elements), self.dtype)
         origins = home.origins.to(self.dtype)
-        rows = structures.index_rows({QUANTITIES[name].axis for name in self.given})
+        rows = structures.index_rows({QUANTITIES[name].axis for name in self.given}, neighbors)
         return Inputs(structures, displacements, origins, near, far, molecular, elements, reference, rows)
 
     def compute(self, inputs: Inputs, outputs: Sequence[str], create_graph: bool = False) -> dict[str, Tensor]:
@@ -240,6 +240,8 @@ class Model(nn.Module):
                 f"{', '.join(over_volume)} of a structure that is not periodic in three dimensions",
                 remedy="ask for the virial, which needs no volume",
             )
+        for part in self._plan(tuple(outputs)).parts:
+            part.check(structures)
 
     def check_structures(self, structures: Structures, where: str = "", refuse: bool = False) -> None:
         """Check that the model can describe these structures.

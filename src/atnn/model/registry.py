@@ -22,7 +22,14 @@ from atnn.physics import (
     LatentElectrostaticsSpecification,
     ZBLSpecification,
 )
-from atnn.readouts import EnergyReadout, NetworkChargesSpecification, make_charges, make_dipole
+from atnn.readouts import (
+    EnergyReadout,
+    NetworkChargesSpecification,
+    make_charges,
+    make_dipole,
+    make_embedding_density,
+    make_friction,
+)
 from atnn.representations import (
     ACSFSpecification,
     EANNSpecification,
@@ -51,6 +58,8 @@ OUTPUTS: dict[str, Callable[[Design], dict[str, Part]]] = {
     "energy": lambda design: {"energy": EnergyReadout(design)},
     "dipole": make_dipole,
     "charges": make_charges,
+    "friction": make_friction,
+    "embedding_density": make_embedding_density,
 }
 # Specifications whose ``parts`` build the sources of charges, and the terms that are added to the energy.
 CHARGES: dict[str, type[ChargesSpecification]] = {
