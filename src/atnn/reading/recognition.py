@@ -23,6 +23,7 @@ from atnn.reading.raw import Format, RawFrame
 from atnn.reading.values import (
     check_geometries,
     check_numbers,
+    count_rows,
     expand_voigt,
     find_shape,
     join_adsorbates,
@@ -59,6 +60,7 @@ class Recogniser:
                 "(on the command line: --unit energy=hartree --unit length=bohr)",
             )
         own, declared = dict(form.units or {}), dict(units or {})
+        self._declared = frozenset(declared)
         if {"energy", "length"} & set(declared):
             # The format's exceptions belong to its own units of energy and length.
             own = {name: unit for name, unit in own.items() if name in ("energy", "length")}
@@ -171,12 +173,29 @@ class Recogniser:
         if value is None:
             return None
         shape = find_shape(entry, frame)
+        if entry.axis in ("adsorbate", "adsorbate_pair"):
+            self._check_adsorbate(frame, entry, key)
         if not entry.symmetric:
             return check_numbers(value, shape, frame.where, key)
         result, lost = symmetrize(check_numbers(expand_voigt(value, shape), shape, frame.where, key))
         if lost:
             self._asymmetric[entry.name] += 1
         return result
+
+    def _check_adsorbate(self, frame: RawFrame, entry: Quantity, key: str) -> None:
+        """Friction is stored in many units and with or without the masses, so that nothing is assumed."""
+        if entry.name == "friction" and "friction" not in self._declared:
+            raise DataError(
+                f"the unit of the friction {key!r} is not stated",
+                where=frame.where,
+                remedy='declare it: units={"friction": "eV*fs/Angstrom^2"} (tensors without masses)',
+            )
+        if count_rows(entry, frame) == 0:
+            raise DataError(
+                f"{key!r} is given, but no atom is marked as adsorbate",
+                where=frame.where,
+                remedy='write the column adsorbate:L:1, or adsorbate_indices="..." (counted from zero)',
+            )
 
     def _note_lacking(self, name: str, frames: Sequence[RawFrame], values: Sequence[np.ndarray | None]) -> None:
         lacking = [frame for frame, value in zip(frames, values, strict=True) if value is None]
