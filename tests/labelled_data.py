@@ -49,6 +49,13 @@ def make_labelled(seed: int, count: int = 5, full: bool = False):
         mask = torch.from_numpy(mask)
         if entry.symmetric:
             values = symmetrise(values, structures, entry.axis)
+        if name == "friction":
+            values = (
+                values
+                + 30.0
+                * torch.eye(3)
+                * (structures.pairs(entry.axis)[0] == structures.pairs(entry.axis)[1])[:, None, None]
+            )
         values[~mask[structures.rows(entry.axis)]] = 0.0
         labels[name], masks[name] = values, mask
     return Labelled(structures, labels, masks)

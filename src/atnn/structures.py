@@ -58,6 +58,7 @@ STATED: dict[str, Stated] = {
 
 # Fields of Structures that mark atoms, or are None if no atom is marked.
 MARKS = ("fixed", "adsorbate")
+FRICTION_UNIT = "friction_unit"  # key in files that states the unit of friction, which readers do not assume
 ADSORBATE = "adsorbate"  # key in files and in the ``arrays`` of ASE
 
 
@@ -234,7 +235,9 @@ class Structures:
         if "adsorbate_pair" not in axes:
             return rows
         pairs = self.pairs("adsorbate_pair")
-        first = torch.full_like(self.batch, len(pairs[0]))  # row of the pair of each atom with the first of its structure
+        first = torch.full_like(
+            self.batch, len(pairs[0])
+        )  # row of the pair of each atom with the first of its structure
         first = first.scatter_reduce(0, pairs[0], torch.arange(len(pairs[0]), device=pairs.device), "amin")
         place = torch.zeros_like(self.batch).index_put((pairs[1],), torch.arange(len(pairs[0])) - first[pairs[0]])
         marked = self.adsorbate_atoms

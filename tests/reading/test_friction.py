@@ -28,3 +28,8 @@ def test_friction_without_a_stated_unit_is_refused(tmp_path):
 def test_friction_without_an_adsorbate_is_refused(tmp_path):
     with pytest.raises(DataError, match="no atom is marked"):
         read(write(tmp_path / "a.xyz", marks=""), units=UNITS)
+
+
+def test_negative_friction_is_refused(tmp_path):
+    with pytest.raises(DataError, match="eigenvalue -2"):
+        read(write(tmp_path / "a.xyz", tensor="1 0 0 0 -2 0 0 0 3"), units=UNITS | {"friction": "eV*fs/Angstrom^2"})

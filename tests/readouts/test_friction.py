@@ -34,7 +34,9 @@ def hydrogen(**given):
 
 def friction(model, atoms):
     """The tensor as a matrix [3 n, 3 n]."""
-    return torch.as_tensor(join_matrix(evaluate(model, atoms, ("friction",))["friction"].numpy(), QUANTITIES["friction"]))
+    return torch.as_tensor(
+        join_matrix(evaluate(model, atoms, ("friction",))["friction"].numpy(), QUANTITIES["friction"])
+    )
 
 
 @pytest.fixture(params=VECTORIAL)
@@ -70,7 +72,9 @@ def test_it_follows_the_exchange_of_atoms(model):
 
 def test_friction_across_a_mirror_plane_is_not_zero(model):
     atoms = fcc111("Cu", (1, 1, 3), vacuum=7.5, orthogonal=False) * (3, 3, 1)
-    add_adsorbate(atoms, Atoms("H2", positions=[[0, 0, 0], [0, 0.6, 0.5]]), 1.5, position=tuple(atoms.positions[-1][:2]))
+    add_adsorbate(
+        atoms, Atoms("H2", positions=[[0, 0, 0], [0, 0.6, 0.5]]), 1.5, position=tuple(atoms.positions[-1][:2])
+    )
     atoms.arrays["adsorbate"] = atoms.numbers == 1  # above an atom, in the mirror plane x = 0 of that atom
     mirror = torch.diag(torch.tensor([-1.0, 1, 1, -1, 1, 1]).double())
     matrix = friction(model, atoms)

@@ -16,7 +16,7 @@ from atnn.data.dataset import Dataset, batches_of
 from atnn.data.matrices import join_matrix
 from atnn.files import write_atomically
 from atnn.quantities import Axis, quantity
-from atnn.structures import ADSORBATE, STATED, Labelled
+from atnn.structures import ADSORBATE, FRICTION_UNIT, STATED, Labelled
 
 
 def write_extxyz(path: str | os.PathLike, data: Labelled | Dataset) -> None:
@@ -72,6 +72,7 @@ def _format_frame(batch: Labelled, index: int, rows: Mapping[Axis, slice]) -> It
     if cell.any():
         words.insert(0, f"Lattice={_format_numbers(cell)}")
     words += [f"{name}={_format_numbers(value)}" for name, value in info.items()]
+    words += [f"{FRICTION_UNIT}={quantity('friction').unit}"] if "friction" in info else []
     words.append('pbc="' + " ".join("T" if p else "F" for p in structures.pbc[index].tolist()) + '"')
     table = [[*map(repr, row)] for row in np.concatenate(list(columns.values()), axis=1).tolist()]
     marks = {"move_mask": None if structures.fixed is None else ~structures.fixed, ADSORBATE: structures.adsorbate}

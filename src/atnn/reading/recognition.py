@@ -32,7 +32,9 @@ from atnn.reading.values import (
     mark_adsorbates,
     symmetrize,
 )
-from atnn.structures import STATED, Labelled, Stated, Structures
+from atnn.structures import FRICTION_UNIT, STATED, Labelled, Stated, Structures
+
+NOISE = 0.1  # of the largest eigenvalue of a friction tensor: a smaller negative one is taken for noise
 
 
 class Recogniser:
@@ -180,11 +182,14 @@ class Recogniser:
         result, lost = symmetrize(check_numbers(expand_voigt(value, shape), shape, frame.where, key))
         if lost:
             self._asymmetric[entry.name] += 1
+        if entry.name == "friction":
+            _refuse_negative(result, frame, key)
         return result
 
     def _check_adsorbate(self, frame: RawFrame, entry: Quantity, key: str) -> None:
         """Friction is stored in many units and with or without the masses, so that nothing is assumed."""
-        if entry.name == "friction" and "friction" not in self._declared:
+        own = frame.info.get(FRICTION_UNIT) == entry.unit  # written by this package
+        if entry.name == "friction" and "friction" not in self._declared and not own:
             raise DataError(
                 f"the unit of the friction {key!r} is not stated",
                 where=frame.where,
@@ -203,3 +208,14 @@ class Recogniser:
             count, example = self._lacking.get(name, (0, ""))
             keys = ", ".join(sorted({*lacking[0].info, *lacking[0].arrays})) or "none"
             self._lacking[name] = (count + len(lacking), example or f"{lacking[0].where}, whose keys are: {keys}")
+
+
+def _refuse_negative(matrix: np.ndarray, frame: RawFrame, key: str) -> None:
+    """Refuse friction with a negative eigenvalue beyond noise, a tenth of the largest."""
+    values = np.linalg.eigvalsh(matrix)
+    if values[0] < -NOISE * abs(values).max():
+        raise DataError(
+            f"the friction {key!r} has the eigenvalue {values[0]:.3g}, and its largest is {values[-1]:.3g}",
+            where=frame.where,
+            remedy="friction is never negative: look at the order of its rows and columns, or leave the frame out",
+        )
