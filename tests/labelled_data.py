@@ -36,7 +36,7 @@ def make_labelled(seed: int, count: int = 5, full: bool = False):
         charge=None if charge is None else torch.from_numpy(charge),
         spin=torch.from_numpy(spin) if full or rng.random() < 0.5 else None,
         field=torch.from_numpy(rng.normal(0, 0.1, (count, 3))) if full or rng.random() < 0.5 else None,
-        adsorbate=torch.from_numpy(rng.random(len(batch)) < 0.5),
+        adsorbate=torch.from_numpy((rng.random(len(batch)) < 0.5) | (np.diff(batch, prepend=-1) > 0)),
     )
     labels, masks = {}, {}
     for name, entry in QUANTITIES.items():
@@ -49,13 +49,9 @@ def make_labelled(seed: int, count: int = 5, full: bool = False):
         mask = torch.from_numpy(mask)
         if entry.symmetric:
             values = symmetrise(values, structures, entry.axis)
-        if name == "friction":
-            values = (
-                values
-                + 30.0
-                * torch.eye(3)
-                * (structures.pairs(entry.axis)[0] == structures.pairs(entry.axis)[1])[:, None, None]
-            )
+        if name == "friction":  # positive definite
+            first, second = structures.pairs(entry.axis)
+            values = values + 30.0 * torch.eye(3) * (first == second)[:, None, None]
         values[~mask[structures.rows(entry.axis)]] = 0.0
         labels[name], masks[name] = values, mask
     return Labelled(structures, labels, masks)

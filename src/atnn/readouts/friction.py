@@ -128,7 +128,7 @@ def _couple(vectors: Tensor, matrices: Tensor, atom: Tensor, weights: Tensor, pa
 
 
 def find_contact(scene: Scene) -> Float[Tensor, " atoms"]:
-    """How much of a surface each atom touches, ``1 - exp(-sum_j f(r_aj))`` over the atoms j that are of no adsorbate."""
+    """Contact of each atom with a surface, ``1 - exp(-sum_j f(r_aj))`` over the atoms j that are of no adsorbate."""
     assert scene.rows.adsorbates is not None
     edges, ones = scene.far, torch.ones_like(scene.far.lengths[:1])
     marked = torch.zeros_like(scene.structures.positions[:, 0])
