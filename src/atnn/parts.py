@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from atnn.functions import ElementNetwork, Species
 from atnn.specification import Specification
-from atnn.structures import Edges, Elements, Features, Structures
+from atnn.structures import Edges, Elements, Features, Rows, Structures
 
 # Values that several parts may give; the contributions are added.
 SUMMED = frozenset({"energy", "atomic_energies"})
@@ -32,6 +32,7 @@ class Scene(NamedTuple):
         elements: Atoms in blocks of one element.
         reference: Sum of the elements' reference energies of each structure [eV], float64.
         origins: Origin of the positions of each structure [Angstrom].
+        rows: Atoms of the rows of quantities of pairs and of adsorbates, for parts that give such quantities.
         features: Features of each atom from the representation.
     """
 
@@ -42,6 +43,7 @@ class Scene(NamedTuple):
     elements: Elements
     reference: Float[Tensor, " structures"]
     origins: Float[Tensor, "structures 3"]
+    rows: Rows = Rows()
     features: Features = Features(())
 
     def sum_structures(self, atoms: Float[Tensor, "atoms *shape"]) -> Float[Tensor, "structures *shape"]:
@@ -100,6 +102,13 @@ class Part(nn.Module):
             statistics: Statistics of the training data.
             scene: A sample of the training data.
             values: Values that earlier parts give for this sample.
+        """
+
+    def check(self, structures: Structures) -> None:
+        """Refuse structures that the part cannot describe. Most parts describe all.
+
+        Raises:
+            DataError: The part cannot describe a structure.
         """
 
     def forward(self, scene: Scene, values: Values) -> dict[str, Tensor]:

@@ -7,12 +7,13 @@ A row holds everything that is needed to read, learn, derive, store and show a q
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from atnn.errors import suggest
-from atnn.units import CHARGE, ENERGY, LENGTH, NUMBER, Dimension, coulomb, unit_of
+from atnn.units import CHARGE, ENERGY, LENGTH, NUMBER, TIME, Dimension, coulomb, unit_of
 
-Axis = Literal["structure", "atom"]
+Axis = Literal["structure", "atom", "atom_pair", "adsorbate", "adsorbate_pair"]
+AXES: tuple[Axis, ...] = get_args(Axis)
 Variable = Literal["positions", "strain", "field"]
 
 
@@ -32,14 +33,16 @@ class Quantity:
 
     Attributes:
         name: Key in label and output dictionaries, and in configuration files.
-        axis: ``structure`` or ``atom``: each of these has one value.
+        axis: What has one value each: a ``structure``, an ``atom``, an ordered pair of atoms of a structure
+            (``atom_pair``), an atom that the structures mark as ``adsorbate``, or an ordered pair of these
+            (``adsorbate_pair``). :meth:`atnn.structures.Structures.rows` maps the rows of each axis to structures.
         shape: Shape of one value; its last ``rank`` axes are Cartesian.
         dimension: Powers of energy, length, charge and time.
         extensive: True if the value of two distant fragments is the sum of their values.
         rank: Tensor rank under rotation.
         parity: Sign under inversion, +1 or -1.
-        symmetric: True if the last two axes may be exchanged. Labels are symmetrised, and six numbers are read in Voigt
-            order.
+        symmetric: True if the last two axes may be exchanged, in quantities of pairs together with the two atoms, so
+            that the matrix of all pairs is symmetric. Labels are symmetrised, and six numbers are read in Voigt order.
         derivative: Definition as a derivative of another quantity, if there is one.
         keys: Further names in files.
         display: Unit shown to people and its number per :attr:`unit`; by default a thousandth of :attr:`unit`.
@@ -120,6 +123,11 @@ _TABLE = (
         keys=("force", "Forces", "REF_forces", "dft_forces", "F"),
     ),
     Quantity(
+        "hessian", axis="atom_pair", shape=(3, 3), dimension=ENERGY / LENGTH**2, extensive=False, rank=2, parity=1,
+        symmetric=True, derivative=Derivative("forces", "positions", sign=-1),
+        keys=("Hessian", "REF_hessian", "dft_hessian", "force_constants"),
+    ),
+    Quantity(
         "stress", axis="structure", shape=(3, 3), dimension=ENERGY / LENGTH**3, extensive=False, rank=2, parity=1,
         symmetric=True, derivative=Derivative("energy", "strain", per_volume=True),
         keys=("REF_stress", "dft_stress"),
@@ -167,6 +175,15 @@ _TABLE = (
         keys=("nmr_shieldings", "ms", "REF_shieldings", "dft_shieldings"), display=("ppm", 1.0),
     ),
     *map(transition_dipole, TRANSITION_DIPOLES),
+    Quantity(
+        "friction", axis="adsorbate_pair", shape=(3, 3), dimension=ENERGY * TIME / LENGTH**2, extensive=False, rank=2,
+        parity=1, symmetric=True,
+        keys=("friction_tensor", "electronic_friction", "REF_friction"),
+    ),
+    Quantity(
+        "embedding_density", axis="adsorbate", shape=(), dimension=LENGTH**-3, extensive=False, rank=0, parity=1,
+        keys=("REF_embedding_density",),
+    ),
     Quantity("atomic_energies", axis="atom", shape=(), dimension=ENERGY, extensive=False, rank=0, parity=1),
 )  # fmt: skip
 

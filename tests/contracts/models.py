@@ -36,6 +36,8 @@ SMALL_OUTPUTS = {
     **{name: (name,) for name in ("energy", "dipole", "charges")},
     "tensors": ("polarizability", "atomic_dipoles", "born_charges", "shieldings"),
     "transition dipoles": TRANSITION_DIPOLES,
+    "friction": ("energy", "friction"),
+    "embedding_density": ("energy", "embedding_density"),
 }
 # Representations that have vectors of their own; the model adds vectors to the others where a part reads them.
 VECTORIAL = [name for name in NAMES if name != "acsf"]

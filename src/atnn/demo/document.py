@@ -66,13 +66,13 @@ def _training(
     )
     report.add("Training", reports.learning_curves(trained.history), text="Errors on training and validation data.")
     held_out = trained.errors["test"]
-    counts = datasets["test"][range(len(datasets["test"]))].structures.counts
+    tested = datasets["test"][range(len(datasets["test"]))].structures
     figures = [
         reports.parity(
             held_out[name].predicted,
             held_out[name].reference,
             name,
-            counts=counts if quantity(name).per_atom else None,
+            counts=tested.counts if quantity(name).per_atom else None,
             numbers=held_out[name].numbers,
             frames=held_out[name].frames,
             atoms=held_out[name].atoms,

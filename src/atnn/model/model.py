@@ -33,6 +33,7 @@ from atnn.model.assembly import (
 from atnn.model.checks import (
     check_charges,
     check_electrons,
+    refuse_bare,
     refuse_charged_in_field,
     refuse_elements,
     refuse_ignored,
@@ -183,14 +184,15 @@ class Model(nn.Module):
             molecular = molecular_pairs(structures.batch, ~structures.pbc.any(1))
         elements = group_elements(index, len(self.elements), self.dtype)
         origins = home.origins.to(self.dtype)
-        return Inputs(structures, displacements, origins, near, far, molecular, elements, reference)
+        rows = structures.index_rows({QUANTITIES[name].axis for name in self.given}, neighbors)
+        return Inputs(structures, displacements, origins, near, far, molecular, elements, reference, rows)
 
     def compute(self, inputs: Inputs, outputs: Sequence[str], create_graph: bool = False) -> dict[str, Tensor]:
         """Compute the outputs by tensor operations alone, so that the computation can be traced."""
         structures = bring_home(inputs)
         variables = make_variables(structures, outputs, self.given)
         values = self.from_edges(_make_scene(inputs, structures, variables), outputs)
-        values |= differentiate(values, variables, structures, outputs, create_graph)
+        values |= differentiate(values, variables, structures, outputs, create_graph, inputs.probe)
         return {name: values[name] for name in outputs}
 
     def from_edges(self, scene: Scene, outputs: Sequence[str]) -> dict[str, Tensor]:
@@ -226,7 +228,8 @@ class Model(nn.Module):
         Raises:
             SpecificationError: The model does not give an output, or stress is requested of a structure that is not
                 periodic in three dimensions.
-            DataError: The model does not know an element, ignores a field, or cannot describe a charge in a field.
+            DataError: The model does not know an element, ignores a field, or cannot describe a charge in a field, or
+                no atom is of an adsorbate where an output is one of adsorbates.
         """
         self.check_outputs(outputs, structures)
         refuse_ignored(structures, self.depends)
@@ -236,6 +239,7 @@ class Model(nn.Module):
 
     def check_outputs(self, outputs: Sequence[str], structures: Structures) -> None:
         """Refuse outputs that the model cannot give for these structures."""
+        refuse_bare(structures, outputs)
         missing = [name for name in outputs if name not in self.outputs]
         if missing:
             raise SpecificationError(
@@ -249,6 +253,8 @@ class Model(nn.Module):
                 f"{', '.join(over_volume)} of a structure that is not periodic in three dimensions",
                 remedy="ask for the virial, which needs no volume",
             )
+        for part in self._plan(tuple(outputs)).parts:
+            part.check(structures)
 
     def check_structures(self, structures: Structures, where: str = "", refuse: bool = False) -> None:
         """Check that the model can describe these structures.
@@ -332,7 +338,16 @@ def _make_scene(inputs: Inputs, structures: Structures, variables: Variables) ->
     if variables.strain is not None:
         edges = [strain_edges(part, structures, variables.strain) for part in edges]
         structures = strain_structures(structures, variables.strain)
-    return Scene(structures, edges[0], edges[-1], inputs.molecular, inputs.elements, inputs.reference, inputs.origins)
+    return Scene(
+        structures,
+        edges[0],
+        edges[-1],
+        inputs.molecular,
+        inputs.elements,
+        inputs.reference,
+        inputs.origins,
+        inputs.rows,
+    )
 
 
 @contextmanager

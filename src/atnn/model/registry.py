@@ -29,6 +29,8 @@ from atnn.readouts import (
     make_born_charges,
     make_charges,
     make_dipole,
+    make_embedding_density,
+    make_friction,
     make_tensor,
     make_transition_dipole,
 )
@@ -65,6 +67,8 @@ OUTPUTS: dict[str, Callable[[Design], dict[str, Part]]] = {
     "born_charges": make_born_charges,
     "shieldings": make_tensor("shieldings"),
     **{name: make_transition_dipole(name) for name in TRANSITION_DIPOLES},
+    "friction": make_friction,
+    "embedding_density": make_embedding_density,
 }
 # Specifications whose ``parts`` build the sources of charges, and the terms that are added to the energy.
 CHARGES: dict[str, type[ChargesSpecification]] = {

@@ -24,14 +24,19 @@ from atnn.reading.raw import Format, RawFrame
 from atnn.reading.values import (
     check_geometries,
     check_numbers,
+    count_rows,
     expand_voigt,
     find_shape,
+    join_adsorbates,
     join_fixed,
     join_values,
+    mark_adsorbates,
     refuse_asymmetry,
     symmetrize,
 )
-from atnn.structures import STATED, Labelled, Stated, Structures
+from atnn.structures import FRICTION_UNIT, STATED, Labelled, Stated, Structures
+
+NOISE = 0.1  # of the largest eigenvalue of a friction tensor: a smaller negative one is taken for noise
 
 
 class Recogniser:
@@ -66,6 +71,7 @@ class Recogniser:
                 "(on the command line: --unit energy=hartree --unit length=bohr)",
             )
         own, declared = dict(form.units or {}), dict(units or {})
+        self._declared = frozenset(declared)
         if {"energy", "length"} & set(declared):
             # The format's exceptions belong to its own units of energy and length.
             own = {name: unit for name, unit in own.items() if name in ("energy", "length")}
@@ -92,6 +98,7 @@ class Recogniser:
         """
         self.keys.search(frames)
         check_geometries(frames)
+        frames = [mark_adsorbates(frame) for frame in frames]
         structures = self._build_structures(frames)
         refuse_impossible_electrons(structures, [frame.where for frame in frames])
         labels, masks = {}, {}
@@ -158,6 +165,7 @@ class Recogniser:
             pbc=torch.from_numpy(np.stack([frame.pbc for frame in frames]).astype(bool)),
             batch=torch.repeat_interleave(torch.arange(len(frames)), torch.tensor(counts)),
             fixed=join_fixed(frames),
+            adsorbate=join_adsorbates(frames),
             **{name: self._find_stated(frames, entry) for name, entry in STATED.items()},
         )
 
@@ -192,6 +200,8 @@ class Recogniser:
         if value is None:
             return None
         shape = find_shape(entry, frame)
+        if entry.axis in ("adsorbate", "adsorbate_pair"):
+            self._check_adsorbate(frame, entry, key)
         if not entry.symmetric:
             found = check_numbers(value, shape, frame.where, key, entry.partial)
             return None if entry.partial and np.isnan(found).all() else found
@@ -201,7 +211,25 @@ class Recogniser:
             if entry.derivative is None or entry.derivative.by != "strain":  # programs give virials with their torques
                 refuse_asymmetry(whole, result, self.factors[entry.name][1], frame.where, key)
             self._asymmetric[entry.name] += 1
+        if entry.name == "friction":
+            _refuse_negative(result, frame, key)
         return result
+
+    def _check_adsorbate(self, frame: RawFrame, entry: Quantity, key: str) -> None:
+        """Friction is stored in many units and with or without the masses, so that nothing is assumed."""
+        own = frame.info.get(FRICTION_UNIT) == entry.unit  # written by this package
+        if entry.name == "friction" and "friction" not in self._declared and not own:
+            raise DataError(
+                f"the unit of the friction {key!r} is not stated",
+                where=frame.where,
+                remedy='declare it: units={"friction": "eV*fs/Angstrom^2"} (tensors without masses)',
+            )
+        if count_rows(entry, frame) == 0:
+            raise DataError(
+                f"{key!r} is given, but no atom is marked as adsorbate",
+                where=frame.where,
+                remedy='write the column adsorbate:L:1, or adsorbate_indices="..." (counted from zero)',
+            )
 
     def _note_lacking(self, name: str, frames: Sequence[RawFrame], values: Sequence[np.ndarray | None]) -> None:
         lacking = [frame for frame, value in zip(frames, values, strict=True) if value is None]
@@ -209,3 +237,14 @@ class Recogniser:
             count, example = self._lacking.get(name, (0, ""))
             keys = ", ".join(sorted({*lacking[0].info, *lacking[0].arrays})) or "none"
             self._lacking[name] = (count + len(lacking), example or f"{lacking[0].where}, whose keys are: {keys}")
+
+
+def _refuse_negative(matrix: np.ndarray, frame: RawFrame, key: str) -> None:
+    """Refuse friction with a negative eigenvalue beyond noise, a tenth of the largest."""
+    values = np.linalg.eigvalsh(matrix)
+    if values[0] < -NOISE * abs(values).max():
+        raise DataError(
+            f"the friction {key!r} has the eigenvalue {values[0]:.3g}, and its largest is {values[-1]:.3g}",
+            where=frame.where,
+            remedy="friction is never negative: look at the order of its rows and columns, or leave the frame out",
+        )

@@ -2,8 +2,10 @@
 
 from atnn.readouts.cartesian import CartesianTensors
 from atnn.readouts.charges import NetworkCharges, NetworkChargesSpecification, RawCharges, make_charges
+from atnn.readouts.density import EmbeddingDensity, LocalFriction, make_embedding_density
 from atnn.readouts.dipole import AtomicDipoles, DipoleSum, make_dipole
 from atnn.readouts.energy import EnergyReadout
+from atnn.readouts.friction import FrictionTensor, make_friction
 from atnn.readouts.tensors import BornCharges, TensorReadout, make_born_charges, make_tensor
 from atnn.readouts.transitions import TransitionDipole, make_transition_dipole
 
@@ -12,7 +14,10 @@ __all__ = [
     "BornCharges",
     "CartesianTensors",
     "DipoleSum",
+    "EmbeddingDensity",
     "EnergyReadout",
+    "FrictionTensor",
+    "LocalFriction",
     "NetworkCharges",
     "NetworkChargesSpecification",
     "RawCharges",
@@ -21,6 +26,8 @@ __all__ = [
     "make_born_charges",
     "make_charges",
     "make_dipole",
+    "make_embedding_density",
+    "make_friction",
     "make_tensor",
     "make_transition_dipole",
 ]

@@ -99,7 +99,7 @@ def _elements(numbers: ArrayLike, size: int) -> np.ndarray:
 def _name_rows(rows: np.ndarray, axis: str, frames: ArrayLike | None, atoms: ArrayLike | None) -> np.ndarray:
     """Where each value comes from, as the pointer shows it."""
     if frames is None:
-        names = [f"labelled {'frame' if axis == 'structure' else axis} {row}" for row in rows]
+        names = [f"labelled {'frame' if axis == 'structure' else axis.replace('_', ' ')} {row}" for row in rows]
     else:
         names = [f"frame {frame}" for frame in np.asarray(frames, dtype=int)[rows]]
     if atoms is not None:

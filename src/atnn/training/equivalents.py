@@ -46,11 +46,9 @@ def subtract_quanta(dipoles: Float[Tensor, "structures 3"], structures: Structur
 
 
 def find_labelled_rows(labelled: Labelled, name: str) -> Bool[Tensor, " rows"]:
-    """Find the structures or atoms with a label; of partial labels, atoms without one have NaN."""
-    mask, row = labelled.masks[name], QUANTITIES[name]
-    if row.axis == "structure":
-        return mask
-    mask = mask[labelled.structures.batch]
+    """Find the rows with a label; of partial labels, atoms without one have NaN."""
+    row = QUANTITIES[name]
+    mask = labelled.masks[name][labelled.structures.rows(row.axis)]
     return mask & ~find_missing(row, labelled.labels[name]) if row.partial and name in labelled.labels else mask
 
 

@@ -28,7 +28,7 @@ VERSION = 2  # 1: without frames and atoms
 
 @dataclass(frozen=True, slots=True)
 class QuantityErrors:
-    """Predicted and reference values of one quantity, in its unit, with one row per labelled structure or atom.
+    """Predicted and reference values of one quantity, in its unit, with one row per labelled structure, atom or pair.
 
     Attributes:
         predicted: Predicted values; for ``energy_per_atom``, energies divided by the number of atoms.
@@ -131,11 +131,14 @@ def _compare(
     structures = labelled.structures
     results = model(structures, neighbor_pairs(structures, model.cutoff), names)
     for name in names:
-        of_atoms = QUANTITIES[name].axis == "atom"
+        axis = QUANTITIES[name].axis
         mask, label = find_labelled_rows(labelled, name), labelled.labels[name].double()
         nearest = approach_label(name, results[name].detach().cpu().double(), label, structures, modulo)
         predicted, reference = nearest[mask].numpy(), label[mask].numpy()
-        rows = _name_atoms(structures, frames, mask) if of_atoms else {"frames": frames[mask].int().numpy()}
+        if axis == "atom":
+            rows = _name_atoms(structures, frames, mask)
+        else:
+            rows = {"frames": frames[structures.rows(axis)][mask].int().numpy()}
         yield name, {"predicted": predicted, "reference": reference, **rows}
         if QUANTITIES[name].per_atom and not QUANTITIES[name].shape:
             atoms = structures.counts[mask].double().numpy()

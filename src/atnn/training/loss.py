@@ -35,18 +35,25 @@ def label_errors(
 
     Energies are subtracted in float64, before anything is rounded. Among values that mean the same, the nearest counts
     (:func:`atnn.training.equivalents.approach_label`).
+
+    Args:
+        predicted: Quantity -> values of the model.
+        labels: Quantity -> labels.
+        masks: Quantity -> whether each row has a label.
+        inputs: The inputs of the model.
+        modulo: Whether dipoles of periodic structures count modulo the quanta of polarisation.
     """
     batch, reference = inputs.structures.batch, inputs.structures.cell
     counts = reference.new_zeros(reference.shape[0]).index_add(0, batch, reference.new_ones(batch.shape))
     results = {}
     for name, label in labels.items():
         q = QUANTITIES[name]
-        mask = masks[name] if q.axis == "structure" else masks[name][batch]
+        mask = masks[name]
         if q.partial:
             mask, label = mask & ~find_missing(q, label), label.nan_to_num()
         value = approach_label(name, predicted[name].to(label.dtype), label, inputs.structures, modulo)
         difference = (value - label).to(reference.dtype)
-        tail = (1,) * len(q.shape)
+        tail = (1,) * (difference.dim() - 1)
         if q.per_atom:
             difference = difference / counts.reshape(-1, *tail)
         results[name] = torch.where(mask.reshape(-1, *tail), difference, 0.0)
@@ -67,6 +74,8 @@ def sum_losses(
 
 def count_labels(labelled: Labelled, names: Sequence[str]) -> Float[Tensor, " quantities"]:
     """Count the labelled values of each quantity, float64."""
-    rows = [find_labelled_rows(labelled, name).sum() for name in names]
-    result = [float(n) * math.prod(QUANTITIES[name].shape) for n, name in zip(rows, names, strict=True)]
+    result = []
+    for name in names:
+        rows = find_labelled_rows(labelled, name).sum()
+        result.append(float(rows) * math.prod(QUANTITIES[name].shape))
     return torch.tensor(result, dtype=torch.float64)

@@ -81,7 +81,8 @@ def average_traces(dataset: Dataset, names: Sequence[str]) -> dict[str, dict[int
     Tensors of structures count per atom, so that all elements have the same mean.
     """
     rows = [QUANTITIES[name] for name in names]
-    return {q.name: _average_by_element(dataset, q.name) for q in rows if q.shape == (3, 3)}
+    measured = [q for q in rows if q.shape == (3, 3) and q.axis in ("structure", "atom")]
+    return {q.name: _average_by_element(dataset, q.name) for q in measured}
 
 
 def _average_by_element(dataset: Dataset, name: str) -> dict[int, float]:
