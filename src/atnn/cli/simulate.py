@@ -21,7 +21,7 @@ def md(
     model: Annotated[Path, typer.Argument(help="Model file.")],
     start: Annotated[Path, typer.Argument(help="Structures to start from.")],
     output: Annotated[Path, typer.Option(help="Trajectory folder; an unfinished one is continued.")] = Path("md.traj"),
-    copies: Annotated[int, typer.Option(min=1, help="Number of independent copies of every structure.")] = 1,
+    copies: Annotated[int, typer.Option(min=1, help="Independent copies of each structure.")] = 1,
     integrator: Annotated[str, typer.Option(help="verlet (constant energy) or langevin.")] = "verlet",
     temperature: Annotated[float, typer.Option(min=0, help="Temperature of the start and of Langevin [K].")] = 300.0,
     timestep: Annotated[float, typer.Option(min=0.001, help="Time step [fs].")] = 0.5,
@@ -29,8 +29,8 @@ def md(
     every: Annotated[int, typer.Option(min=1, help="Number of steps between frames.")] = 4,
     friction: Annotated[float | None, typer.Option(min=0, help="Langevin friction [1/fs]; 0.01 by default.")] = None,
     outputs: Annotated[list[str] | None, typer.Option(help="Quantity in the frames; by default the dipole.")] = None,
-    format: Annotated[Format | None, typer.Option(help="Also export the trajectory to one file of this kind.")] = None,
-    compile: Annotated[bool, typer.Option(help="Compile the model first, which takes half a minute.")] = True,
+    format: Annotated[Format | None, typer.Option(help="Also export to a file.")] = None,
+    compile: Annotated[bool, typer.Option(help="Compile first, half a minute.")] = True,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of velocities and noise.")] = 0,
 ) -> dict[str, Any]:
     """Run molecular dynamics of many copies at once; run the command again to continue after an interruption."""

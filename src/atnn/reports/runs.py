@@ -179,8 +179,9 @@ def spectrum_report(
         + (f", quantum correction {correction}." if kind == "infrared" else "."),
     )
     report.provenance.update(found.origin)
-    settings = {"kind": kind, "temperature": temperature, "correction": correction if kind == "infrared" else None}
-    settings |= {"window": window, "resolution": found.resolution, "maximum": maximum}
+    settings: dict[str, float | str | None] = {"kind": kind, "temperature": temperature, "window": window}
+    settings |= {"correction": correction if kind == "infrared" else None}
+    settings |= {"resolution": found.resolution, "maximum": maximum}
     return _write_spectrum(report, page, record, found, settings)
 
 
