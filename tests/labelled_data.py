@@ -14,7 +14,9 @@ def make_labelled(seed: int, count: int = 5, full: bool = False):
     import torch
 
     from atnn.quantities import QUANTITIES
+    from atnn.reading.plausibility import FREE_ATOMS
     from atnn.structures import Labelled, Structures
+    from atnn.units import bohr, coulomb
 
     rng = np.random.default_rng(seed)
     counts = rng.integers(1, 7, count)
@@ -49,6 +51,13 @@ def make_labelled(seed: int, count: int = 5, full: bool = False):
         mask = torch.from_numpy(mask)
         if entry.symmetric:
             values = symmetrise(values, structures, entry.axis)
+        if name == "polarizability":  # of the size of molecules
+            sizes = (
+                torch.zeros(count)
+                .double()
+                .index_add(0, structures.batch, torch.tensor([FREE_ATOMS[z] for z in numbers.tolist()]).double())
+            )
+            values = 0.01 * values + 0.8 * bohr**3 / coulomb * sizes[:, None, None] * torch.eye(3)
         if name == "friction":  # positive definite
             first, second = structures.pairs(entry.axis)
             values = values + 30.0 * torch.eye(3) * (first == second)[:, None, None]

@@ -129,7 +129,7 @@ _NAMED: dict[str, tuple[Dimension, float]] = {
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _ATOMIC = (hartree, bohr, e, atomic_time)
 # The longest names come first, so that "kcal/mol" is not read as a quotient.
-_WORD = re.compile("|".join(map(re.escape, sorted(_NAMED, key=len, reverse=True))) + r"|\^-?\d+|[*/()]")
+_WORD = re.compile("|".join(map(re.escape, sorted(_NAMED, key=len, reverse=True))) + r"|\^-?\d+|^1(?=/)|[*/()]")
 
 
 def unit_of(dimension: Dimension, energy: str = "eV", length: str = "Angstrom", time: str = "fs") -> str:

@@ -78,7 +78,7 @@ class Recogniser:
         self.factors = find_factors({**own, **declared}, where)
         self.frames = 0
         self._assumed = not units
-        self._declared, self._unjudged = "polarizability" in declared, True
+        self._unjudged = True
         self._asymmetric: Counter[str] = Counter()
         self._lacking: dict[str, tuple[int, str]] = {}
         self._unstated: dict[str, tuple[int, str]] = {}
@@ -147,7 +147,7 @@ class Recogniser:
         problem = judge_polarizability(structures, values, mask, *self.factors["polarizability"])
         if problem is None:
             return
-        if self._declared:  # extended or excited molecules may be odd: the user has said what it is
+        if "polarizability" in self._declared:  # extended or excited molecules may be odd: the user has said what it is
             self._warn(f"{problem[0]}; {problem[1]}")
         else:
             raise DataError(problem[0], where=self.where, remedy=problem[1])
