@@ -8,6 +8,7 @@ from typing import ClassVar, NamedTuple
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from atnn.basis import Basis
 from atnn.errors import SpecificationError
 from atnn.functions import ElementNetwork, Species
 from atnn.specification import Specification
@@ -47,6 +48,18 @@ class Scene(NamedTuple):
         return total.index_add(0, self.structures.batch, atoms)
 
 
+class PairMoments(NamedTuple):
+    """Mean and mean square of the labels of the pairs of two elements, for each component.
+
+    Attributes:
+        mean: Mean.
+        square: Mean of the square.
+    """
+
+    mean: Float[Tensor, "..."]
+    square: Float[Tensor, "..."]
+
+
 class Statistics(NamedTuple):
     """Knowledge of the training data before a training begins.
 
@@ -55,12 +68,15 @@ class Statistics(NamedTuple):
         scale: Size of the energies to be learned [eV], such as the root mean square force times 1 Angstrom.
         energy: Mean energy per atom less the reference energies [eV]; None if energies are not learned.
         means: Atomic quantity -> atomic number -> mean label.
+        pairs: Quantity of pairs of atoms -> two atomic numbers -> moments of its labels. The second number is 0 for an
+            atom with itself.
     """
 
     neighbors: float = 10.0
     scale: float = 1.0
     energy: float | None = None
     means: Mapping[str, Mapping[int, float]] = {}
+    pairs: Mapping[str, Mapping[tuple[int, int], PairMoments]] = {}
 
 
 class Part(nn.Module):
@@ -123,6 +139,7 @@ class Design(NamedTuple):
         blocks: Number of residual blocks of a network.
         charges: Specification of the source of charges, whose ``parts`` compute charges from ``raw_charges``.
         energy_inputs: Atomic values that the network of the energy takes as inputs beside the features.
+        basis: Atomic orbitals of a Hamiltonian.
     """
 
     species: Species
@@ -131,6 +148,7 @@ class Design(NamedTuple):
     blocks: int = 1
     charges: ChargesSpecification | None = None
     energy_inputs: tuple[str, ...] = ()
+    basis: Basis | None = None
 
     def width(self, degree: int) -> int:
         """Give the number of channels of the features of a degree.

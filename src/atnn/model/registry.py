@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from ase.data import chemical_symbols
 from pydantic import Field, field_validator, model_validator
 
+from atnn.basis import Basis, require_basis
 from atnn.errors import suggest
 from atnn.functions.species import HEAVIEST
 from atnn.parts import ChargesSpecification, Design, Part
@@ -22,7 +23,7 @@ from atnn.physics import (
     LatentElectrostaticsSpecification,
     ZBLSpecification,
 )
-from atnn.readouts import EnergyReadout, NetworkChargesSpecification, make_charges, make_dipole
+from atnn.readouts import EnergyReadout, NetworkChargesSpecification, make_charges, make_dipole, make_hamiltonian
 from atnn.representations import (
     ACSFSpecification,
     EANNSpecification,
@@ -51,6 +52,7 @@ OUTPUTS: dict[str, Callable[[Design], dict[str, Part]]] = {
     "energy": lambda design: {"energy": EnergyReadout(design)},
     "dipole": make_dipole,
     "charges": make_charges,
+    "hamiltonian": make_hamiltonian,
 }
 # Specifications whose ``parts`` build the sources of charges, and the terms that are added to the energy.
 CHARGES: dict[str, type[ChargesSpecification]] = {
@@ -80,6 +82,9 @@ class ModelSpecification(Specification):
     )
     charges: Charges = Field(
         default=NetworkChargesSpecification(), description="where charges come from, e.g. {name: equilibration}"
+    )
+    basis: Basis | None = Field(
+        default=None, description="atomic orbitals of the hamiltonian: name, convention, shells"
     )
     charges_in_energy: bool = Field(
         default=False, description="whether the energy network reads the charges of the atoms"
@@ -120,6 +125,12 @@ class ModelSpecification(Specification):
             raise ValueError(f"networks: shared knows elements up to Z = {HEAVIEST}; give networks: element")
         return self
 
+    @model_validator(mode="after")
+    def _hamiltonian_has_basis(self) -> ModelSpecification:
+        if "hamiltonian" in self.outputs:
+            require_basis(self.basis, self.elements).declare()
+        return self
+
     @property
     def depends_on(self) -> frozenset[str]:
         """Stated numbers, of charge and spin, on which the representation depends."""
@@ -128,4 +139,4 @@ class ModelSpecification(Specification):
     def design(self, species: Any, channels: tuple[int, ...]) -> Design:
         """Collect what the parts are built for."""
         inputs = ("charges",) if self.charges_in_energy else ()
-        return Design(species, channels, self.hidden, self.blocks, self.charges, inputs)
+        return Design(species, channels, self.hidden, self.blocks, self.charges, inputs, self.basis)
