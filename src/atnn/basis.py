@@ -46,7 +46,7 @@ class Basis(Specification):
     name: str = Field(min_length=1)
     convention: Convention = "pyscf"
     shells: dict[str, Shells] = Field(min_length=1)
-    cores: dict[str, Annotated[int, Field(ge=0)]] = {}
+    cores: dict[str, Annotated[int, Field(ge=0)]] = Field(default={})
 
     @field_validator("shells", "cores")
     @classmethod

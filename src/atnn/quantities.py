@@ -12,7 +12,7 @@ from typing import Literal
 from atnn.errors import suggest
 from atnn.units import CHARGE, ENERGY, LENGTH, Dimension, coulomb, unit_of
 
-Axis = Literal["structure", "atom"]
+Axis = Literal["structure", "atom", "atom_pair", "adsorbate", "adsorbate_pair"]
 Variable = Literal["positions", "strain", "field"]
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
+from ase.data import chemical_symbols
 
+from atnn.basis import Basis
 from atnn.errors import LabellingError, suggest
-from atnn.labelling.protocol import Labels, electrons, find_version
+from atnn.labelling.protocol import Labels, check_basis, electrons, find_version
 from atnn.structures import Structures
 from atnn.units import bohr, hartree
 
@@ -30,6 +33,8 @@ class PyscfLabeller:
         convergence: Largest change of the energy between the last self-consistent cycles [hartree].
         maximum_cycles: Self-consistent cycles before the calculation counts as failed.
         grid_level: PySCF's level of the integration grid, 0 to 9.
+        orbitals: Basis, see :func:`~atnn.labelling.find_basis`, in which ``hamiltonian``, the converged Kohn-Sham
+            matrix, and ``overlap`` are labels, too. They are as exact as the root of ``convergence``.
     """
 
     xc: str = "b3lyp"
@@ -37,6 +42,11 @@ class PyscfLabeller:
     convergence: float = 1e-9
     maximum_cycles: int = 100
     grid_level: int = 3
+    orbitals: Basis | None = None
+
+    def __post_init__(self) -> None:
+        """Declare the rows of the matrices."""
+        check_basis(self.orbitals, "pyscf", self.basis)
 
     @property
     def settings(self) -> dict[str, str | int | float]:
@@ -50,6 +60,7 @@ class PyscfLabeller:
             "maximum_cycles": self.maximum_cycles,
             "grid_level": self.grid_level,
             "density_fitting": "default",
+            **({} if self.orbitals is None else {"orbitals": self.orbitals.model_dump_json()}),
         }
 
     def __call__(self, structure: Structures) -> Labels:
@@ -66,19 +77,28 @@ class PyscfLabeller:
         field = self._converge(structure, charge, spin)
         gradient = field.nuc_grad_method()
         gradient.grid_response = True
+        matrices = {} if self.orbitals is None else self._compute_matrices(field, self.orbitals, structure)
         return {
             "energy": np.asarray(field.e_tot * hartree),
             "forces": -np.asarray(gradient.kernel()) * (hartree / bohr),
             "dipole": np.asarray(field.dip_moment(unit="AU", verbose=0)) * bohr,
             "charges": np.asarray(field.mulliken_pop(verbose=0)[1]),
+            **matrices,
         }
 
+    def _compute_matrices(self, field: Any, basis: Basis, structure: Structures) -> Labels:
+        fock, numbers = np.asarray(field.get_fock()), structure.numbers.tolist()
+        if fock.ndim > 2:
+            raise LabellingError(
+                "open shells have two Hamiltonians, one for each spin", remedy="give closed shells, or no `orbitals`"
+            )
+        check_shells(field.mol, basis, numbers)
+        return {"hamiltonian": basis.split(fock * hartree, numbers), "overlap": basis.split(field.get_ovlp(), numbers)}
+
     def _converge(self, structure: Structures, charge: int, spin: int) -> Any:
-        gto, dft = _library()
-        places = structure.positions.detach().double() / bohr
-        atoms = list(zip(structure.numbers.tolist(), places.tolist(), strict=True))
+        _, dft = _library()
         try:
-            molecule = gto.M(atom=atoms, unit="Bohr", basis=self.basis, charge=charge, spin=spin, verbose=0)
+            molecule = make_molecule(structure, self.basis, charge, spin)
             field = dft.KS(molecule, xc=self.xc).density_fit()
             field.conv_tol, field.max_cycle, field.grids.level = self.convergence, self.maximum_cycles, self.grid_level
             field.kernel()
@@ -92,6 +112,44 @@ class PyscfLabeller:
                 remedy="look at the geometry, the charge and the spin",
             )
         return field
+
+
+def make_molecule(structure: Structures, basis: str, charge: int = 0, spin: int | None = None) -> Any:
+    """Make PySCF's molecule of one structure.
+
+    Args:
+        structure: The structure.
+        basis: Basis set.
+        charge: Total charge [e].
+        spin: Number of unpaired electrons; none: whatever fits, where only the orbitals matter.
+    """
+    places = structure.positions.detach().double() / bohr
+    atoms = list(zip(structure.numbers.tolist(), places.tolist(), strict=True))
+    spin = int(structure.numbers.sum()) % 2 if spin is None else spin
+    return _library()[0].M(atom=atoms, unit="Bohr", basis=basis, charge=charge, spin=spin, verbose=0)
+
+
+def list_shells(molecule: Any, atom: int) -> tuple[int, ...]:
+    """List the angular momenta of the shells of an atom of PySCF's molecule."""
+    shells = range(molecule.nbas)
+    own = (k for k in shells if molecule.bas_atom(k) == atom)
+    return tuple(molecule.bas_angular(k) for k in own for _ in range(molecule.bas_nctr(k)))
+
+
+def check_shells(molecule: Any, basis: Basis, numbers: Sequence[int]) -> None:
+    """Check that every atom of PySCF's molecule has the shells that a basis states.
+
+    Raises:
+        LabellingError: One has others.
+    """
+    for atom, number in enumerate(numbers):
+        if (found := list_shells(molecule, atom)) != basis.list_shells(number):
+            raise LabellingError(
+                f"{chemical_symbols[number]} has the shells {list(found)} in {basis.name}, and not "
+                f"{list(basis.list_shells(number))}",
+                where="basis",
+                remedy="take the basis that find_basis gives",
+            )
 
 
 def check_names(functional: str, basis: str) -> None:

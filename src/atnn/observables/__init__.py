@@ -5,6 +5,7 @@ from atnn.observables.harmonic import ModeMatch, NormalModes, harmonic, hessian,
 from atnn.observables.infrared import infrared, power_spectrum
 from atnn.observables.minima import Minima, find_minima
 from atnn.observables.modes import write_modes
+from atnn.observables.orbitals import Orbitals, find_orbitals, mulliken_charges, solve_orbitals
 from atnn.observables.relaxation import relax
 from atnn.observables.spectrum import Spectrum
 from atnn.observables.trajectories import trajectory_spectrum
@@ -13,15 +14,19 @@ __all__ = [
     "Minima",
     "ModeMatch",
     "NormalModes",
+    "Orbitals",
     "Spectrum",
     "autocorrelation",
     "find_minima",
+    "find_orbitals",
     "harmonic",
     "hessian",
     "infrared",
     "match_modes",
+    "mulliken_charges",
     "power_spectrum",
     "relax",
+    "solve_orbitals",
     "trajectory_spectrum",
     "write_modes",
 ]

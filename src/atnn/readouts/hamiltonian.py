@@ -6,6 +6,7 @@ DeepH-E3 (doi:10.1038/s41467-023-38468-8). Here they are read from the features 
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -35,7 +36,7 @@ Terms = tuple[tuple[int, int, int, int, float], ...]
 class Environments(nn.Module):
     """Tensors of every atom of degrees 0 to L: sums over its neighbors, and those of the representation.
 
-        A_i^{lm,k} = sum_j f(r_ij) W_lk(b(r_ij), x_i, x_j) Y_lm(r_ij) + sum_c U_l^{ck} h_i^{lm,c},   l > 0 in the second sum
+        A_i^{lm,k} = sum_j f(r_ij) W_lk(b(r_ij), x_i, x_j) Y_lm(r_ij) + sum_c U_l^{ck} h_i^{lm,c}  (for l > 0)
 
     x are codes of the atoms, which a network computes from their invariants, b radial functions, f a cutoff function,
     and h the tensors of the representation. The tensors are divided by ``sqrt(1 + mean A^2)``.
@@ -94,7 +95,7 @@ class Network(nn.Module):
     def __init__(self, inputs: int, hidden: tuple[int, ...], outputs: int):
         super().__init__()
         widths = (inputs, *hidden, outputs)
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(widths))
         with torch.no_grad():
             for layer in self.layers:
                 assert isinstance(layer, nn.Linear)
@@ -325,7 +326,7 @@ def _sum_harmonics(edges: Edges, weights: tuple[Tensor, ...], degree: int) -> li
 def _list_terms(degree: int, kinds: set[Kind]) -> tuple[list[tuple[int, int, int]], Terms]:
     """List the paths of factors up to a degree to tensors of the given kinds, and their terms for :func:`couple`.
 
-    Pseudotensors stand behind all tensors of natural parity. The terms of a path are normalised to ``sum C^2 = 2 L + 1``.
+    Pseudotensors stand behind all tensors of natural parity. The terms of a path are orthonormal.
     """
     square = (max(degree for degree, _ in kinds) + 1) ** 2
     paths: list[tuple[int, int, int]] = []

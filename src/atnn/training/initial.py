@@ -19,6 +19,7 @@ from atnn.reading import read
 from atnn.structures import Neighbors, Structures
 from atnn.training.checks import check_conditions, check_data, check_quantities
 from atnn.training.config import RunConfig
+from atnn.training.pairs import measure_pairs
 from atnn.training.sets import Sets, find_labels
 from atnn.training.statistics import average_energy, average_labels, measure_spreads
 
@@ -58,6 +59,7 @@ def initial_model(config: RunConfig, sets: Sets, start: Model | None = None) -> 
             # The mean binding energy is known; the network need not spend epochs on learning it.
             energy=average_energy(sets.train, model.reference_energies) if _learns_energies(model, carried) else None,
             means=means,
+            pairs=measure_pairs(sets.train, names),
         )
         model.start(statistics, structures, pairs)
     check_data(model, sets, names)
