@@ -13,7 +13,15 @@ def make_scene(structures, pairs=None, cutoff=5.0, numbers=None):
     numbers = torch.as_tensor(sorted(set(structures.numbers.tolist()))) if numbers is None else torch.as_tensor(numbers)
     elements = group_elements(torch.bucketize(structures.numbers, numbers), len(numbers), structures.positions.dtype)
     molecular = molecular_pairs(structures.batch, ~structures.pbc.any(1))
-    return Scene(structures, pairs, pairs, molecular, elements, torch.zeros(len(structures)).double())
+    return Scene(
+        structures,
+        pairs,
+        pairs,
+        molecular,
+        elements,
+        torch.zeros(len(structures)).double(),
+        structures.positions.new_zeros((len(structures), 3)),
+    )
 
 
 def energies(part, scene, values=()):

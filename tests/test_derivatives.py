@@ -11,14 +11,6 @@ from atnn.units import CHARGE, ENERGY, LENGTH
 
 ROWS = (
     Quantity(
-        "polarizability", axis="structure", shape=(3, 3), dimension=CHARGE**2 * LENGTH**2 / ENERGY, extensive=True,
-        rank=2, parity=1, symmetric=True, derivative=Derivative("dipole", "field"),
-    ),
-    Quantity(
-        "born_charges", axis="atom", shape=(3, 3), dimension=CHARGE, extensive=False, rank=2, parity=1,
-        derivative=Derivative("dipole", "positions"),
-    ),
-    Quantity(
         "piezoelectricity", axis="structure", shape=(3, 3, 3), dimension=CHARGE / LENGTH**2, extensive=False,
         rank=3, parity=-1, derivative=Derivative("dipole", "strain", per_volume=True),
     ),
@@ -132,8 +124,9 @@ def closed(structures):
 def test_what_follows_from_an_energy_depends_on_the_variables():
     assert derivable({"energy"}, {"positions"}) == {"forces"}
     assert derivable({"energy"}, {"positions", "strain"}) == {"forces", "stress", "virial"}
-    assert derivable({"energy"}, {"field"}) == {"dipole", "polarizability"}
-    assert derivable({"energy"}, {"positions", "strain", "field"}) == set(ALL) - {"energy"}
+    assert derivable({"energy"}, {"field"}) == {"dipole", "polarizability", "hyperpolarizability"}
+    further = {"hyperpolarizability", "polarizability_gradients"}
+    assert derivable({"energy"}, {"positions", "strain", "field"}) == {*ALL, *further} - {"energy"}
     assert derivable({"dipole"}, {"positions"}) == {"born_charges"}
     assert derivable({"charges"}, {"positions", "strain", "field"}) == frozenset()
 

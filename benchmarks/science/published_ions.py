@@ -31,7 +31,6 @@ from benchmarks.science.charge_transfer import CHARGES, LOCAL, MODELS, REANN
 from atnn.data import Frames
 from atnn.errors import AtnnWarning
 from atnn.neighbors import neighbor_pairs
-from atnn.neighbors.pairs import edges_of
 from atnn.reading import read
 from atnn.specification import parse
 from atnn.training import RunConfig, TrainingResult, train
@@ -125,10 +124,11 @@ def born(run: TrainingResult, frames: Frames) -> str:
     indices = split("water", frames)[1]
     labels = [a.arrays["born_charges"][:, [0, 4, 8]].mean(1) for a in read_ase(systems.data(*TASKS["water"].file), ":")]
     structures = frames[indices].structures
-    with torch.no_grad():
-        inputs = run.model.prepare(structures, neighbor_pairs(structures, run.model.cutoff))
-        edges = edges_of(inputs.structures.positions, inputs.near.translations, inputs.near.neighbors)
-        latent = run.model.predict(inputs, edges, edges)["latent_charges"]
+    latent = []
+    source = next(part for part in run.model.parts.values() if "latent_charges" in part.gives)
+    source.register_forward_hook(lambda part, given, values: latent.append(values["latent_charges"].detach()))
+    run.model(structures, neighbor_pairs(structures, run.model.cutoff), ("energy",))
+    latent = torch.cat(latent)
     charges, known = latent[:, 0].double().numpy(), np.concatenate([labels[i] for i in indices])
     oxygen = structures.numbers.numpy() == 8
     sign = -np.sign(charges[oxygen].mean())  # energies are even in all charges together

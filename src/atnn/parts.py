@@ -23,7 +23,8 @@ class Scene(NamedTuple):
     """The view that a part has of a batch.
 
     Attributes:
-        structures: Positions and cells, strained if something is differentiated by the strain.
+        structures: Positions and cells, strained if something is differentiated by the strain. Atoms are translated, so
+            that positions are relative to ``origins`` and, along periodic directions, within the cell.
         edges: Neighbor pairs within the cutoff of the representation, or within the largest cutoff of all parts for a
             part with a larger cutoff than the representation.
         far: Neighbor pairs within the largest cutoff of all parts.
@@ -31,6 +32,7 @@ class Scene(NamedTuple):
             part of the model needs them.
         elements: Atoms in blocks of one element.
         reference: Sum of the elements' reference energies of each structure [eV], float64.
+        origins: Origin of the positions of each structure [Angstrom].
         features: Features of each atom from the representation.
     """
 
@@ -40,6 +42,7 @@ class Scene(NamedTuple):
     molecular: Int[Tensor, "2 molecular"] | None
     elements: Elements
     reference: Float[Tensor, " structures"]
+    origins: Float[Tensor, "structures 3"]
     features: Features = Features(())
 
     def sum_structures(self, atoms: Float[Tensor, "atoms *shape"]) -> Float[Tensor, "structures *shape"]:

@@ -124,7 +124,7 @@ _TABLE = (
     ),
     Quantity(
         "hyperpolarizability", axis="structure", shape=(3, 3, 3), dimension=CHARGE**3 * LENGTH**3 / ENERGY**2,
-        extensive=True, rank=3, parity=-1, symmetric=True, derivative=Derivative("polarizability", "field"),
+        extensive=True, rank=3, parity=-1, derivative=Derivative("polarizability", "field"),
         keys=("REF_hyperpolarizability", "dft_hyperpolarizability"), display=("e^3 Angstrom^3/eV^2", 1.0),
     ),
     Quantity(

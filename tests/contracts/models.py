@@ -2,7 +2,7 @@
 
 import torch
 
-from atnn.model import REPRESENTATIONS, Model, ModelSpecification
+from atnn.model import REPRESENTATIONS, Model, ModelSpecification, bring_home
 from atnn.neighbors import neighbor_pairs
 from atnn.neighbors.pairs import edges_of
 from atnn.structures import Structures
@@ -73,6 +73,7 @@ def evaluate(model, atoms, outputs=("energy", "forces")):
 def features(model, atoms):
     structures = Structures.from_ase(atoms)
     inputs = model.prepare(structures, neighbor_pairs(structures, model.cutoff))
-    pairs = edges_of(inputs.structures.positions, inputs.near.translations, inputs.near.neighbors)
+    home = bring_home(inputs)
+    pairs = edges_of(home.positions, inputs.near.translations, inputs.near.neighbors)
     with torch.no_grad():
-        return model.representation(inputs.structures, pairs, inputs.elements)
+        return model.representation(home, pairs, inputs.elements)

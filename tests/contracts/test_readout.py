@@ -89,5 +89,5 @@ def test_charges_and_atomic_dipoles_make_the_dipole_of_a_molecule_and_atomic_dip
 
 def test_a_model_may_learn_the_dipole_alone():
     model = small_model("eann", outputs=("dipole",))
-    assert model.outputs == {"dipole", "charges", "atomic_dipoles"}
+    assert model.outputs == {"dipole", "charges", "atomic_dipoles", "born_charges"}
     assert evaluate(model, ethanol(), ("dipole", "charges"))["dipole"].shape == (1, 3)

@@ -1,7 +1,7 @@
 """A model is a representation and parts under one specification, here built, evaluated, compiled and saved."""
 
 from atnn.model.files import hash_model, load_model, save_model
-from atnn.model.inputs import Inputs, group_elements
+from atnn.model.inputs import Inputs, bring_home, group_elements
 from atnn.model.model import Model
 from atnn.model.potential import Identified, ModelPotential, Potential
 from atnn.model.presets import PRESETS
@@ -19,6 +19,7 @@ __all__ = [
     "ModelPotential",
     "ModelSpecification",
     "Potential",
+    "bring_home",
     "group_elements",
     "hash_model",
     "load_model",

@@ -28,7 +28,9 @@ class Inputs(NamedTuple):
     """Arguments of :meth:`atnn.model.Model.compute`.
 
     Attributes:
-        structures: Batch in the model's floating-point type.
+        structures: Batch in the model's floating-point type, but for its positions, which are float64.
+        displacements: What :func:`bring_home` subtracts from the positions [Angstrom], float64.
+        origins: Origin of each structure that :func:`bring_home` leaves [Angstrom].
         near: Pairs within the cutoff of the representation.
         far: Pairs within the largest cutoff of the parts; None if no part reaches beyond the representation.
         molecular: All pairs within each molecule; None if no part needs them. See :class:`atnn.parts.Scene`.
@@ -37,6 +39,8 @@ class Inputs(NamedTuple):
     """
 
     structures: Structures
+    displacements: Float[Tensor, "atoms 3"]
+    origins: Float[Tensor, "structures 3"]
     near: Pairs
     far: Pairs | None
     molecular: Int[Tensor, "2 molecular"] | None
@@ -54,7 +58,8 @@ _STRUCTURES: tuple[Names, ...] = (
 )  # fmt: skip
 _NEAR, _FAR = (((name,), (name,), (name, None), (name,), ("atoms+1",), (name, None)) for name in ("pairs", "far"))
 _ELEMENTS: tuple[Names, ...] = (("atoms",), ("blocks", "rows"), ("blocks", "rows"), ("blocks",), ("atoms",))
-_SIZES: tuple[Names, ...] = (*_STRUCTURES, *_NEAR, *_FAR, (None, "molecular"), *_ELEMENTS, ("structures",))
+_HOME: tuple[Names, ...] = (("atoms", None), ("structures", None))
+_SIZES: tuple[Names, ...] = (*_STRUCTURES, *_HOME, *_NEAR, *_FAR, (None, "molecular"), *_ELEMENTS, ("structures",))
 
 
 def flatten_inputs(inputs: Inputs) -> tuple[list[Tensor], Given]:
@@ -63,6 +68,7 @@ def flatten_inputs(inputs: Inputs) -> tuple[list[Tensor], Given]:
     far = (*inputs.far.neighbors, inputs.far.translations) if inputs.far is not None else (None,) * len(_FAR)
     slots = (
         s.positions, s.numbers, s.cell, s.pbc, s.batch, *(getattr(s, name) for name in STATED),
+        inputs.displacements, inputs.origins,
         *inputs.near.neighbors, inputs.near.translations, *far, inputs.molecular, *inputs.elements, inputs.reference,
     )  # fmt: skip
     return [tensor for tensor in slots if tensor is not None], tuple(tensor is not None for tensor in slots)
@@ -82,11 +88,18 @@ def unflatten_inputs(tensors: Sequence[Tensor], given: Given) -> Inputs:
         return [next(slots) for _ in parts]
 
     structures = Structures(*take(_STRUCTURES))
+    displacements, origins = take(_HOME)
     near, far = (take(_NEAR), take(_FAR))
     (molecular,), elements, (reference,) = take([0]), Elements(*take(_ELEMENTS)), take([0])
     pairs = [None if part[0] is None else Pairs(Neighbors(*part[:-1]), part[-1]) for part in (near, far)]
     assert pairs[0] is not None
-    return Inputs(structures, pairs[0], pairs[1], molecular, elements, reference)
+    return Inputs(structures, displacements, origins, pairs[0], pairs[1], molecular, elements, reference)
+
+
+def bring_home(inputs: Inputs) -> Structures:
+    """Bring the atoms near the origin, see :class:`atnn.neighbors.Home`, and round their positions only then."""
+    positions = inputs.structures.positions - inputs.displacements
+    return inputs.structures.replace(positions=positions.to(inputs.structures.cell.dtype))
 
 
 def translate_pairs(structures: Structures, neighbors: Neighbors) -> Pairs:

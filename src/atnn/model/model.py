@@ -23,9 +23,9 @@ from atnn.errors import SpecificationError, suggest
 from atnn.functions import ElementNetwork, Species
 from atnn.model.assembly import build_parts, build_representation, choose_parts, find_dependences, order_parts
 from atnn.model.checks import check_charges, check_electrons, refuse_elements, refuse_ignored, warn_of_ignored
-from atnn.model.inputs import Inputs, group_elements, translate_pairs
+from atnn.model.inputs import Inputs, bring_home, group_elements, translate_pairs
 from atnn.model.registry import ModelSpecification
-from atnn.neighbors import molecular_pairs
+from atnn.neighbors import find_home, molecular_pairs
 from atnn.neighbors.pairs import edges_of, select_pairs
 from atnn.parts import SUMMED, Part, Scene, Statistics, add_values
 from atnn.quantities import QUANTITIES
@@ -127,7 +127,8 @@ class Model(nn.Module):
         inputs = self.prepare(structures, neighbors)
         values: dict[str, Tensor] = {}
         with torch.no_grad(), _calibrate_networks(self):
-            scene = _make_scene(inputs, make_variables(inputs.structures, (), self.given))
+            structures = bring_home(inputs)
+            scene = _make_scene(inputs, structures, make_variables(structures, (), self.given))
             scene = self._add_features(scene, HIGHEST)
             for part in self._list_parts(self.order):
                 part.start(statistics, self._choose_pairs(part, scene), values)
@@ -144,14 +145,17 @@ class Model(nn.Module):
         Raises:
             DataError: The model does not know an element.
         """
-        structures = structures.to(self.device, self.dtype)
-        neighbors = neighbors.to(self.device, self.dtype)
+        structures, neighbors = structures.to(self.device), neighbors.to(self.device, self.dtype)
+        home = find_home(structures)
+        displacements, neighbors = home.displacements(structures), home.shift_pairs(neighbors)
+        structures = structures.to(dtype=self.dtype).replace(positions=structures.positions.double())
         index = self.rows[structures.numbers]
         if bool((index < 0).any()):
             refuse_elements(structures, self.elements)
         near, far = translate_pairs(structures, neighbors), None
         if self.cutoff > self.representation.cutoff:
-            close = edges_of(structures.positions, near.translations, neighbors).lengths
+            positions = (structures.positions - displacements).to(self.dtype)
+            close = edges_of(positions, near.translations, neighbors).lengths
             kept = close < self.representation.cutoff + skin
             near, far = translate_pairs(structures, select_pairs(neighbors, kept)), near
         reference = torch.zeros(len(structures), dtype=torch.float64, device=self.device)
@@ -160,13 +164,15 @@ class Model(nn.Module):
         if any(part.molecular for part in self._list_parts(self.order)):
             molecular = molecular_pairs(structures.batch, ~structures.pbc.any(1))
         elements = group_elements(index, len(self.elements), self.dtype)
-        return Inputs(structures, near, far, molecular, elements, reference)
+        origins = home.origins.to(self.dtype)
+        return Inputs(structures, displacements, origins, near, far, molecular, elements, reference)
 
     def compute(self, inputs: Inputs, outputs: Sequence[str], create_graph: bool = False) -> dict[str, Tensor]:
         """Compute the outputs by tensor operations alone, so that the computation can be traced."""
-        variables = make_variables(inputs.structures, outputs, self.given)
-        values = self.from_edges(_make_scene(inputs, variables), outputs)
-        values |= differentiate(values, variables, inputs.structures, outputs, create_graph)
+        structures = bring_home(inputs)
+        variables = make_variables(structures, outputs, self.given)
+        values = self.from_edges(_make_scene(inputs, structures, variables), outputs)
+        values |= differentiate(values, variables, structures, outputs, create_graph)
         return {name: values[name] for name in outputs}
 
     def from_edges(self, scene: Scene, outputs: Sequence[str]) -> dict[str, Tensor]:
@@ -292,15 +298,15 @@ class Model(nn.Module):
         return scene if part.cutoff <= self.representation.cutoff else scene._replace(edges=scene.far)
 
 
-def _make_scene(inputs: Inputs, variables: Variables) -> Scene:
-    """Build the scene of a batch as a function of the variables."""
-    structures = variables.apply(inputs.structures)
+def _make_scene(inputs: Inputs, structures: Structures, variables: Variables) -> Scene:
+    """Build the scene of structures at home as a function of the variables."""
+    structures = variables.apply(structures)
     lists = [pairs for pairs in (inputs.near, inputs.far) if pairs is not None]
     edges = [edges_of(structures.positions, pairs.translations, pairs.neighbors) for pairs in lists]
     if variables.strain is not None:
         edges = [strain_edges(part, structures, variables.strain) for part in edges]
         structures = strain_structures(structures, variables.strain)
-    return Scene(structures, edges[0], edges[-1], inputs.molecular, inputs.elements, inputs.reference)
+    return Scene(structures, edges[0], edges[-1], inputs.molecular, inputs.elements, inputs.reference, inputs.origins)
 
 
 @contextmanager

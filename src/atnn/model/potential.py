@@ -99,11 +99,12 @@ class ModelPotential:
         self._check(structures, outputs)
         neighbors = self._list(structures)
         if self._static is None or self._static[0] is not neighbors:
-            # All but the positions is prepared once per pair list. Until the list is rebuilt, each atom of a pair may
-            # move by the skin: from half a skin on one side of where the list was built to half a skin on the other.
+            # All but the positions is prepared once per pair list, homes included. Until the list is rebuilt, each atom
+            # of a pair may move by the skin: from half a skin on one side of where the list was built to half a skin on
+            # the other.
             self._static = (neighbors, self.model.prepare(structures, neighbors, 2 * self._list.skin))
         inputs = self._static[1]
-        positions = structures.positions.to(self.model.device, self.model.dtype)
+        positions = structures.positions.to(self.model.device, torch.float64)
         inputs = inputs._replace(structures=inputs.structures.replace(positions=positions))
         if self._compiled is not None:
             return self._compiled(inputs, tuple(outputs))

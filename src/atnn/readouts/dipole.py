@@ -40,9 +40,10 @@ class DipoleSum(Part):
     """Dipole of each structure, ``mu = sum_i q_i r_i + sum_i mu_i``.
 
     The charges sum to the total charge Q exactly. The dipole of a neutral structure therefore does not depend on the
-    origin, and that of an ion changes by Q times the shift, as in quantum chemistry. In a periodic cell r_i is defined
-    only up to a lattice vector, so the charge term has no meaning there. Only the atomic dipoles contribute, and the
-    result is the polarisation of the cell up to its quantum.
+    origin, and that of an ion changes by Q times the shift, as in quantum chemistry. Positions in a scene are relative
+    to an origin of the structure, whose product with Q is added. In a periodic cell r_i is defined only up to a lattice
+    vector, so the charge term has no meaning there. Only the atomic dipoles contribute, and the result is the
+    polarisation of the cell up to its quantum.
     """
 
     needs = frozenset({"charges", "atomic_dipoles"})
@@ -53,7 +54,8 @@ class DipoleSum(Part):
         structures, charges = scene.structures, values["charges"]
         isolated = ~structures.pbc.any(1)[structures.batch]
         moments = values["atomic_dipoles"] + torch.where(isolated, charges, 0.0)[:, None] * structures.positions
-        return {"dipole": scene.sum_structures(moments)}
+        total = torch.where(structures.pbc.any(1), 0.0, structures.total_charge)
+        return {"dipole": scene.sum_structures(moments) + total[:, None] * scene.origins}
 
 
 def make_dipole(design: Design) -> dict[str, Part]:

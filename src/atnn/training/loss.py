@@ -29,8 +29,8 @@ def label_errors(
 
     Energies are subtracted in float64, before anything is rounded.
     """
-    batch, reference = inputs.structures.batch, inputs.structures.positions
-    counts = reference.new_zeros(inputs.structures.cell.shape[0]).index_add(0, batch, torch.ones_like(reference[:, 0]))
+    batch, reference = inputs.structures.batch, inputs.structures.cell
+    counts = reference.new_zeros(reference.shape[0]).index_add(0, batch, reference.new_ones(batch.shape))
     results = {}
     for name, label in labels.items():
         q = QUANTITIES[name]
