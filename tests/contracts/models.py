@@ -46,6 +46,7 @@ def small_model(
     conditions=None,
     energies="large",
     charges="network",
+    basis=None,
     **changes,
 ):
     outputs = outputs or (("energy", "dipole") if name in VECTORIAL else ("energy",))
@@ -58,6 +59,7 @@ def small_model(
         charges=SMALL_CHARGES[charges],
         networks=networks,
         hidden=(12, 12),
+        basis=basis,
     )
     energies = {z: -10.0 * z for z in elements} if "energy" in outputs and energies == "large" else energies
     energies = None if energies == "large" else energies
