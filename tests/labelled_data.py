@@ -36,6 +36,7 @@ def make_labelled(seed: int, count: int = 5, full: bool = False):
         charge=None if charge is None else torch.from_numpy(charge),
         spin=torch.from_numpy(spin) if full or rng.random() < 0.5 else None,
         field=torch.from_numpy(rng.normal(0, 0.1, (count, 3))) if full or rng.random() < 0.5 else None,
+        adsorbate=torch.from_numpy(rng.random(len(batch)) < 0.5),
     )
     labels, masks = {}, {}
     for name, entry in QUANTITIES.items():
@@ -44,19 +45,29 @@ def make_labelled(seed: int, count: int = 5, full: bool = False):
         mask = np.ones(count, dtype=bool) if full else rng.random(count) < 0.7
         if not mask.any():
             continue
-        values = rng.normal(0, 1, (len(batch) if entry.axis == "atom" else count, *entry.shape))
-        if entry.shape == (3, 3):
-            values = values + values.transpose(0, 2, 1)
-        values[~(mask[batch] if entry.axis == "atom" else mask)] = 0.0
-        labels[name], masks[name] = torch.from_numpy(values), torch.from_numpy(mask)
+        values = torch.from_numpy(rng.normal(0, 1, (structures.totals[entry.axis], *entry.shape)))
+        mask = torch.from_numpy(mask)
+        if entry.symmetric:
+            values = symmetrise(values, structures, entry.axis)
+        values[~mask[structures.rows(entry.axis)]] = 0.0
+        labels[name], masks[name] = values, mask
     return Labelled(structures, labels, masks)
+
+
+def symmetrise(values, structures, axis):
+    """The part of a tensor that does not change if its last two axes, and for pairs the two atoms, are exchanged."""
+    if not axis.endswith("_pair"):
+        return 0.5 * (values + values.transpose(-1, -2))
+    places = {pair: row for row, pair in enumerate(map(tuple, structures.pairs(axis).T.tolist()))}
+    exchanged = [places[second, first] for first, second in places]
+    return 0.5 * (values + values[exchanged].transpose(-1, -2))
 
 
 def assert_equal_labelled(a, b) -> None:
     """Exactly the same structures and labels."""
     import torch
 
-    for name in ("positions", "numbers", "cell", "pbc", "batch", "charge", "spin", "field"):
+    for name in ("positions", "numbers", "cell", "pbc", "batch", "charge", "spin", "field", "adsorbate"):
         first, second = getattr(a.structures, name), getattr(b.structures, name)
         assert (first is None) == (second is None), name
         if first is not None:

@@ -12,7 +12,7 @@ from atnn.basis import Basis
 from atnn.errors import SpecificationError
 from atnn.functions import ElementNetwork, Species
 from atnn.specification import Specification
-from atnn.structures import Edges, Elements, Features, Structures
+from atnn.structures import Edges, Elements, Features, Rows, Structures
 
 # Values that several parts may give; the contributions are added.
 SUMMED = frozenset({"energy", "atomic_energies"})
@@ -33,6 +33,7 @@ class Scene(NamedTuple):
         elements: Atoms in blocks of one element.
         reference: Sum of the elements' reference energies of each structure [eV], float64.
         origins: Origin of the positions of each structure [Angstrom].
+        rows: Atoms of the rows of quantities of pairs and of adsorbates, for parts that give such quantities.
         features: Features of each atom from the representation.
     """
 
@@ -43,6 +44,7 @@ class Scene(NamedTuple):
     elements: Elements
     reference: Float[Tensor, " structures"]
     origins: Float[Tensor, "structures 3"]
+    rows: Rows = Rows()
     features: Features = Features(())
 
     def sum_structures(self, atoms: Float[Tensor, "atoms *shape"]) -> Float[Tensor, "structures *shape"]:

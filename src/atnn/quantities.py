@@ -7,12 +7,13 @@ A row holds everything that is needed to read, learn, derive, store and show a q
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from atnn.errors import suggest
 from atnn.units import CHARGE, ENERGY, LENGTH, Dimension, coulomb, unit_of
 
 Axis = Literal["structure", "atom", "atom_pair", "adsorbate", "adsorbate_pair"]
+AXES: tuple[Axis, ...] = get_args(Axis)
 Variable = Literal["positions", "strain", "field"]
 
 
@@ -32,14 +33,16 @@ class Quantity:
 
     Attributes:
         name: Key in label and output dictionaries, and in configuration files.
-        axis: ``structure`` or ``atom``: each of these has one value.
+        axis: What has one value each: a ``structure``, an ``atom``, an ordered pair of atoms of a structure
+            (``atom_pair``), an atom that the structures mark as ``adsorbate``, or an ordered pair of these
+            (``adsorbate_pair``). :meth:`atnn.structures.Structures.rows` maps the rows of each axis to structures.
         shape: Shape of one value; its last ``rank`` axes are Cartesian.
         dimension: Powers of energy, length, charge and time.
         extensive: True if the value of two distant fragments is the sum of their values.
         rank: Tensor rank under rotation.
         parity: Sign under inversion, +1 or -1.
-        symmetric: True if the last two axes may be exchanged. Labels are symmetrised, and six numbers are read in Voigt
-            order.
+        symmetric: True if the last two axes may be exchanged, in quantities of pairs together with the two atoms, so
+            that the matrix of all pairs is symmetric. Labels are symmetrised, and six numbers are read in Voigt order.
         derivative: Definition as a derivative of another quantity, if there is one.
         keys: Further names in files.
         display: Unit shown to people and its number per :attr:`unit`; by default a thousandth of :attr:`unit`.

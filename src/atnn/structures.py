@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from atnn.errors import DataError
+from atnn.quantities import AXES, Axis
 from atnn.units import CHARGE, FIELD, NUMBER, Dimension, unit_of
 
 HIGHEST = 9  # no representation has features of a higher degree
@@ -55,6 +56,10 @@ STATED: dict[str, Stated] = {
     "field": Stated("electric_field", (3,), False, FIELD, False, "an electric field"),
 }
 
+# Fields of Structures that mark atoms, or are None if no atom is marked.
+MARKS = ("fixed", "adsorbate")
+ADSORBATE = "adsorbate"  # key in files and in the ``arrays`` of ASE
+
 
 @dataclass(frozen=True, slots=True)
 class Structures:
@@ -70,6 +75,7 @@ class Structures:
         spin: Number of unpaired electrons, or None.
         field: Uniform external electric field [V/Angstrom], or None.
         fixed: Atoms that dynamics and relaxation leave where they are, or None if there are none.
+        adsorbate: Atoms of the adsorbate, which friction acts on, or None if there are none.
     """
 
     positions: Float[Tensor, "atoms 3"]
@@ -81,6 +87,7 @@ class Structures:
     spin: Int[Tensor, " structures"] | None = None
     field: Float[Tensor, "structures 3"] | None = None
     fixed: Bool[Tensor, " atoms"] | None = None
+    adsorbate: Bool[Tensor, " atoms"] | None = None
 
     def __len__(self) -> int:
         """Number of structures."""
@@ -90,6 +97,11 @@ class Structures:
     def stated(self) -> dict[str, Tensor]:
         """Values of :data:`STATED` that are not None."""
         return {name: value for name in STATED if (value := getattr(self, name)) is not None}
+
+    @property
+    def marks(self) -> dict[str, Tensor]:
+        """Values of :data:`MARKS` that are not None."""
+        return {name: value for name in MARKS if (value := getattr(self, name)) is not None}
 
     @property
     def counts(self) -> Int[Tensor, " structures"]:
@@ -110,6 +122,11 @@ class Structures:
     def fixed_atoms(self) -> Bool[Tensor, " atoms"]:
         """Which atoms are fixed, none if it is not stated."""
         return torch.zeros_like(self.batch, dtype=torch.bool) if self.fixed is None else self.fixed
+
+    @property
+    def adsorbate_atoms(self) -> Bool[Tensor, " atoms"]:
+        """Which atoms are of the adsorbate, none if it is not stated."""
+        return torch.zeros_like(self.batch, dtype=torch.bool) if self.adsorbate is None else self.adsorbate
 
     @property
     def volumes(self) -> Float[Tensor, " structures"]:
@@ -143,7 +160,7 @@ class Structures:
             cell=self.cell[order],
             pbc=self.pbc[order],
             batch=batch,
-            fixed=None if self.fixed is None else self.fixed[atoms],
+            **{name: value[atoms] for name, value in self.marks.items()},
             **{name: value[order] for name, value in self.stated.items()},
         )
 
@@ -157,7 +174,7 @@ class Structures:
                 cell=self.cell[index : index + 1],
                 pbc=self.pbc[index : index + 1],
                 batch=torch.zeros_like(self.batch[start:end]),
-                fixed=None if self.fixed is None else self.fixed[start:end],
+                **{name: value[start:end] for name, value in self.marks.items()},
                 **{name: value[index : index + 1] for name, value in self.stated.items()},
             )
             for index, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True))
@@ -165,7 +182,57 @@ class Structures:
 
     def atoms_of(self, order: Int[Tensor, " selected"]) -> Int[Tensor, " selected_atoms"]:
         """Find the indices of all atoms of the given structures, structure by structure."""
-        counts = self.counts
+        return self.select_rows("atom", order)
+
+    def count_rows(self, axis: Axis) -> Int[Tensor, " structures"]:
+        """Count the rows that a quantity of this axis has in each structure."""
+        if axis == "structure":
+            return torch.ones_like(self.counts)
+        if axis in ("atom", "atom_pair"):
+            single = self.counts
+        else:
+            single = torch.bincount(self.batch[self.adsorbate_atoms], minlength=len(self))
+        return single**2 if axis.endswith("_pair") else single
+
+    @property
+    def totals(self) -> dict[Axis, int]:
+        """Number of rows that quantities of each axis have in the whole batch."""
+        return {axis: int(self.count_rows(axis).sum()) for axis in AXES}
+
+    def rows(self, axis: Axis) -> Int[Tensor, " rows"]:
+        """Find the structure of each row of a quantity of this axis. Rows are ordered by structure."""
+        if axis == "atom":
+            return self.batch
+        order = torch.arange(len(self), device=self.batch.device)
+        return order if axis == "structure" else torch.repeat_interleave(order, self.count_rows(axis))
+
+    def pairs(self, axis: Axis) -> Int[Tensor, "2 rows"]:
+        """Find the first and the second atom of each row of ``atom_pair`` or ``adsorbate_pair``.
+
+        The pairs of a structure are ordered: (0, 0), (0, 1), ..., (1, 0), ..., so that their values are a matrix.
+        """
+        chosen = torch.arange(len(self.batch), device=self.batch.device)
+        chosen = chosen if axis == "atom_pair" else chosen[self.adsorbate_atoms]
+        counts = torch.bincount(self.batch[chosen], minlength=len(self))
+        each = counts[self.batch[chosen]]
+        starts = (torch.cumsum(counts, 0) - counts)[self.batch[chosen]]
+        first = torch.repeat_interleave(chosen, each)
+        before = torch.repeat_interleave(torch.cumsum(each, 0) - each - starts, each)
+        return torch.stack([first, chosen[torch.arange(len(first), device=first.device) - before]])
+
+    def index_rows(self, axes: Collection[Axis]) -> Rows:
+        """Find the atoms of the rows of quantities of these axes."""
+        return Rows(
+            adsorbates=self.adsorbate_atoms.nonzero()[:, 0] if {"adsorbate", "adsorbate_pair"} & {*axes} else None,
+            atom_pairs=self.pairs("atom_pair") if "atom_pair" in axes else None,
+            adsorbate_pairs=self.pairs("adsorbate_pair") if "adsorbate_pair" in axes else None,
+        )
+
+    def select_rows(self, axis: Axis, order: Int[Tensor, " selected"]) -> Int[Tensor, " selected_rows"]:
+        """Find the rows that a quantity of this axis has in the given structures, structure by structure."""
+        if axis == "structure":
+            return order
+        counts = self.count_rows(axis)
         starts = torch.cumsum(counts, 0) - counts
         chosen = counts[order]
         ends = torch.cumsum(chosen, 0)
@@ -188,14 +255,19 @@ class Structures:
             zeros = (given.new_zeros((len(part), *given.shape[1:])) for part in parts)
             return torch.cat([z if v is None else v for v, z in zip(values, zeros, strict=True)])
 
+        def join_marks(name: str):
+            if all(getattr(part, name) is None for part in parts):
+                return None
+            return torch.cat([getattr(part, f"{name}_atoms") for part in parts])
+
         return Structures(
             positions=torch.cat([part.positions for part in parts]),
             numbers=torch.cat([part.numbers for part in parts]),
             cell=torch.cat([part.cell for part in parts]),
             pbc=torch.cat([part.pbc for part in parts]),
             batch=torch.cat([part.batch + int(o) for part, o in zip(parts, offsets, strict=True)]),
-            fixed=None if all(part.fixed is None for part in parts) else torch.cat([p.fixed_atoms for p in parts]),
             **{name: join(name) for name in STATED},
+            **{name: join_marks(name) for name in MARKS},
         )
 
     @staticmethod
@@ -203,18 +275,22 @@ class Structures:
         """Make a batch of one or many ASE ``Atoms``.
 
         The fields of :data:`STATED` are read from ``atoms.info``: total charge, unpaired electrons and field under
-        ``charge``, ``spin`` and ``electric_field``, and fixed atoms from the constraint ``FixAtoms``. Labels are not
-        read here but by :mod:`atnn.reading`.
+        ``charge``, ``spin`` and ``electric_field``, fixed atoms from the constraint ``FixAtoms``, and atoms of an
+        adsorbate from ``atoms.arrays["adsorbate"]``. Labels are not read here but by :mod:`atnn.reading`.
 
         Raises:
             DataError: A structure is empty, not finite, has no known element, is periodic with a cell of no volume,
-                states what is no number, or has constraints other than ``FixAtoms``; or what is given are no ``Atoms``.
+                states what is no number, marks adsorbates by something else than truth values, or has constraints other
+                than ``FixAtoms``; or what is given are no ``Atoms``.
         """
         frames = [atoms] if isinstance(atoms, Atoms) else list(atoms) if isinstance(atoms, Iterable) else [atoms]
         return Structures.concatenate(_convert_frame(frame, index, dtype) for index, frame in enumerate(frames))
 
     def to_ase(self) -> list[Atoms]:
-        """Convert the batch to ASE ``Atoms``, with stated values under ``info`` and fixed atoms as ``FixAtoms``."""
+        """Convert the batch to ASE ``Atoms``.
+
+        Stated values are under ``info``, fixed atoms are ``FixAtoms``, and adsorbates are in ``arrays["adsorbate"]``.
+        """
         frames = []
         splits = np.split(np.arange(len(self.batch)), np.cumsum(self.counts.cpu().numpy()))[:-1]
         positions, numbers = self.positions.detach().cpu().double().numpy(), self.numbers.cpu().numpy()
@@ -231,6 +307,8 @@ class Structures:
                 frame.info[STATED[name].key] = number.astype(np.float64) if number.ndim else number.item()
             if self.fixed is not None and bool(fixed[atoms].any()):
                 frame.set_constraint(FixAtoms(mask=fixed[atoms]))
+            if self.adsorbate is not None:
+                frame.arrays[ADSORBATE] = self.adsorbate[atoms].cpu().numpy()
             frames.append(frame)
         return frames
 
@@ -263,6 +341,7 @@ def _convert_frame(frame: Atoms, index: int, dtype: torch.dtype) -> Structures:
         pbc=torch.as_tensor(frame.pbc.copy(), dtype=torch.bool)[None],
         batch=torch.zeros(len(frame), dtype=torch.int64),
         fixed=_find_fixed(frame, where),
+        adsorbate=parse_mask(frame.arrays.get(ADSORBATE), ADSORBATE, where),
         **{name: _parse_stated(frame.info[entry.key], entry, where).to(torch.int64 if entry.integer else dtype)[None]
            for name, entry in STATED.items() if frame.info.get(entry.key) is not None},
     )  # fmt: skip
@@ -301,6 +380,23 @@ def _find_fixed(frame: Atoms, where: str) -> Tensor | None:
     for each in frame.constraints:
         fixed[torch.as_tensor(each.index)] = True
     return fixed
+
+
+def parse_mask(value: np.ndarray | None, key: str, where: str) -> Tensor | None:
+    """Truth values of the atoms; None for None.
+
+    Raises:
+        DataError: They are no truth values.
+    """
+    if value is None:
+        return None
+    if (
+        value.dtype.kind not in "b" and not (value.dtype.kind in "iu" and np.isin(value, (0, 1)).all())
+    ) or value.ndim > 1:
+        raise DataError(
+            f"{key} holds no truth values, one for each atom", where=where, remedy=f"write the column {key}:L:1"
+        )
+    return torch.as_tensor(value.astype(bool))
 
 
 def _parse_stated(value: object, entry: Stated, where: str) -> Tensor:
@@ -397,6 +493,20 @@ class Elements(NamedTuple):
     filled: Float[Tensor, "blocks rows"]
     block_element: Int[Tensor, " blocks"]
     place: Int[Tensor, " atoms"]
+
+
+class Rows(NamedTuple):
+    """Atoms of the rows of quantities of pairs and adsorbates; None where nothing needs them.
+
+    Attributes:
+        adsorbates: Atom of each row of the axis ``adsorbate``.
+        atom_pairs: First and second atom of each row of the axis ``atom_pair``.
+        adsorbate_pairs: First and second atom of each row of the axis ``adsorbate_pair``.
+    """
+
+    adsorbates: Int[Tensor, " adsorbates"] | None = None
+    atom_pairs: Int[Tensor, "2 atom_pairs"] | None = None
+    adsorbate_pairs: Int[Tensor, "2 adsorbate_pairs"] | None = None
 
 
 class Features(NamedTuple):

@@ -2,6 +2,7 @@
 
 import torch
 
+from atnn.basis import Basis
 from atnn.model import REPRESENTATIONS, Model, ModelSpecification, bring_home
 from atnn.neighbors import neighbor_pairs
 from atnn.neighbors.pairs import edges_of
@@ -31,7 +32,13 @@ SMALL_TERMS = {
     "zbl": {"name": "zbl", "learnable": True},
 }
 SMALL_CHARGES = {"network": {"name": "network"}, "equilibration": {"name": "equilibration", "background": "uniform"}}
-SMALL_OUTPUTS = {"energy": ("energy",), "dipole": ("dipole",), "charges": ("charges",)}
+SMALL_OUTPUTS = {
+    "energy": ("energy",),
+    "dipole": ("dipole",),
+    "charges": ("charges",),
+    "hamiltonian": ("hamiltonian",),
+}
+SMALL_BASIS = Basis(name="small", shells={"H": (0,), "C": (0, 1), "O": (1, 0), "Si": (0, 1, 2), "Cu": (2, 0)})
 # Those with vectors, from which a dipole can be read.
 VECTORIAL = [name for name in NAMES if name != "acsf"]
 
@@ -46,7 +53,7 @@ def small_model(
     conditions=None,
     energies="large",
     charges="network",
-    basis=None,
+    basis=SMALL_BASIS,
     **changes,
 ):
     outputs = outputs or (("energy", "dipole") if name in VECTORIAL else ("energy",))
@@ -59,7 +66,7 @@ def small_model(
         charges=SMALL_CHARGES[charges],
         networks=networks,
         hidden=(12, 12),
-        basis=basis,
+        basis=basis if "hamiltonian" in outputs else None,
     )
     energies = {z: -10.0 * z for z in elements} if "energy" in outputs and energies == "large" else energies
     energies = None if energies == "large" else energies

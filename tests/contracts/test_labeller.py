@@ -54,7 +54,7 @@ def test_its_settings_say_what_it_is(labeller, name):
 
 def test_labels_have_the_names_and_shapes_of_the_table(labeller):
     labels = labels_of(labeller, water())
-    check_labels(labels, 3)
+    check_labels(labels, Structures.from_ase(water()))
     assert {"energy", "forces"} <= set(labels)
 
 

@@ -8,22 +8,23 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from atnn.data.dataset import Dataset, batches_of
-from atnn.quantities import quantity
-from atnn.structures import STATED, Labelled
+from atnn.quantities import AXES, Axis, quantity
+from atnn.structures import MARKS, STATED, Labelled
 
-_FIXED: dict[str, tuple[str, tuple[int, ...], str]] = {
+_FIXED: dict[str, tuple[Axis, tuple[int, ...], str]] = {
     "counts": ("structure", (), "<i8"),
     "numbers": ("atom", (), "u1"),
     "positions": ("atom", (3,), "<f8"),
     "cell": ("structure", (3, 3), "<f8"),
     "pbc": ("structure", (3,), "u1"),
-    "fixed": ("atom", (), "u1"),
-} | {name: ("structure", entry.shape, "<i8" if entry.integer else "<f8") for name, entry in STATED.items()}
+}
+_FIXED |= {name: ("atom", (), "u1") for name in MARKS}
+_FIXED |= {name: ("structure", entry.shape, "<i8" if entry.integer else "<f8") for name, entry in STATED.items()}
 _BLOCK = 1 << 16
 
 
-def find_layout(column: str) -> tuple[str, tuple[int, ...], str]:
-    """Whether a column has a row per structure or per atom, the shape of a row, and its type.
+def find_layout(column: str) -> tuple[Axis, tuple[int, ...], str]:
+    """The axis of a column, as in the table of quantities, the shape of a row, and its type.
 
     Raises:
         KeyError: The column belongs to no row of the table of quantities.
@@ -47,20 +48,19 @@ class Columns:
         self._sink = sink
         self.rows: dict[str, int] = {}
         self.frames = 0
-        self.atoms = 0
+        self._ends: dict[Axis, int] = dict.fromkeys(AXES, 0)
 
     def add(self, labelled: Labelled) -> None:
         """Pass on another batch."""
         given = dict(_list_arrays(labelled))
-        before = {"structure": self.frames, "atom": self.atoms}
-        self.frames += len(labelled.structures)
-        self.atoms += len(labelled.structures.numbers)
-        after = {"structure": self.frames, "atom": self.atoms}
+        before, more = self._ends, labelled.structures.totals
+        self._ends = {axis: end + more[axis] for axis, end in before.items()}
+        self.frames = self._ends["structure"]
         for column, values in given.items():
             self._fill(column, before[find_layout(column)[0]])
             self._put(column, values)
         for column in self.rows:
-            self._fill(column, after[find_layout(column)[0]])
+            self._fill(column, self._ends[find_layout(column)[0]])
 
     def _put(self, column: str, values: np.ndarray) -> None:
         _, shape, kind = find_layout(column)
@@ -117,7 +117,7 @@ def _list_arrays(labelled: Labelled) -> Iterator[tuple[str, np.ndarray]]:
     for name, value in labelled.labels.items():
         # What is masked out counts as zero, so that the hash does not depend on what stands there.
         mask = labelled.masks[name]
-        keep = mask[structures.batch] if quantity(name).axis == "atom" else mask
+        keep = mask[structures.rows(quantity(name).axis)]
         shaped = keep.reshape(-1, *[1] * (value.dim() - 1))
         yield f"labels/{name}", value.detach().where(shaped, value.new_zeros(())).cpu().numpy()
         yield f"masks/{name}", mask.cpu().numpy()

@@ -44,8 +44,8 @@ def select(labelled: Labelled, indices: Indices | Int[Tensor, " selected"]) -> L
         indices = range(*indices.indices(len(structures)))
     order = torch.as_tensor(indices if isinstance(indices, Tensor | np.ndarray) else list(indices), dtype=torch.int64)
     order = order.to(structures.cell.device)
-    atoms = structures.atoms_of(order)
-    labels = {name: value[atoms if quantity(name).axis == "atom" else order] for name, value in labelled.labels.items()}
+    rows = {axis: structures.select_rows(axis, order) for axis in {quantity(name).axis for name in labelled.labels}}
+    labels = {name: value[rows[quantity(name).axis]] for name, value in labelled.labels.items()}
     return Labelled(structures.select(order), labels, {name: mask[order] for name, mask in labelled.masks.items()})
 
 
@@ -62,7 +62,7 @@ def check_labels(labelled: Labelled, where: str = "") -> None:
             raise DataError(
                 f"{name} has the shape {tuple(value.shape)}, expected {shape}",
                 where=where,
-                remedy=f"give one value of shape {shape[1:]} per {quantity(name).axis}",
+                remedy=f"give one value of shape {shape[1:]} per {quantity(name).axis.replace('_', ' ')}",
             )
         mask = labelled.masks.get(name)
         if mask is None or tuple(mask.shape) != (len(structures),):
@@ -75,7 +75,7 @@ def check_labels(labelled: Labelled, where: str = "") -> None:
 
 def _find_shape(structures: Structures, name: str) -> tuple[int, ...]:
     entry = quantity(name)
-    return (len(structures.numbers) if entry.axis == "atom" else len(structures), *entry.shape)
+    return (structures.totals[entry.axis], *entry.shape)
 
 
 def _find_label_or_zeros(part: Labelled, name: str) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import weakref
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import h5py
@@ -23,10 +24,10 @@ from atnn.data.seals import has_seal, is_intact
 from atnn.data.summary import Summary
 from atnn.documents import parse_json
 from atnn.errors import DataError, unreadable
-from atnn.quantities import QUANTITIES
-from atnn.structures import STATED, Labelled, Structures
+from atnn.quantities import QUANTITIES, Axis
+from atnn.structures import MARKS, STATED, Labelled, Structures
 
-FORMAT, VERSION = "atnn-store", 3  # 1 kept charges, spins and field_range in its summary
+FORMAT, VERSION = "atnn-store", 4  # 1 kept charges, spins and field_range in its summary; 4 has pairs of atoms
 SEALED = 3  # first version whose files end with a seal
 VERIFIED = 1 << 28  # bytes; comparing larger stores with their hash would make every start of a training slow
 # What h5py raises for damaged files.
@@ -107,6 +108,7 @@ class Store:
         ends = np.cumsum(last + 2 - first)
         starts = np.concatenate([[0], ends[:-1]])
         ranges = {"structure": (first, last + 1), "atom": (bounds[starts], bounds[ends - 1])}
+        ranges |= {axis: (offsets[first], offsets[last + 1]) for axis, offsets in self._offsets.items()}
         inside = np.ones(len(bounds), dtype=bool)
         inside[starts] = False
         counts = np.diff(bounds, prepend=0)[inside]
@@ -121,7 +123,7 @@ class Store:
             cell=take("cell"),
             pbc=take("pbc").to(torch.bool),
             batch=torch.from_numpy(np.repeat(np.arange(len(order)), counts)),
-            fixed=take("fixed").to(torch.bool) if "fixed" in columns else None,
+            **{name: take(name).to(torch.bool) for name in MARKS if name in columns},
             **{name: take(name) for name in STATED if name in columns},
         )
         names = [name.removeprefix("labels/") for name in columns if name.startswith("labels/")]
@@ -218,9 +220,29 @@ class Store:
             raise self._describe_damage("column offsets is not what was written")
         last = np.array([len(self)])
         rows = {"structure": len(self), "atom": int(self._read("offsets", last, last + 1)[0])}
+        rows |= {axis: int(offsets[-1]) for axis, offsets in self._offsets.items()}
         for name, column in self._columns.items():
             if name != "offsets" and (column.rows, column.shape) != (rows[find_layout(name)[0]], find_layout(name)[1]):
                 raise self._describe_damage(f"column {name} has the shape {(column.rows, *column.shape)}")
+
+    @cached_property
+    def _offsets(self) -> dict[Axis, np.ndarray]:
+        """Where the rows of each frame begin, for axes of pairs and adsorbates that labels have."""
+        axes = {find_layout(name)[0] for name in self._columns if name != "offsets" and _is_known(name)}
+        axes -= {"structure", "atom"}
+        if not axes:
+            return {}
+        bounds = self._read("offsets", np.array([0]), np.array([len(self) + 1]))
+        if bounds[0] != 0 or (np.diff(bounds) < 1).any() or bounds[-1] > self._columns["numbers"].rows:
+            raise self._describe_damage("numbers of atoms are impossible")
+        marked = np.zeros(len(self), dtype=np.int64)
+        if "adsorbate" in self._columns:
+            if self._columns["adsorbate"].rows != bounds[-1]:
+                raise self._describe_damage("the adsorbates are not those of its atoms")
+            marks = self._read("adsorbate", np.array([0]), bounds[-1:])
+            marked = np.add.reduceat(marks, bounds[:-1], dtype=np.int64)
+        counts = {"atom_pair": np.diff(bounds) ** 2, "adsorbate": marked, "adsorbate_pair": marked**2}
+        return {axis: np.concatenate([[0], np.cumsum(counts[axis])]) for axis in axes}
 
     def _check_labels(self) -> None:
         for name in self._columns:
@@ -267,10 +289,10 @@ class _Column:
 
     @staticmethod
     def of(item: h5py.Dataset) -> _Column:
-        offset = item.id.get_offset()
         width = int(np.prod(item.shape[1:])) * item.dtype.itemsize
         if not item.shape:
             raise ValueError(f"column {item.name} is a single value")
+        offset = item.id.get_offset() if item.shape[0] else 0  # a column without rows has no place in the file
         return _Column(-1 if offset is None else offset, item.shape[0], tuple(item.shape[1:]), item.dtype, width)
 
 

@@ -154,7 +154,7 @@ class Summary:
             label, mask = self.labels[name], labelled.masks[name]
             label.count += int(mask.sum())
             label.missing += size - int(mask.sum())
-            given = value[mask[labelled.structures.batch] if quantity(name).axis == "atom" else mask]
+            given = value[mask[labelled.structures.rows(quantity(name).axis)]]
             if given.numel():
                 given = given.to(torch.float64)
                 total = label.values + given.numel()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from atnn.data.dataset import Dataset, batches_of
+from atnn.data.matrices import join_matrix
 from atnn.files import write_atomically
-from atnn.quantities import quantity
-from atnn.structures import STATED, Labelled
+from atnn.quantities import Axis, quantity
+from atnn.structures import ADSORBATE, STATED, Labelled
 
 
 def write_extxyz(path: str | os.PathLike, data: Labelled | Dataset) -> None:
@@ -43,22 +44,26 @@ def write_extxyz(path: str | os.PathLike, data: Labelled | Dataset) -> None:
 
 def _write_frames(stream: TextIOWrapper, batches: Iterable[Labelled]) -> None:
     for batch in batches:
-        ends = np.cumsum(batch.structures.counts.cpu().numpy())
-        for index, end in enumerate(ends):
-            start = 0 if index == 0 else ends[index - 1]
-            stream.writelines(_format_frame(batch, index, slice(int(start), int(end))))
+        structures = batch.structures
+        axes: set[Axis] = {"atom", *(quantity(name).axis for name in batch.labels)}
+        ends = {axis: np.cumsum(structures.count_rows(axis).cpu().numpy()).tolist() for axis in axes}
+        for index in range(len(structures)):
+            rows = {axis: slice(end[index - 1] if index else 0, end[index]) for axis, end in ends.items()}
+            stream.writelines(_format_frame(batch, index, rows))
 
 
-def _format_frame(batch: Labelled, index: int, atoms: slice) -> Iterator[str]:
-    structures = batch.structures
+def _format_frame(batch: Labelled, index: int, rows: Mapping[Axis, slice]) -> Iterator[str]:
+    structures, atoms = batch.structures, rows["atom"]
     given = [name for name in batch.labels if bool(batch.masks[name][index])]
     columns = {"pos": _flatten_rows(structures.positions[atoms])}
     info: dict[str, Any] = {}
     for name in given:
-        if quantity(name).axis == "atom":
-            columns[name] = _flatten_rows(batch.labels[name][atoms])
+        entry = quantity(name)
+        value = batch.labels[name][rows[entry.axis]].cpu().double().numpy()
+        if entry.axis == "atom":
+            columns[name] = value.reshape(len(value), -1)
         else:
-            info[name] = batch.labels[name][index].double().numpy()
+            info[name] = value.reshape(entry.shape) if entry.axis == "structure" else join_matrix(value, entry)
     info |= {STATED[name].key: value[index].cpu().numpy() for name, value in structures.stated.items()}
     layout = ":".join(f"{name}:R:{values.shape[1]}" for name, values in columns.items())
     properties = f"Properties=species:S:1:{layout}"
@@ -69,10 +74,12 @@ def _format_frame(batch: Labelled, index: int, atoms: slice) -> Iterator[str]:
     words += [f"{name}={_format_numbers(value)}" for name, value in info.items()]
     words.append('pbc="' + " ".join("T" if p else "F" for p in structures.pbc[index].tolist()) + '"')
     table = [[*map(repr, row)] for row in np.concatenate(list(columns.values()), axis=1).tolist()]
-    if structures.fixed is not None:
-        words[words.index(properties)] = f"{properties}:move_mask:L:1"
-        for row, fixed in zip(table, structures.fixed[atoms].tolist(), strict=True):
-            row.append("F" if fixed else "T")
+    marks = {"move_mask": None if structures.fixed is None else ~structures.fixed, ADSORBATE: structures.adsorbate}
+    given_marks = {name: mask[atoms].tolist() for name, mask in marks.items() if mask is not None}
+    words[words.index(properties)] = properties + "".join(f":{name}:L:1" for name in given_marks)
+    for mask in given_marks.values():
+        for row, marked in zip(table, mask, strict=True):
+            row.append("T" if marked else "F")
     numbers = structures.numbers[atoms].tolist()
     yield f"{len(numbers)}\n{' '.join(words)}\n"
     for number, row in zip(numbers, table, strict=True):

@@ -66,16 +66,15 @@ def _training(
     )
     report.add("Training", reports.learning_curves(trained.history), text="Errors on training and validation data.")
     held_out = trained.errors["test"]
-    counts = datasets["test"][range(len(datasets["test"]))].structures.counts
-    frames = np.arange(len(counts))
+    tested = datasets["test"][range(len(datasets["test"]))].structures
     figures = [
         reports.parity(
             held_out[name].predicted,
             held_out[name].reference,
             name,
-            counts=counts if quantity(name).per_atom else None,
+            counts=tested.counts if quantity(name).per_atom else None,
             numbers=held_out[name].numbers,
-            frames=frames if quantity(name).axis == "structure" else np.repeat(frames, counts),
+            frames=tested.rows(quantity(name).axis).numpy(),
             name="held-out",
         )
         for name in stages.LEARNED

@@ -89,7 +89,7 @@ def load_checkpoint(
 
 def _shapes_of(state: State, names: Sequence[str]) -> dict[str, tuple[int | None, ...]]:
     """Shapes that a checkpoint of these trajectories must have."""
-    counts = {"structure": len(state.structures), "atom": len(state.masses)}
+    counts = state.structures.totals
     each = (counts["structure"],) if "running" in names else ()
     shapes: dict[str, tuple[int | None, ...]] = {"positions": (counts["atom"], 3), "velocities": (counts["atom"], 3)}
     shapes |= {"step": each, "time": each}

@@ -13,7 +13,7 @@ from atnn.archives import Archive
 from atnn.dynamics.checkpoints import PREFIX, missing
 from atnn.dynamics.layout import CHUNK, check_shapes, chunk_path, frame_axis, open_part
 from atnn.errors import DataError, suggest
-from atnn.quantities import QUANTITIES
+from atnn.quantities import QUANTITIES, Axis
 
 _SHAPES: dict[str, tuple[int, ...]] = {"positions": (3,), "velocities": (3,)}  # of an atom
 
@@ -24,7 +24,7 @@ class Chunks:
     Args:
         folder: Folder of the trajectory.
         header: Its header.
-        counts: Number of structures and of atoms.
+        counts: Number of rows of each axis in a frame.
 
     Attributes:
         paths: Files of the chunks.
@@ -34,7 +34,7 @@ class Chunks:
         DataError: A chunk is missing or damaged.
     """
 
-    def __init__(self, folder: Path, header: Mapping[str, Any], counts: tuple[int, int]):
+    def __init__(self, folder: Path, header: Mapping[str, Any], counts: Mapping[Axis, int]):
         self.folder, self._header, self._counts = folder, header, counts
         self._last: Archive | None = None
         found = sorted(path for path in folder.iterdir() if CHUNK.fullmatch(path.name))
@@ -98,12 +98,13 @@ class Chunks:
         """Number of frames of a chunk in which everything has its place."""
         archive = self.open(path)
         check_shapes(archive, {"times": (None,)})
-        frames, (structures, atoms) = archive.shape("times")[0], self._counts
-        axes = {"structure": structures, "atom": atoms}
+        frames = archive.shape("times")[0]
         shapes: dict[str, tuple[int | None, ...]] = {name: (frames,) for name in _quantities(archive)}
         for name in {"positions", "velocities", "potential", "kinetic"} | (shapes.keys() & QUANTITIES.keys()):
             entry = QUANTITIES.get(name)
-            shapes[name] = (frames, axes[frame_axis(name)], *(_SHAPES.get(name, ()) if entry is None else entry.shape))
+            axis = frame_axis(name)
+            rows = () if axis == "frame" else (self._counts[axis],)
+            shapes[name] = (frames, *rows, *(_SHAPES.get(name, ()) if entry is None else entry.shape))
         check_shapes(archive, shapes)
         if frames < 1 or frames > self._header["chunk"]:
             raise archive.damaged(f"{frames} frames in a chunk of {self._header['chunk']}")

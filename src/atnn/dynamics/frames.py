@@ -15,6 +15,9 @@ from atnn.dynamics.layout import frame_axis, on_cpu
 from atnn.dynamics.state import State
 from atnn.dynamics.trajectory import Trajectory
 from atnn.dynamics.writer import TrajectoryWriter
+from atnn.quantities import Axis
+
+_IN_MEMORY = ("frame", "structure")  # axes of what is kept in memory
 
 
 class Frames:
@@ -57,7 +60,7 @@ class Frames:
             self._writer.drop_partial()
         if (chunks := len(written.chunk_lengths) if finished else full) == 0:
             return None
-        names = [name for name in written.quantities if frame_axis(name) != "atom"]
+        names = [name for name in written.quantities if frame_axis(name) in _IN_MEMORY]
         count = sum(written.chunk_lengths[:chunks])
         self._earlier = {name: written.read(name, 0, count) for name in names}
         state, watch.numbers = written.go_back(self._start, generator, chunks - 1)
@@ -74,7 +77,7 @@ class Frames:
             generator: Source of random numbers, if the run uses one.
         """
         frame = frame_of(state, self._start, watch.numbers, self._settings["outputs"])
-        in_memory = [name for name in frame if frame_axis(name) != "atom"]
+        in_memory = [name for name in frame if frame_axis(name) in _IN_MEMORY]
         frame = on_cpu(frame if self._writer is not None else {name: frame[name] for name in in_memory})
         self._frames.append({name: frame[name] for name in in_memory})
         if self._writer is None:
@@ -125,13 +128,14 @@ def frame_of(state: State, start: State, numbers: Int[Tensor, " running"], outpu
     if len(numbers) == len(start.structures):
         return frame
     numbers = numbers.to(state.step.device)
-    rows = {"structure": numbers, "atom": start.structures.atoms_of(numbers)}
-    counts = {"structure": len(start.structures), "atom": len(start.masses)}
+    structures, counts = start.structures, start.structures.totals
 
-    def widen(value: Tensor, axis: str) -> Tensor:
+    def widen(value: Tensor, axis: Axis) -> Tensor:
         missing = float("nan") if value.is_floating_point() else 0
         wide = value.new_full((counts[axis], *value.shape[1:]), missing)
-        wide[rows[axis]] = value
+        wide[structures.select_rows(axis, numbers)] = value
         return wide
 
-    return {name: value if name == "times" else widen(value, frame_axis(name)) for name, value in frame.items()}
+    return {
+        name: value if (axis := frame_axis(name)) == "frame" else widen(value, axis) for name, value in frame.items()
+    }

@@ -8,34 +8,38 @@ from ase import Atoms
 from jaxtyping import Int
 from torch import Tensor
 
-from atnn.dynamics.layout import frame_axis
+from atnn.data.matrices import join_matrix
+from atnn.dynamics.state import axis_of
+from atnn.quantities import QUANTITIES, Axis
 
 _SHOWN = ("positions", "velocities", "times", "potential", "kinetic")  # under names of their own, or not at all
 
 
 def as_atoms(
-    template: Atoms, frames: Mapping[str, Tensor], index: int, structure: int, atoms: Int[Tensor, " chosen"]
+    template: Atoms, frames: Mapping[str, Tensor], index: int, rows: Mapping[Axis, Int[Tensor, " rows"]]
 ) -> Atoms:
-    """One structure of one frame: values of the structure under ``info``, those of its atoms under ``arrays``.
+    """One structure of one frame: values of its atoms under ``arrays``, all others under ``info``.
 
     Args:
         template: The structure at any time.
         frames: Name -> values along the frames.
         index: Which of these frames.
-        structure: Number of the structure.
-        atoms: Indices of its atoms.
+        rows: Rows of the structure of each axis.
     """
     from ase.units import fs as ase_fs
 
-    frame = template.copy()
+    frame, atoms, structure = template.copy(), rows["atom"], rows["structure"][0]
     frame.positions = frames["positions"][index][atoms].double().numpy()
     frame.set_velocities(frames["velocities"][index][atoms].double().numpy() / ase_fs)
     frame.info["time_fs"] = float(frames["times"][index])
     frame.info["energy"] = float(frames["potential"][index, structure])
     for name in frames.keys() - _SHOWN:
-        if frame_axis(name) == "atom":
-            frame.arrays[name] = frames[name][index][atoms].double().numpy()
+        axis = axis_of(name)
+        value = frames[name][index][rows[axis]].double()
+        if axis == "atom":
+            frame.arrays[name] = value.numpy()
+        elif axis == "structure":
+            frame.info[name] = value[0].numpy() if value.ndim > 1 else float(value[0])
         else:
-            value = frames[name][index, structure].double()
-            frame.info[name] = value.numpy() if value.ndim else float(value)
+            frame.info[name] = join_matrix(value.numpy(), QUANTITIES[name])
     return frame

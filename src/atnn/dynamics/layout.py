@@ -24,7 +24,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -32,17 +32,23 @@ from atnn.archives import Archive, hash_file
 from atnn.documents import parse_json, read_json
 from atnn.dynamics.state import State, axis_of
 from atnn.errors import DataError
-from atnn.quantities import QUANTITIES
+from atnn.quantities import QUANTITIES, Axis
 from atnn.structures import STATED
 
 FORMAT = "atnn-trajectory"
 VERSION = 3  # 1: step and time of the batch, all trajectories in all frames; 2: without hashes and potential
 SEALED = 3  # first version with hashes
-STATIC = ("numbers", "cell", "pbc", "batch", *STATED)  # of the structures
+STATIC = ("numbers", "cell", "pbc", "batch", "adsorbate", *STATED)  # of the structures
 CHUNK = re.compile(r"chunk-(\d{6})\.safetensors")
 REMEDY = "restore the file from a copy, or remove this chunk and all later ones and resume the run"
 _UNITS = {"positions": "Angstrom", "velocities": "Angstrom/fs", "masses": "amu", "times": "fs"}
-_AXES = {"positions": "atom", "velocities": "atom", "potential": "structure", "kinetic": "structure", "times": "frame"}
+_AXES: dict[str, Axis | Literal["frame"]] = {
+    "positions": "atom",
+    "velocities": "atom",
+    "potential": "structure",
+    "kinetic": "structure",
+    "times": "frame",
+}
 
 
 def chunk_path(folder: Path, index: int) -> Path:
@@ -55,8 +61,8 @@ def ended_path(folder: Path) -> Path:
     return folder / "ended.safetensors"
 
 
-def frame_axis(name: str) -> str:
-    """What has a value each in a frame: ``atom``, ``structure``, or the whole ``frame``."""
+def frame_axis(name: str) -> Axis | Literal["frame"]:
+    """What has a value each in a frame: an axis of the table of quantities, or the whole ``frame``."""
     return _AXES.get(name) or axis_of(name)
 
 

@@ -15,7 +15,7 @@ from atnn.dynamics.border import check_per_atom
 from atnn.dynamics.degrees import conserved_degrees
 from atnn.errors import DynamicsError
 from atnn.model import Potential
-from atnn.quantities import QUANTITIES
+from atnn.quantities import QUANTITIES, Axis
 from atnn.structures import Structures
 from atnn.units import amu_angstrom2_per_fs2, boltzmann
 
@@ -100,7 +100,7 @@ class State:
         """The structures of the given indices, in that order, or those where a mask is true, and all of theirs."""
         order = torch.arange(len(self.structures), device=self.step.device)[indices]
         atoms = self.structures.atoms_of(order)
-        rows = {"structure": order, "atom": atoms}
+        rows = {axis: self.structures.select_rows(axis, order) for axis in {axis_of(name) for name in self.results}}
 
         def of_variable(value: Tensor) -> Tensor:
             # As many atoms as structures: each structure is one atom, and the two orders are the same.
@@ -181,8 +181,8 @@ def update_results(state: State, potential: Potential, needs: Iterable[str], out
     return state.replace(results=results)
 
 
-def axis_of(name: str) -> str:
-    """What has a value each of a result of the potential: ``structure`` or ``atom``.
+def axis_of(name: str) -> Axis:
+    """What has a value each of a result of the potential, as the table of quantities says.
 
     Raises:
         DynamicsError: The table of quantities has no such row.

@@ -29,6 +29,7 @@ from atnn.dynamics.layout import (
 )
 from atnn.dynamics.state import State
 from atnn.errors import DataError
+from atnn.quantities import AXES
 from atnn.structures import STATED, Structures
 
 
@@ -49,8 +50,7 @@ class Trajectory:
         self.path = Path(path)
         self.header = read_header(self.path)
         self._static = _read_start(self.path / "start.safetensors", self.header)
-        counts = len(self._static["cell"]), len(self._static["batch"])
-        self._chunks = Chunks(self.path, self.header, counts)
+        self._chunks = Chunks(self.path, self.header, self._start.structures.totals)
 
     def __len__(self) -> int:
         """Number of frames."""
@@ -178,7 +178,9 @@ class Trajectory:
 
     def frames(self, structure: int = 0, every: int = 1) -> Iterator[Atoms]:
         """One structure as ASE ``Atoms`` as far as it goes, with velocities, energy and all other outputs."""
-        atoms = torch.nonzero(self._static["batch"] == structure).squeeze(1)
+        number = torch.tensor([structure])
+        rows = {axis: self._start.structures.select_rows(axis, number) for axis in AXES}
+        atoms = rows["atom"]
         template = self._start.structures.select([structure]).to_ase()[0]
         template.set_masses(self.masses[atoms].double().numpy())
         if (free := self._static.get("free")) is not None and not bool(free[atoms].all()):
@@ -188,7 +190,7 @@ class Trajectory:
         for begin, count, loaded in self._chunks.walk():
             loaded["times"] = loaded["times"] + later
             for index in range(-begin % every, min(count, length - begin), every):
-                yield as_atoms(template, loaded, index, structure, atoms)
+                yield as_atoms(template, loaded, index, rows)
 
     @cached_property
     def _start(self) -> State:
@@ -216,7 +218,7 @@ class Trajectory:
         axis = frame_axis(name)
         if axis == "frame":
             return None
-        return self._start.structures.atoms_of(order) if axis == "atom" else order
+        return self._start.structures.select_rows(axis, order)
 
 
 def _read_start(path: Path, header: dict[str, Any]) -> dict[str, Tensor]:
@@ -232,8 +234,7 @@ def _read_start(path: Path, header: dict[str, Any]) -> dict[str, Tensor]:
     each |= {name: (structures, *entry.shape) for name, entry in STATED.items() if name in archive.names}
     each |= {name: (structures,) for name in ("step", "time") if name in archive.names}
     each |= {name: (atoms,) for name in ("batch", "masses")}
-    if "free" in archive.names:
-        each["free"] = (atoms,)
+    each |= {name: (atoms,) for name in ("free", "adsorbate") if name in archive.names}
     check_shapes(archive, each)
     static = archive.tensors()
     batch, numbers = static["batch"], static["numbers"]

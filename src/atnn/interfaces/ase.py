@@ -14,11 +14,12 @@ from ase.calculators import calculator as ase_calculator
 from ase.stress import full_3x3_to_voigt_6_stress
 from torch import Tensor
 
+from atnn.data.matrices import join_matrix
 from atnn.errors import DataError, SpecificationError
 from atnn.model import Model, ModelPotential, Potential, load_model
 from atnn.neighbors import CLOSEST, refuse_contacts
 from atnn.quantities import QUANTITIES
-from atnn.structures import STATED, Structures
+from atnn.structures import MARKS, STATED, Structures
 
 _WIDEST_SKIN = 100.0  # Angstrom; wider ones make lists of all pairs
 _LOOK = 3.0  # Angstrom; atoms farther apart need not be looked at for a while
@@ -156,10 +157,9 @@ def _potential(model: Model | str | Path | Potential, settings: dict[str, Any]) 
 
 
 def _as_ase(name: str, value: Tensor) -> float | np.ndarray:
-    """The value of one structure as ASE has it: without the axis of structures, numbers as ``float``."""
+    """The value of one structure as ASE has it: no axis of structures, numbers as ``float``, pairs as a matrix."""
     array = value.detach().double().cpu().numpy()
-    if QUANTITIES[name].axis == "structure":
-        array = array[0]
+    array = array[0] if QUANTITIES[name].axis == "structure" else join_matrix(array, QUANTITIES[name])
     if name == "stress":
         array = full_3x3_to_voigt_6_stress(array)
     return float(array) if array.ndim == 0 else array
@@ -169,6 +169,8 @@ def _fixed(atoms: Atoms) -> tuple:
     """Everything but the positions that results depend on; bytes compare faster than arrays."""
     stated = (atoms.info.get(entry.key) for entry in STATED.values())
     rest = (None if value is None else _as_bytes(value) for value in stated)
+    marks = (atoms.arrays[name] for name in MARKS if name in atoms.arrays)
+    rest = (*rest, *(_as_bytes(value) for value in marks))
     return (atoms.numbers.tobytes(), atoms.cell.array.tobytes(), atoms.pbc.tobytes(), *rest)
 
 

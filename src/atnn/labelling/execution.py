@@ -99,7 +99,7 @@ def label_with(
                     crashed[outcome.key] = outcome.error or ""
                 else:
                     atoms = len(tasks[outcome.key].numbers)
-                    check_labels(outcome.labels, atoms)
+                    check_labels(outcome.labels, tasks[outcome.key])
                     store.write(outcome.key, settings, atoms, outcome.labels, outcome.error)
                 progress.advance()
         reasons = {**store.errors(first), **crashed}
@@ -121,7 +121,7 @@ def label_in_memory(structures: Structures, labeller: Labeller) -> LabellingResu
     failures = tuple(Failure(i, outcome.error) for i, outcome in enumerate(outcomes) if outcome.error is not None)
     good = [index for index, outcome in enumerate(outcomes) if outcome.error is None]
     for index in good:
-        check_labels(outcomes[index].labels, int(structures.counts[index]))
+        check_labels(outcomes[index].labels, structures.select([index]))
     labelled = _join(structures.select(good), [outcomes[index].labels for index in good]) if good else None
     return LabellingResult(labelled, np.array(good, dtype=np.int64), failures, len(outcomes))
 
@@ -129,9 +129,9 @@ def label_in_memory(structures: Structures, labeller: Labeller) -> LabellingResu
 def _join(structures: Structures, results: list[Labels]) -> Labelled:
     """Labels of single structures as one ``Labelled``; what a structure lacks is zero and masked out."""
     labels, masks = {}, {}
-    counts = structures.counts.tolist()
+    parts = structures.singles()
     for name in sorted(set().union(*results)):
-        shapes = [label_shape(name, count) for count in counts]
+        shapes = [label_shape(name, part) for part in parts]
         values = [torch.tensor(r[name]) if name in r else torch.zeros(s) for r, s in zip(results, shapes, strict=True)]
         values = [value.double() for value in values]
         labels[name] = torch.stack(values) if QUANTITIES[name].axis == "structure" else torch.cat(values)

@@ -11,7 +11,7 @@ import numpy as np
 from atnn.basis import Basis
 from atnn.errors import LabellingError
 from atnn.functions.species import LANTHANIDES
-from atnn.quantities import QUANTITIES
+from atnn.quantities import QUANTITIES, Quantity
 from atnn.structures import STATED, Structures
 
 Labels = dict[str, np.ndarray]
@@ -101,8 +101,8 @@ def check_basis(basis: Basis | None, program: str, name: str) -> None:
     basis.declare()
 
 
-def label_shape(name: str, atoms: int) -> tuple[int, ...]:
-    """Shape of one structure's label of that name, as the table of quantities says.
+def label_row(name: str) -> Quantity:
+    """The row of the table of quantities for a label of that name.
 
     Raises:
         LabellingError: The table has no such quantity.
@@ -112,19 +112,28 @@ def label_shape(name: str, atoms: int) -> tuple[int, ...]:
             f"a label {name!r}, which the table of quantities does not know",
             remedy=f'add a row: QUANTITIES["{name}"] = Quantity("{name}", ...)',
         )
-    entry = QUANTITIES[name]
-    return {"structure": (), "atom": (atoms,)}[entry.axis] + entry.shape
+    return QUANTITIES[name]
 
 
-def check_labels(labels: Labels, atoms: int) -> None:
+def label_shape(name: str, structure: Structures) -> tuple[int, ...]:
+    """Shape of one structure's label of that name, as the table of quantities says.
+
+    Raises:
+        LabellingError: The table has no such quantity.
+    """
+    entry = label_row(name)
+    return entry.shape if entry.axis == "structure" else (structure.totals[entry.axis], *entry.shape)
+
+
+def check_labels(labels: Labels, structure: Structures) -> None:
     """Check that what a labeller gave has the names and shapes of the table of quantities.
 
     Raises:
         LabellingError: It has not: a defect of the labeller.
     """
     for name, value in labels.items():
-        if np.shape(value) != label_shape(name, atoms):
+        if np.shape(value) != (shape := label_shape(name, structure)):
             raise LabellingError(
-                f"the labeller gave {name} of the shape {np.shape(value)}, not {label_shape(name, atoms)}",
+                f"the labeller gave {name} of the shape {np.shape(value)}, not {shape}",
                 remedy="correct the labeller",
             )

@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 
 from atnn.errors import AtnnWarning, LabellingError
-from atnn.labelling.protocol import Labels, label_shape
-from atnn.structures import Structures
+from atnn.labelling.protocol import Labels, label_row
+from atnn.quantities import Quantity
+from atnn.structures import ADSORBATE, Structures
 
 log = logging.getLogger("atnn")
 _FAILURES = (sqlite3.Error, OverflowError, UnicodeDecodeError)  # of sqlite3, on damaged files
@@ -58,11 +59,19 @@ def task_key(structure: Structures, settings: Mapping[str, str | int | float]) -
     others = {name: value[0] for name, value in structure.stated.items() if name not in ("charge", "spin")}
     if further := {name: (value + 0).tolist() for name, value in others.items() if bool((value != 0).any())}:
         content.append(further)
+    if structure.adsorbate is not None and bool(structure.adsorbate.any()):
+        content.append({ADSORBATE: structure.adsorbate.nonzero()[:, 0].tolist()})
     digest.update(json.dumps(content, sort_keys=True).encode())
     for values in (structure.positions, structure.cell):
         # Adding zero makes -0.0 and 0.0 the same geometry.
         digest.update((values.detach().cpu().double().numpy() + 0.0).astype("<f8").tobytes())
     return digest.hexdigest()
+
+
+def _restore(value: bytes, entry: Quantity) -> np.ndarray:
+    """The label of one structure from its bytes."""
+    rows = () if entry.axis == "structure" else (-1,)
+    return np.frombuffer(value, "<f8").reshape((*rows, *entry.shape))
 
 
 class LabelStore:
@@ -146,10 +155,7 @@ class LabelStore:
                 where=str(self.path),
                 remedy="label again: damaged calculations are then removed and computed anew",
             )
-        atoms = self._row(key)[1]
-        return {
-            name: np.frombuffer(value, "<f8").reshape(label_shape(name, atoms)) for name, value in self._values(key)
-        }
+        return {name: _restore(value, label_row(name)) for name, value in self._values(key)}
 
     def _row(self, key: str) -> Row:
         found = self._ask("SELECT settings, atoms, error FROM calculations WHERE key=?", (key,))

@@ -11,7 +11,8 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from atnn.data.electrons import count_protons, find_impossible_electrons
-from atnn.errors import AtnnWarning, DataError
+from atnn.errors import AtnnWarning, DataError, SpecificationError
+from atnn.quantities import QUANTITIES
 from atnn.structures import STATED, Stated, Structures
 
 Dependences = Mapping[str, Collection[str]]
@@ -34,6 +35,33 @@ def refuse_elements(structures: Structures, known: Collection[int], where: str =
             f"the model does not know the elements {', '.join(chemical_symbols[z] for z in unknown)}",
             where=where or f"model for {', '.join(chemical_symbols[z] for z in sorted(known))}",
             remedy="train with data that contain them, or remove these structures",
+        )
+
+
+def refuse_bare(structures: Structures, outputs: Collection[str]) -> None:
+    """Refuse outputs of adsorbates, such as friction, where no atom is of an adsorbate.
+
+    Raises:
+        DataError: No atom is marked.
+    """
+    wanted = [name for name in outputs if QUANTITIES[name].axis in ("adsorbate", "adsorbate_pair")]
+    if wanted and not bool(structures.adsorbate_atoms.any()):
+        raise DataError(
+            f"{', '.join(wanted)} of structures in which no atom is marked as adsorbate",
+            remedy='mark its atoms: atoms.arrays["adsorbate"], or the column adsorbate:L:1 of an extended XYZ file',
+        )
+
+
+def refuse_crystals(structures: Structures, outputs: Collection[str]) -> None:
+    """Refuse matrices of orbitals of periodic structures, whose images they do not know.
+
+    Raises:
+        SpecificationError: A structure is periodic.
+    """
+    if "hamiltonian" in outputs and bool(structures.pbc.any()):
+        raise SpecificationError(
+            "hamiltonian of a periodic structure, whose blocks would depend on lattice vectors",
+            remedy="set pbc to False for molecules, or ask for other outputs",
         )
 
 

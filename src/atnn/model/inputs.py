@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from atnn.structures import STATED, Elements, Neighbors, Structures
+from atnn.quantities import Axis
+from atnn.structures import STATED, Elements, Neighbors, Rows, Structures
 
 
 class Pairs(NamedTuple):
@@ -34,6 +35,7 @@ class Inputs(NamedTuple):
         near: Pairs within the cutoff of the representation.
         far: Pairs within the largest cutoff of the parts; None if no part reaches beyond the representation.
         molecular: All pairs within each molecule; None if no part needs them. See :class:`atnn.parts.Scene`.
+        rows: Atoms of the rows of quantities of pairs and of adsorbates that parts give.
         elements: Atoms in blocks of one element.
         reference: Sum of the elements' reference energies of each structure [eV], float64.
     """
@@ -46,8 +48,14 @@ class Inputs(NamedTuple):
     molecular: Int[Tensor, "2 molecular"] | None
     elements: Elements
     reference: Float[Tensor, " structures"]
+    rows: Rows = Rows()
 
 
+# Name of the number of rows of each axis of the table of quantities, for compiled code.
+ROWS: dict[Axis, str] = {
+    "structure": "structures", "atom": "atoms", "adsorbate": "adsorbates", "atom_pair": "atom_pairs",
+    "adsorbate_pair": "adsorbate_pairs",
+}  # fmt: skip
 Names = tuple[str | None, ...]
 Given = tuple[bool, ...]
 
@@ -59,7 +67,10 @@ _STRUCTURES: tuple[Names, ...] = (
 _NEAR, _FAR = (((name,), (name,), (name, None), (name,), ("atoms+1",), (name, None)) for name in ("pairs", "far"))
 _ELEMENTS: tuple[Names, ...] = (("atoms",), ("blocks", "rows"), ("blocks", "rows"), ("blocks",), ("atoms",))
 _HOME: tuple[Names, ...] = (("atoms", None), ("structures", None))
-_SIZES: tuple[Names, ...] = (*_STRUCTURES, *_HOME, *_NEAR, *_FAR, (None, "molecular"), *_ELEMENTS, ("structures",))
+_ROWS: tuple[Names, ...] = (("adsorbates",), (None, "atom_pairs"), (None, "adsorbate_pairs"))
+_SIZES: tuple[Names, ...] = (
+    *_STRUCTURES, *_HOME, *_NEAR, *_FAR, (None, "molecular"), *_ELEMENTS, ("structures",), *_ROWS,
+)  # fmt: skip
 
 
 def flatten_inputs(inputs: Inputs) -> tuple[list[Tensor], Given]:
@@ -70,6 +81,7 @@ def flatten_inputs(inputs: Inputs) -> tuple[list[Tensor], Given]:
         s.positions, s.numbers, s.cell, s.pbc, s.batch, *(getattr(s, name) for name in STATED),
         inputs.displacements, inputs.origins,
         *inputs.near.neighbors, inputs.near.translations, *far, inputs.molecular, *inputs.elements, inputs.reference,
+        *inputs.rows,
     )  # fmt: skip
     return [tensor for tensor in slots if tensor is not None], tuple(tensor is not None for tensor in slots)
 
@@ -93,7 +105,8 @@ def unflatten_inputs(tensors: Sequence[Tensor], given: Given) -> Inputs:
     (molecular,), elements, (reference,) = take([0]), Elements(*take(_ELEMENTS)), take([0])
     pairs = [None if part[0] is None else Pairs(Neighbors(*part[:-1]), part[-1]) for part in (near, far)]
     assert pairs[0] is not None
-    return Inputs(structures, displacements, origins, pairs[0], pairs[1], molecular, elements, reference)
+    rows = Rows(*take(_ROWS))
+    return Inputs(structures, displacements, origins, pairs[0], pairs[1], molecular, elements, reference, rows)
 
 
 def bring_home(inputs: Inputs) -> Structures:

@@ -22,7 +22,15 @@ from atnn.derivatives import (
 from atnn.errors import SpecificationError, suggest
 from atnn.functions import ElementNetwork, Species
 from atnn.model.assembly import build_parts, build_representation, choose_parts, find_dependences, order_parts
-from atnn.model.checks import check_charges, check_electrons, refuse_elements, refuse_ignored, warn_of_ignored
+from atnn.model.checks import (
+    check_charges,
+    check_electrons,
+    refuse_bare,
+    refuse_crystals,
+    refuse_elements,
+    refuse_ignored,
+    warn_of_ignored,
+)
 from atnn.model.inputs import Inputs, bring_home, group_elements, translate_pairs
 from atnn.model.registry import ModelSpecification
 from atnn.neighbors import find_home, molecular_pairs
@@ -165,7 +173,8 @@ class Model(nn.Module):
             molecular = molecular_pairs(structures.batch, ~structures.pbc.any(1))
         elements = group_elements(index, len(self.elements), self.dtype)
         origins = home.origins.to(self.dtype)
-        return Inputs(structures, displacements, origins, near, far, molecular, elements, reference)
+        rows = structures.index_rows({QUANTITIES[name].axis for name in self.given})
+        return Inputs(structures, displacements, origins, near, far, molecular, elements, reference, rows)
 
     def compute(self, inputs: Inputs, outputs: Sequence[str], create_graph: bool = False) -> dict[str, Tensor]:
         """Compute the outputs by tensor operations alone, so that the computation can be traced."""
@@ -206,9 +215,10 @@ class Model(nn.Module):
             create_graph: Keep the graph of the derivatives, as training needs.
 
         Raises:
-            SpecificationError: The model does not give an output, or stress is requested of a structure that is not
-                periodic in three dimensions.
-            DataError: The model does not know an element, or ignores a field.
+            SpecificationError: The model does not give an output, stress is requested of a structure that is not
+                periodic in three dimensions, or a Hamiltonian of one that is periodic.
+            DataError: The model does not know an element, or ignores a field, or no atom is of an adsorbate where an
+                output is one of adsorbates.
         """
         self.check_outputs(outputs, structures)
         refuse_ignored(structures, self.depends)
@@ -217,6 +227,8 @@ class Model(nn.Module):
 
     def check_outputs(self, outputs: Sequence[str], structures: Structures) -> None:
         """Refuse outputs that the model cannot give for these structures."""
+        refuse_bare(structures, outputs)
+        refuse_crystals(structures, outputs)
         missing = [name for name in outputs if name not in self.outputs]
         if missing:
             raise SpecificationError(
@@ -306,7 +318,9 @@ def _make_scene(inputs: Inputs, structures: Structures, variables: Variables) ->
     if variables.strain is not None:
         edges = [strain_edges(part, structures, variables.strain) for part in edges]
         structures = strain_structures(structures, variables.strain)
-    return Scene(structures, edges[0], edges[-1], inputs.molecular, inputs.elements, inputs.reference, inputs.origins)
+    return Scene(
+        structures, edges[0], edges[-1], inputs.molecular, inputs.elements, inputs.reference, inputs.origins, inputs.rows
+    )
 
 
 @contextmanager

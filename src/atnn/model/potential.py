@@ -112,7 +112,7 @@ class ModelPotential:
 
     def _check(self, structures: Structures, outputs: Sequence[str]) -> None:
         self.model.check_outputs(outputs, structures)
-        key = (structures.numbers, *(getattr(structures, name) for name in STATED))
+        key = (structures.numbers, structures.adsorbate, *(getattr(structures, name) for name in STATED))
         if self._checked is not None and all(new is old for new, old in zip(key, self._checked, strict=True)):
             return
         self.model.check_structures(structures, refuse=True)

@@ -28,7 +28,7 @@ from atnn.errors import AtnnWarning
 logger = logging.getLogger("atnn")
 
 # Sizes of the stand-ins while tracing. Equal sizes become one symbol, so each name needs a size unlike any other.
-SIZES = (1009, 10007, 1013, 1019, 1021, 1031, 1033, 1039)
+SIZES = (1009, 10007, 1013, 1019, 1021, 1031, 1033, 1039, 1049, 1051, 1061, 1063)
 
 Names = tuple[str | None, ...]
 

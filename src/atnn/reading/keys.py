@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 
 from atnn.errors import DataError, suggest
 from atnn.quantities import QUANTITIES
-from atnn.reading.raw import MOVE_MASK, STATED_BY_KEY, Aliases, RawFrame, list_keys
+from atnn.reading.raw import INDEX_KEYS, MOVE_MASK, STATED_BY_KEY, Aliases, RawFrame, list_keys
+from atnn.structures import ADSORBATE
 
 log = logging.getLogger("atnn")
 
@@ -61,7 +62,7 @@ class Keys:
         for name in (*QUANTITIES, *STATED_BY_KEY):
             self._settle(name, info, arrays)
         self._refuse_shared_keys()
-        used = {*self.chosen.values(), MOVE_MASK}
+        used = {*self.chosen.values(), MOVE_MASK, ADSORBATE, *INDEX_KEYS}
         self.unread.update({key: count for key, count in present.items() if key not in used})
 
     def check_declared(self) -> None:

@@ -17,6 +17,7 @@ from atnn.structures import STATED
 Aliases = Mapping[str, tuple[str, ...]]
 ASE_UNITS = {"energy": "eV", "length": "Angstrom"}
 MOVE_MASK = "move_mask"  # ASE's name in extended XYZ of which atoms are free
+INDEX_KEYS = ("adsorbate_indices", "friction_indices")  # in info, for files without a column of adsorbates
 STATED_BY_KEY = {entry.key: entry for entry in STATED.values()}
 
 

@@ -25,8 +25,10 @@ from atnn.reading.values import (
     check_numbers,
     expand_voigt,
     find_shape,
+    join_adsorbates,
     join_fixed,
     join_values,
+    mark_adsorbates,
     symmetrize,
 )
 from atnn.structures import STATED, Labelled, Stated, Structures
@@ -82,6 +84,7 @@ class Recogniser:
         """
         self.keys.search(frames)
         check_geometries(frames)
+        frames = [mark_adsorbates(frame) for frame in frames]
         structures = self._build_structures(frames)
         refuse_impossible_electrons(structures, [frame.where for frame in frames])
         labels, masks = {}, {}
@@ -133,6 +136,7 @@ class Recogniser:
             pbc=torch.from_numpy(np.stack([frame.pbc for frame in frames]).astype(bool)),
             batch=torch.repeat_interleave(torch.arange(len(frames)), torch.tensor(counts)),
             fixed=join_fixed(frames),
+            adsorbate=join_adsorbates(frames),
             **{name: self._find_stated(frames, entry) for name, entry in STATED.items()},
         )
 

@@ -11,9 +11,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from atnn.data.matrices import find_file_shape, split_matrix
 from atnn.errors import DataError
 from atnn.quantities import Quantity
-from atnn.reading.raw import MOVE_MASK, RawFrame
+from atnn.reading.raw import INDEX_KEYS, MOVE_MASK, RawFrame
+from atnn.structures import ADSORBATE, parse_mask
 
 HEAVIEST = 118  # element
 LARGEST = 1e9  # coordinate, in any unit of length
@@ -22,8 +24,17 @@ _ASYMMETRY = 1e-4  # of the largest component; more than digits of a file leave
 
 
 def find_shape(entry: Quantity, frame: RawFrame) -> tuple[int, ...]:
-    """Shape of a quantity's values in a frame."""
-    return (len(frame.numbers), *entry.shape) if entry.axis == "atom" else entry.shape
+    """Shape of a quantity's values in a frame of a file, where values of pairs of atoms are matrices."""
+    return find_file_shape(entry, count_rows(entry, frame))
+
+
+def count_rows(entry: Quantity, frame: RawFrame) -> int:
+    """Number of rows of a quantity in a frame."""
+    if entry.axis == "structure":
+        return 1
+    marked = entry.axis in ("adsorbate", "adsorbate_pair")
+    single = int(np.count_nonzero(frame.arrays.get(ADSORBATE, ()))) if marked else len(frame.numbers)
+    return single**2 if entry.axis.endswith("_pair") else single
 
 
 def check_numbers(value: Any, shape: tuple[int, ...], where: str, key: str) -> np.ndarray:
@@ -101,7 +112,7 @@ def _check_geometry(frame: RawFrame) -> None:
 def expand_voigt(value: Any, shape: tuple[int, ...]) -> Any:
     """Symmetric tensors given as six numbers each, in the order xx yy zz yz xz xy, as 3 x 3; others unchanged."""
     tensors = math.prod(shape[:-2])
-    if np.size(value) != 6 * tensors:
+    if shape[-2:] != (3, 3) or np.size(value) != 6 * tensors:
         return value
     return np.asarray(value).reshape(tensors, 6)[:, _VOIGT].reshape(shape)
 
@@ -137,6 +148,49 @@ def join_fixed(frames: Sequence[RawFrame]) -> Bool[Tensor, " atoms"] | None:
     return torch.from_numpy(np.concatenate(parts))
 
 
+def mark_adsorbates(frame: RawFrame) -> RawFrame:
+    """The frame with a column of its adsorbates, if it lists their indices, counted from zero.
+
+    Raises:
+        DataError: They are no indices of atoms, or contradict each other.
+    """
+    for key in [key for key in INDEX_KEYS if key in frame.info]:
+        given = np.ravel(frame.info[key])
+        if given.dtype.kind not in "iu" or len(np.unique(given)) < len(given) or not _are_atoms(given, frame):
+            raise DataError(
+                f"{key} = {str(frame.info[key])[:80]} are no indices of {len(frame.numbers)} atoms",
+                where=frame.where,
+                remedy="list each atom of the adsorbate once, counted from zero",
+            )
+        mask = np.isin(np.arange(len(frame.numbers)), given)
+        known = frame.arrays.get(ADSORBATE, mask)
+        if not np.array_equal(known, mask):
+            raise DataError(
+                f"{key} and other marks of the adsorbate contradict each other",
+                where=frame.where,
+                remedy="keep one of them",
+            )
+        frame = frame._replace(arrays={**frame.arrays, ADSORBATE: mask})
+    return frame
+
+
+def _are_atoms(indices: np.ndarray, frame: RawFrame) -> bool:
+    return bool(((indices >= 0) & (indices < len(frame.numbers))).all())
+
+
+def join_adsorbates(frames: Sequence[RawFrame]) -> Bool[Tensor, " atoms"] | None:
+    """Which atoms are of an adsorbate, None if no frame says so.
+
+    Raises:
+        DataError: A frame holds something else than truth values.
+    """
+    if not any(ADSORBATE in frame.arrays for frame in frames):
+        return None
+    none = (torch.zeros(len(frame.numbers), dtype=torch.bool) for frame in frames)
+    given = (parse_mask(frame.arrays.get(ADSORBATE), ADSORBATE, frame.where) for frame in frames)
+    return torch.cat([empty if mask is None else mask for mask, empty in zip(given, none, strict=True)])
+
+
 def join_values(
     values: Sequence[np.ndarray | None], entry: Quantity, frames: Sequence[RawFrame], scale: float
 ) -> tuple[Float[Tensor, "rows ..."], Bool[Tensor, " structures"]]:
@@ -146,5 +200,6 @@ def join_values(
         np.zeros(find_shape(entry, frame)) if value is None else value
         for value, frame in zip(values, frames, strict=True)
     ]
-    joined = np.concatenate(filled) if entry.axis == "atom" else np.stack(filled)
+    rows = [split_matrix(value, entry, count_rows(entry, frame)) for value, frame in zip(filled, frames, strict=True)]
+    joined = np.stack(rows) if entry.axis == "structure" else np.concatenate(rows)
     return torch.from_numpy(np.ascontiguousarray(joined * scale)), mask

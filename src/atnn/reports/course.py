@@ -30,7 +30,7 @@ def course(times: ArrayLike, values: ArrayLike, quantity: str) -> Exhibit:
     scalars, of = _scalars(factor * np.asarray(values, dtype=float), entry.rank)
     step = max(1, -(-len(t) // MOST_TIMES))
     mean, low, high = np.nanmean(scalars, 1), np.nanmin(scalars, 1), np.nanmax(scalars, 1)
-    what, each = f"{of}{words}", entry.axis
+    what, each = f"{of}{words}", entry.axis.replace("_", " ")
     fig = figure(300, xaxis_title="time [ps]", yaxis_title=f"{what} [{unit}]")
     if scalars.shape[1] > 1:
         add_band(fig, t[::step], low[::step], high[::step], f"lowest to highest {each}")

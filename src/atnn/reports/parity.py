@@ -99,7 +99,7 @@ def _rows(axis: str, shape: tuple[int, ...], frames: ArrayLike | None) -> np.nda
     if frames is not None:
         names = [f"frame {k}" for k in np.asarray(frames, dtype=int)]
     else:
-        names = [f"labelled {'frame' if axis == 'structure' else axis} {k}" for k in range(count)]
+        names = [f"labelled {'frame' if axis == 'structure' else axis.replace('_', ' ')} {k}" for k in range(count)]
     return np.repeat(np.asarray(names, dtype=object), math.prod(shape[1:]))
 
 

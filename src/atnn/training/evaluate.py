@@ -23,7 +23,7 @@ FORMAT = "atnn-errors"
 
 @dataclass(frozen=True, slots=True)
 class QuantityErrors:
-    """Predicted and reference values of one quantity, in its unit, with one row per labelled structure or atom.
+    """Predicted and reference values of one quantity, in its unit, with one row per labelled structure, atom or pair.
 
     Attributes:
         predicted: Predicted values; for ``energy_per_atom``, energies divided by the number of atoms.
@@ -103,11 +103,11 @@ def _compare(
     structures = labelled.structures
     results = model(structures, neighbor_pairs(structures, model.cutoff), names)
     for name in names:
-        of_atoms = QUANTITIES[name].axis == "atom"
-        mask = labelled.masks[name][structures.batch] if of_atoms else labelled.masks[name]
+        axis = QUANTITIES[name].axis
+        mask = labelled.masks[name][structures.rows(axis)]
         predicted = results[name].detach().cpu().double()[mask].numpy()
         reference = labelled.labels[name].double()[mask].numpy()
-        numbers = (structures.numbers[mask].cpu().numpy(),) if of_atoms else ()
+        numbers = (structures.numbers[mask].cpu().numpy(),) if axis == "atom" else ()
         yield name, (predicted, reference, *numbers)
         if QUANTITIES[name].per_atom and not QUANTITIES[name].shape:
             atoms = structures.counts[mask].double().numpy()

@@ -28,6 +28,12 @@ def label_errors(
     """Differences between predictions and labels, zero where a label is missing, per atom where the table says so.
 
     Energies are subtracted in float64, before anything is rounded.
+
+    Args:
+        predicted: Quantity -> values of the model.
+        labels: Quantity -> labels.
+        masks: Quantity -> whether each row has a label.
+        inputs: The inputs of the model.
     """
     batch, reference = inputs.structures.batch, inputs.structures.cell
     counts = reference.new_zeros(reference.shape[0]).index_add(0, batch, reference.new_ones(batch.shape))
@@ -35,11 +41,10 @@ def label_errors(
     for name, label in labels.items():
         q = QUANTITIES[name]
         difference = (predicted[name].to(label.dtype) - label).to(reference.dtype)
-        mask = masks[name] if q.axis == "structure" else masks[name][batch]
         tail = (1,) * len(q.shape)
         if q.per_atom:
             difference = difference / counts.reshape(-1, *tail)
-        results[name] = torch.where(mask.reshape(-1, *tail), difference, 0.0)
+        results[name] = torch.where(masks[name].reshape(-1, *tail), difference, 0.0)
     return results
 
 
@@ -57,10 +62,9 @@ def sum_losses(
 
 def count_labels(labelled: Labelled, names: Sequence[str]) -> Float[Tensor, " quantities"]:
     """Count the labelled values of each quantity, float64."""
-    atoms = labelled.structures.counts
     result = []
     for name in names:
         mask, q = labelled.masks[name], QUANTITIES[name]
-        values = mask.sum() if q.axis == "structure" else (mask * atoms).sum()
+        values = (mask * labelled.structures.count_rows(q.axis)).sum()
         result.append(float(values) * float(torch.tensor(q.shape).prod()))
     return torch.tensor(result, dtype=torch.float64)

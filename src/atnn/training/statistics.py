@@ -89,7 +89,7 @@ def _scale_labels(part: Labelled, name: str, energies: Mapping[int, float]) -> T
         value = value - (sum_reference_energies(structures, energies) if row.axis == "structure" else atoms)
     if row.per_atom:
         value = value / structures.counts.reshape(-1, *(1,) * (value.dim() - 1))
-    return value[mask if row.axis == "structure" else _find_labelled_atoms(part, name)]
+    return value[mask[structures.rows(row.axis)]]
 
 
 def _find_labelled_atoms(part: Labelled, name: str) -> Tensor:

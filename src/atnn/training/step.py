@@ -12,7 +12,7 @@ from torch.func import functional_call
 
 from atnn.derivatives import parameter_gradients
 from atnn.model import Inputs, Model
-from atnn.model.inputs import Given, flatten_inputs, name_sizes, unflatten_inputs
+from atnn.model.inputs import ROWS, Given, flatten_inputs, name_sizes, unflatten_inputs
 from atnn.model.tracing import try_compile
 from atnn.neighbors import neighbor_pairs
 from atnn.quantities import QUANTITIES
@@ -21,7 +21,7 @@ from atnn.training.loss import count_labels, label_errors, sum_losses
 
 
 class Batch(NamedTuple):
-    """What a step needs: the inputs of the model, labels, masks and the numbers of labelled values."""
+    """What a step needs: the inputs of the model, labels, masks of their rows, and the numbers of labelled values."""
 
     inputs: Inputs
     labels: dict[str, Tensor]
@@ -46,19 +46,18 @@ def make_batch(model: Model, labelled: Labelled, names: Sequence[str]) -> Batch:
     inputs = model.prepare(structures, neighbor_pairs(structures, model.cutoff))
     if any(QUANTITIES[name].per_volume for name in names):
         inputs = _add_volumes(inputs)
-    labels, masks, device = {}, {}, model.device
+    labels, masks, known, device = {}, {}, {}, model.device
     for name in names:
         if name in labelled.labels:
             label, mask = labelled.labels[name], labelled.masks[name]
         else:
             q = QUANTITIES[name]
-            rows = len(structures) if q.axis == "structure" else len(structures.batch)
-            label = torch.zeros((rows, *q.shape), dtype=torch.float64)
+            label = torch.zeros((structures.totals[q.axis], *q.shape), dtype=torch.float64)
             mask = torch.zeros(len(structures), dtype=torch.bool)
         labels[name] = label.to(device, torch.float64 if QUANTITIES[name].referenced else model.dtype)
-        masks[name] = mask.to(device)
-    known = Labelled(structures, {}, {name: mask.cpu() for name, mask in masks.items()})
-    return Batch(inputs, labels, masks, count_labels(known, names))
+        known[name] = mask
+        masks[name] = mask[structures.rows(QUANTITIES[name].axis)].to(device)
+    return Batch(inputs, labels, masks, count_labels(Labelled(structures, {}, known), names))
 
 
 def _add_volumes(inputs: Inputs) -> Inputs:
@@ -130,18 +129,14 @@ class Step:
 
     def _compile(self, arguments: Sequence[Tensor], given: Given) -> None:
         fixed = [(None,) * p.dim() for p in self.parameters.values()]
-        labels = [(_axis(name), *(None,) * len(QUANTITIES[name].shape)) for name in self.names]
-        masks = [("structures",)] * len(self.names)
+        masks = [(ROWS[QUANTITIES[name].axis],) for name in self.names]
+        labels = [(*rows, *(None,) * len(QUANTITIES[name].shape)) for rows, name in zip(masks, self.names, strict=True)]
         names = [*fixed, *name_sizes(given), *labels, *masks, (None,), (None,)]
         graph = try_compile(self._function(given), [a.detach() for a in arguments], names, "the training step")
         if graph is None:
             self.compiled = False
         else:
             self._graphs[given] = graph
-
-
-def _axis(name: str) -> str:
-    return "structures" if QUANTITIES[name].axis == "structure" else "atoms"
 
 
 class _ModelLoss(nn.Module):
