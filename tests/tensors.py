@@ -20,4 +20,4 @@ def turn(name, value, matrix):
 def shape(name, structures):
     """Shape that the table says the values of a quantity have for a batch."""
     row = quantity(name)
-    return (len(structures) if row.axis == "structure" else len(structures.numbers), *row.shape)
+    return (structures.totals[row.axis], *row.shape)
