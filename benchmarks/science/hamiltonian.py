@@ -7,7 +7,8 @@ that GFN2-xTB samples (thermal displacements along normal modes and Langevin dyn
 runs-hamiltonian/, and the command, called again, goes on where it was stopped: with sampling, labels or training. Of
 the frames one in five is held out for the errors, and one in ten is for validation. Orbital energies follow from the
 predicted matrix and PySCF's overlap. The published models (SchNOrb, doi:10.1038/s41467-019-12875-2; PhiSNet,
-arXiv:2106.02347) train on other frames, many more of them, and for days. Results go into benchmarks/science/hamiltonian.json.
+arXiv:2106.02347) train on other frames, many more of them, and for days. Results go into hamiltonian.json beside this
+file.
 """
 
 from __future__ import annotations

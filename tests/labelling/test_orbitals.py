@@ -18,16 +18,16 @@ from orbital_bases import SVP, TIGHT, turn_orbitals
 pytest.importorskip("pyscf")
 pytest.importorskip("tblite")
 ROTATION = Rotation.from_rotvec([0.4, -1.0, 0.3]).as_matrix()
-LABELLERS = {
-    "pyscf": (PyscfLabeller("hf", "def2-svp", convergence=1e-11, orbitals=SVP), "H2O"),
-    "tblite": (TbliteLabeller(orbitals=TIGHT), "CH3SH"),
-}
 
 
-@pytest.fixture(scope="module", params=LABELLERS)
+def make_pyscf():
+    return PyscfLabeller("hf", "def2-svp", convergence=1e-11, orbitals=SVP)
+
+
+@pytest.fixture(scope="module", params=["pyscf", "tblite"])
 def case(request):
     """Labeller, molecule, its labels and those of the turned molecule."""
-    labeller, name = LABELLERS[request.param]
+    labeller, name = (make_pyscf(), "H2O") if request.param == "pyscf" else (TbliteLabeller(orbitals=TIGHT), "CH3SH")
     atoms = molecule(name)
     atoms.rattle(0.1, seed=2)
     turned = atoms.copy()
@@ -66,9 +66,8 @@ def test_the_hamiltonian_gives_the_charges_of_the_program(case):
 
 
 def test_energies_are_in_electron_volt():
-    labeller, _ = LABELLERS["pyscf"]
     structure = Structures.from_ase(molecule("H2O"))
-    labels = labeller(structure)
+    labels = make_pyscf()(structure)
     orbitals = find_orbitals(torch.from_numpy(labels["hamiltonian"]), compute_overlap(structure, SVP),
                              structure.numbers, SVP)  # fmt: skip
     assert float(orbitals.energies[0]) == pytest.approx(-559, abs=2)  # 1s of oxygen, Hartree-Fock
@@ -78,7 +77,7 @@ def test_energies_are_in_electron_volt():
 
 def test_what_has_no_single_hamiltonian_or_another_basis_is_refused():
     with pytest.raises(LabellingError, match="one for each spin"):
-        LABELLERS["pyscf"][0](Structures.from_ase(Atoms("OH", positions=[[0, 0, 0], [0, 0, 0.97]])))
+        make_pyscf()(Structures.from_ase(Atoms("OH", positions=[[0, 0, 0], [0, 0, 0.97]])))
     with pytest.raises(LabellingError, match=r"find_basis\('sto-3g'"):
         PyscfLabeller(basis="sto-3g", orbitals=SVP)
     other = SVP.model_copy(update={"shells": {"H": (0, 0)}})

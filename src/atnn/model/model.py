@@ -319,7 +319,14 @@ def _make_scene(inputs: Inputs, structures: Structures, variables: Variables) ->
         edges = [strain_edges(part, structures, variables.strain) for part in edges]
         structures = strain_structures(structures, variables.strain)
     return Scene(
-        structures, edges[0], edges[-1], inputs.molecular, inputs.elements, inputs.reference, inputs.origins, inputs.rows
+        structures,
+        edges[0],
+        edges[-1],
+        inputs.molecular,
+        inputs.elements,
+        inputs.reference,
+        inputs.origins,
+        inputs.rows,
     )
 
 

@@ -59,7 +59,7 @@ class BlockLayout(nn.Module):
         return list(self.channels)
 
     def build(
-        self, parts: Sequence[Float[Tensor, "rows m channels"]], scale: Float[Tensor, "rows shells shells"]
+        self, parts: Sequence[Float[Tensor, "rows _ _"]], scale: Float[Tensor, "rows shells shells"]
     ) -> Float[Tensor, "rows common common"]:
         """Build the blocks of common orbitals from tensors of all :meth:`kinds`.
 

@@ -21,7 +21,7 @@ from atnn.kernels import couple, gather_centers, gather_neighbors, moments
 from atnn.parts import Design, PairMoments, Part, Scene, Statistics, Values
 from atnn.readouts.blocks import BlockLayout, Kind
 from atnn.so3 import coupling, spherical_harmonics
-from atnn.structures import Edges
+from atnn.structures import Edges, Structures
 
 CUTOFF = 5.0  # Angstrom, of the sums over neighbors
 RANGE = 4.0  # Angstrom; blocks of distant atoms fade as exp(-r^2 / (2 RANGE^2)), as products of Gaussians do
@@ -56,7 +56,7 @@ class Environments(nn.Module):
             torch.randn(design.width(d), CHANNELS) / math.sqrt(design.width(d)) for d in range(1, self.read + 1)
         )
 
-    def forward(self, scene: Scene) -> tuple[Float[Tensor, "atoms codes"], list[Float[Tensor, "atoms m channels"]]]:
+    def forward(self, scene: Scene) -> tuple[Float[Tensor, "atoms codes"], list[Float[Tensor, "atoms _ channels"]]]:
         """Compute codes and tensors of every atom."""
         edges, nodes = scene.edges, scene.features.nodes
         codes = self.codes(nodes[0].squeeze(1), scene.elements)
@@ -213,10 +213,10 @@ class Hamiltonian(Part):
         element = scene.elements.row
         codes, tensors = self.environments(scene)
         blocks = self._build_pairs(scene, codes, tensors, i, j)
-        there = _locate(scene, j, i)
-        same = _locate(scene, torch.arange(len(element), device=i.device), None)
+        rows = _find_rows(scene.structures)
+        same = rows + torch.arange(element.shape[0], device=i.device)
         blocks = blocks.index_add(0, same, self._build_sites(codes, tensors, element))
-        blocks = 0.5 * (blocks + blocks.index_select(0, there).transpose(1, 2))
+        blocks = 0.5 * (blocks + blocks.index_select(0, rows.index_select(0, j) + i).transpose(1, 2))
         return {"hamiltonian": self.layout.choose(blocks, element.index_select(0, i), element.index_select(0, j))}
 
     def _build_sites(self, codes: Tensor, tensors: list[Tensor], element: Int[Tensor, " atoms"]) -> Tensor:
@@ -295,14 +295,12 @@ class Hamiltonian(Part):
         return found
 
 
-def _locate(scene: Scene, first: Tensor, second: Tensor | None) -> Int[Tensor, " rows"]:
-    """Find the row of each ordered pair of atoms of a structure; those of an atom with itself without ``second``."""
-    batch = scene.structures.batch
-    counts = scene.sum_structures(torch.ones_like(batch))
-    starts = torch.cumsum(counts, 0) - counts
-    each = counts.index_select(0, batch)
-    before = torch.cumsum(each, 0) - each - starts.index_select(0, batch)
-    return before.index_select(0, first) + (first if second is None else second)
+def _find_rows(structures: Structures) -> Int[Tensor, " atoms"]:
+    """Find n_i for every atom, so that the pair of atoms i and j stands in row n_i + j."""
+    batch = structures.batch
+    counts = batch.new_zeros(structures.cell.shape[0]).index_add(0, batch, torch.ones_like(batch))
+    each, starts = counts.index_select(0, batch), (torch.cumsum(counts, 0) - counts).index_select(0, batch)
+    return torch.cumsum(each, 0) - each - starts
 
 
 def _project(
