@@ -192,7 +192,6 @@ def test_a_short_training_beats_the_rule_of_wolfsberg_and_helmholz(waters, tmp_p
         rule_error += float(((factor * rule - right) * off).square().sum())
         found = basis.join(evaluate(model, one.structures, ("hamiltonian",))["hamiltonian"].double(), numbers)
         model_error += float(((found - right) * off).square().sum())
-    print("ratio",model_error/rule_error)
     assert model_error < 0.25 * rule_error
 
 
