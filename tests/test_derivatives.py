@@ -122,10 +122,10 @@ def closed(structures):
 
 
 def test_what_follows_from_an_energy_depends_on_the_variables():
-    assert derivable({"energy"}, {"positions"}) == {"forces"}
-    assert derivable({"energy"}, {"positions", "strain"}) == {"forces", "stress", "virial"}
+    assert derivable({"energy"}, {"positions"}) == {"forces", "hessian"}
+    assert derivable({"energy"}, {"positions", "strain"}) == {"forces", "hessian", "stress", "virial"}
     assert derivable({"energy"}, {"field"}) == {"dipole", "polarizability", "hyperpolarizability"}
-    further = {"hyperpolarizability", "polarizability_gradients"}
+    further = {"hessian", "hyperpolarizability", "polarizability_gradients"}
     assert derivable({"energy"}, {"positions", "strain", "field"}) == {*ALL, *further} - {"energy"}
     assert derivable({"dipole"}, {"positions"}) == {"born_charges"}
     assert derivable({"charges"}, {"positions", "strain", "field"}) == frozenset()

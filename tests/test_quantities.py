@@ -25,7 +25,8 @@ VARIABLES = {"positions": ("atom", (3,), LENGTH), "strain": (None, (3, 3), NUMBE
 def test_a_derivative_has_the_shape_and_the_dimension_of_a_quotient(q):
     axis, shape, dimension = VARIABLES[q.derivative.by]
     of = QUANTITIES[q.derivative.of]
-    assert q.axis == (axis or of.axis) and q.shape == (*of.shape, *shape)
+    both = "atom_pair" if axis == of.axis == "atom" else axis or of.axis
+    assert q.axis == both and q.shape == (*of.shape, *shape)
     assert q.dimension == of.dimension / dimension / (LENGTH**3 if q.derivative.per_volume else NUMBER)
     assert q.parity == of.parity * (1 if q.derivative.by == "strain" else -1)
 

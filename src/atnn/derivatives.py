@@ -6,7 +6,7 @@ The table of quantities states which quantity is which derivative, and with whic
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import torch
 from jaxtyping import Float
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from atnn.errors import SpecificationError
 from atnn.neighbors.pairs import vector_lengths
-from atnn.quantities import QUANTITIES, Derivative, Quantity, quantity
+from atnn.quantities import QUANTITIES, Derivative, Quantity, Variable, quantity
 from atnn.structures import Edges, Structures
 
 
@@ -46,9 +46,23 @@ def derivable(given: Collection[str], variables: Collection[str]) -> frozenset[s
 
 
 def _follows(row: Quantity, found: Collection[str], variables: Collection[str]) -> bool:
+    return row.derivative is not None and row.derivative.of in found and _is_derivable(row, variables)
+
+
+def _is_derivable(row: Quantity, variables: Collection[str]) -> bool:
+    """Whether a row is a derivative by one of the variables of a quantity of structures, or of atoms by positions."""
     rule = row.derivative
-    # Derivatives of atomic quantities have two axes of atoms, which no row describes.
-    return rule is not None and rule.of in found and rule.by in variables and quantity(rule.of).axis == "structure"
+    if rule is None or rule.by not in variables:
+        return False
+    return quantity(rule.of).axis == "structure" or is_second(row)
+
+
+def is_second(row: Quantity) -> bool:
+    """Whether a row is the derivative of vectors of atoms by the positions, which takes a loop over the atoms."""
+    if row.derivative is None or (row.axis, row.derivative.by) != ("atom_pair", "positions"):
+        return False
+    source = quantity(row.derivative.of)
+    return (source.axis, source.shape) == ("atom", (3,))
 
 
 def derivation(outputs: Iterable[str], given: Collection[str]) -> tuple[Quantity, ...]:
@@ -62,13 +76,13 @@ def derivation(outputs: Iterable[str], given: Collection[str]) -> tuple[Quantity
     def visit(name: str) -> None:
         if name not in given and name not in ordered:
             row = quantity(name)
-            if row.derivative is None or quantity(row.derivative.of).axis != "structure":
+            if not _is_derivable(row, get_args(Variable)):
                 raise SpecificationError(
                     f"{name} is not given and does not follow from {', '.join(sorted(given)) or 'nothing'}",
                     where="outputs",
                     remedy="remove it, or add an output to the model that gives it",
                 )
-            visit(row.derivative.of)
+            visit(_rule_of(row).of)
             ordered[name] = row
 
     for name in outputs:
@@ -111,6 +125,7 @@ def differentiate(
     structures: Structures,
     outputs: Iterable[str],
     create_graph: bool = False,
+    probe: Float[Tensor, "atoms 3"] | None = None,
 ) -> dict[str, Tensor]:
     """Derive the outputs that are not among the values from these or from each other.
 
@@ -120,6 +135,8 @@ def differentiate(
         structures: Structures, for their volumes.
         outputs: Names of quantities, each among the values or :func:`derivable` from them.
         create_graph: Keep the graph, for losses of derivatives and for higher derivatives.
+        probe: If given, quantities of pairs of atoms such as the Hessian are contracted with these vectors, see
+            :func:`contract`. This takes one differentiation and not three for each atom.
 
     Returns:
         Derived quantities in the units of the table, for instance ``forces`` = -dE/dr [eV/Angstrom].
@@ -129,6 +146,11 @@ def differentiate(
     sources = list(dict.fromkeys(_rule_of(row).of for row in rows))
     for place, source in enumerate(sources):
         derived = [row for row in rows if _rule_of(row).of == source]
+        if any(is_second(row) for row in derived):
+            assert variables.positions is not None
+            blocks = _compute_blocks(found[source], variables.positions, structures, create_graph, probe)
+            found |= {row.name: _apply_rule(blocks, _rule_of(row), structures) for row in derived}
+            continue
         names = list(dict.fromkeys(_rule_of(row).by for row in derived))
         again = create_graph or any(row.name in sources for row in derived)
         keep = again or place + 1 < len(sources)
@@ -152,6 +174,46 @@ def _compute_gradients(value: Tensor, variables: Sequence[Tensor], create_graph:
     if value.dim() == 1:
         return list(gradients[0])
     return [torch.stack(g, dim=1).unflatten(1, value.shape[1:]) for g in zip(*gradients, strict=True)]
+
+
+def _compute_blocks(
+    value: Float[Tensor, "atoms 3"],
+    positions: Float[Tensor, "atoms 3"],
+    structures: Structures,
+    create_graph: bool,
+    probe: Float[Tensor, "atoms 3"] | None,
+) -> Tensor:
+    """Differentiate vectors of atoms by the positions; results are [pairs of atoms, 3, 3], or contracted [atoms, 3].
+
+    No atom depends on another structure, so the k-th atoms of all structures are differentiated at once.
+    """
+
+    def differentiate_sum(total: Tensor) -> Tensor:
+        if not total.requires_grad:
+            return torch.zeros_like(positions)
+        (gradient,) = torch.autograd.grad(
+            total, positions, create_graph=create_graph, retain_graph=True, materialize_grads=True
+        )
+        return gradient
+
+    if probe is not None:
+        return differentiate_sum((value * probe).sum())
+    counts = structures.counts
+    starts = torch.cumsum(counts, 0) - counts
+    place = torch.arange(len(positions), device=positions.device) - starts[structures.batch]
+    sums = [value[place == k].sum(0)[x] for k in range(int(counts.max())) for x in range(3)]
+    gradients = torch.stack([differentiate_sum(total) for total in sums]).unflatten(0, (-1, 3))
+    first, second = structures.pairs("atom_pair")
+    return gradients[place[first], :, second]
+
+
+def contract(
+    values: Float[Tensor, "pairs 3 3"], structures: Structures, probe: Float[Tensor, "atoms 3"]
+) -> Float[Tensor, "atoms 3"]:
+    """Contract a matrix of pairs of atoms, such as the Hessian, with a vector: ``sum_ax v_ax H_ax,by``."""
+    first, second = structures.pairs("atom_pair")
+    products = torch.einsum("px,pxy->py", probe[first], values)
+    return torch.zeros_like(probe).index_add(0, second, products)
 
 
 def _apply_rule(gradient: Tensor, rule: Derivative, structures: Structures) -> Tensor:

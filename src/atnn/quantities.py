@@ -106,6 +106,11 @@ _TABLE = (
         keys=("force", "Forces", "REF_forces", "dft_forces", "F"),
     ),
     Quantity(
+        "hessian", axis="atom_pair", shape=(3, 3), dimension=ENERGY / LENGTH**2, extensive=False, rank=2, parity=1,
+        symmetric=True, derivative=Derivative("forces", "positions", sign=-1),
+        keys=("Hessian", "REF_hessian", "dft_hessian", "force_constants"),
+    ),
+    Quantity(
         "stress", axis="structure", shape=(3, 3), dimension=ENERGY / LENGTH**3, extensive=False, rank=2, parity=1,
         symmetric=True, derivative=Derivative("energy", "strain", per_volume=True),
         keys=("REF_stress", "dft_stress"),

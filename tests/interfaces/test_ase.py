@@ -12,6 +12,7 @@ from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_s
 from ase.md.verlet import VelocityVerlet
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from atnn.data.matrices import join_matrix
 from atnn.errors import AtnnWarning, DataError, SpecificationError
 from atnn.interfaces.ase import Calculator
 from atnn.labelling import LabellerPotential, TbliteLabeller
@@ -200,7 +201,7 @@ def test_every_output_of_the_table_is_given_as_ase_has_it(water):
     assert {"virial", "atomic_dipoles"} <= set(names) <= set(water.calc.implemented_properties)
     for name in names:
         found, value = water.calc.get_property(name, water), expected[name].detach().numpy()
-        value = value if QUANTITIES[name].axis == "atom" else value[0]
+        value = value[0] if QUANTITIES[name].axis == "structure" else join_matrix(value, QUANTITIES[name])
         value = full_3x3_to_voigt_6_stress(value) if name == "stress" else value
         np.testing.assert_allclose(found, value, atol=1e-9, err_msg=name)
     assert isinstance(water.get_potential_energy(), float)

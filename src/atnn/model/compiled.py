@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
+from atnn.derivatives import derivation, is_second
 from atnn.model.inputs import Given, Inputs, flatten_inputs, name_sizes, unflatten_inputs
 from atnn.model.model import Model
 from atnn.model.tracing import try_compile
@@ -39,7 +40,8 @@ class CompiledModel:
             results = self.model.compute(unflatten_inputs(tensors, given), outputs)
             return [results[name].detach() for name in outputs]
 
-        if not self._compiles:
+        # Second derivatives by the positions are a loop over atoms, whose number would be fixed in a graph.
+        if not self._compiles or any(is_second(row) for row in derivation(outputs, self.model.given)):
             return evaluate
         required = [parameter.requires_grad for parameter in self.model.parameters()]
         self.model.requires_grad_(False)

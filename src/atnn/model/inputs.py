@@ -36,6 +36,8 @@ class Inputs(NamedTuple):
         far: Pairs within the largest cutoff of the parts; None if no part reaches beyond the representation.
         molecular: All pairs within each molecule; None if no part needs them. See :class:`atnn.parts.Scene`.
         rows: Atoms of the rows of quantities of pairs and of adsorbates that parts give.
+        probe: Vectors with which second derivatives by the positions are contracted, as training needs them; None for
+            whole matrices.
         elements: Atoms in blocks of one element.
         reference: Sum of the elements' reference energies of each structure [eV], float64.
     """
@@ -49,6 +51,7 @@ class Inputs(NamedTuple):
     elements: Elements
     reference: Float[Tensor, " structures"]
     rows: Rows = Rows()
+    probe: Float[Tensor, "atoms 3"] | None = None
 
 
 # Name of the number of rows of each axis of the table of quantities, for compiled code.
@@ -69,7 +72,7 @@ _ELEMENTS: tuple[Names, ...] = (("atoms",), ("blocks", "rows"), ("blocks", "rows
 _HOME: tuple[Names, ...] = (("atoms", None), ("structures", None))
 _ROWS: tuple[Names, ...] = (("adsorbates",), (None, "atom_pairs"), (None, "adsorbate_pairs"))
 _SIZES: tuple[Names, ...] = (
-    *_STRUCTURES, *_HOME, *_NEAR, *_FAR, (None, "molecular"), *_ELEMENTS, ("structures",), *_ROWS,
+    *_STRUCTURES, *_HOME, *_NEAR, *_FAR, (None, "molecular"), *_ELEMENTS, ("structures",), *_ROWS, ("atoms", None),
 )  # fmt: skip
 
 
@@ -81,7 +84,7 @@ def flatten_inputs(inputs: Inputs) -> tuple[list[Tensor], Given]:
         s.positions, s.numbers, s.cell, s.pbc, s.batch, *(getattr(s, name) for name in STATED),
         inputs.displacements, inputs.origins,
         *inputs.near.neighbors, inputs.near.translations, *far, inputs.molecular, *inputs.elements, inputs.reference,
-        *inputs.rows,
+        *inputs.rows, inputs.probe,
     )  # fmt: skip
     return [tensor for tensor in slots if tensor is not None], tuple(tensor is not None for tensor in slots)
 
@@ -106,7 +109,9 @@ def unflatten_inputs(tensors: Sequence[Tensor], given: Given) -> Inputs:
     pairs = [None if part[0] is None else Pairs(Neighbors(*part[:-1]), part[-1]) for part in (near, far)]
     assert pairs[0] is not None
     rows = Rows(*take(_ROWS))
-    return Inputs(structures, displacements, origins, pairs[0], pairs[1], molecular, elements, reference, rows)
+    return Inputs(
+        structures, displacements, origins, pairs[0], pairs[1], molecular, elements, reference, rows, next(slots)
+    )
 
 
 def bring_home(inputs: Inputs) -> Structures:

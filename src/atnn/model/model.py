@@ -181,7 +181,7 @@ class Model(nn.Module):
         structures = bring_home(inputs)
         variables = make_variables(structures, outputs, self.given)
         values = self.from_edges(_make_scene(inputs, structures, variables), outputs)
-        values |= differentiate(values, variables, structures, outputs, create_graph)
+        values |= differentiate(values, variables, structures, outputs, create_graph, inputs.probe)
         return {name: values[name] for name in outputs}
 
     def from_edges(self, scene: Scene, outputs: Sequence[str]) -> dict[str, Tensor]:

@@ -37,26 +37,27 @@ class Feed:
     def __exit__(self, *error: object) -> None:
         self._reader.shutdown()
 
-    def batches(self, plan: Sequence[np.ndarray]) -> Iterator[tuple[Batch | None, Tensor]]:
+    def batches(self, plan: Sequence[np.ndarray], first: int) -> Iterator[tuple[Batch | None, Tensor]]:
         """Read the batches of a plan.
 
         Args:
             plan: Indices of the structures of each step.
+            first: Number of the first step, from which random numbers follow.
 
         Yields:
             This process's share of each batch, None if it is empty, and the number of labelled values of each quantity
             in the whole batch.
         """
         ahead = None
-        for indices in [*plan, None]:
+        for number, indices in enumerate([*plan, None]):
             current = ahead
-            ahead = None if indices is None else self._reader.submit(self._read, indices)
+            ahead = None if indices is None else self._reader.submit(self._read, indices, first + number)
             if current is not None:
                 yield current.result()
 
-    def _read(self, indices: np.ndarray) -> tuple[Batch | None, Tensor]:
+    def _read(self, indices: np.ndarray, step: int) -> tuple[Batch | None, Tensor]:
         share = self.processes.share(indices)
-        batch = make_batch(self.model, self.dataset[share], self.names) if len(share) else None
+        batch = make_batch(self.model, self.dataset[share], self.names, step) if len(share) else None
         if self.processes.count == 1 and batch is not None:
             return batch, batch.counts
         return batch, count_labels(_fill_masks(self.dataset[indices], self.names), self.names)

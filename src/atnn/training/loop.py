@@ -177,7 +177,7 @@ class Trainer:
         """Take the remaining steps of the present epoch; False if time is up."""
         t, standing = self.config, self.learner.standing
         started = time.monotonic()
-        for batch, number in feed.batches(self.plan(standing.epoch)[standing.position :]):
+        for batch, number in feed.batches(self.plan(standing.epoch)[standing.position :], standing.step):
             self.learner.update(batch, number)
             standing.position += 1
             out_of_time = t.max_minutes is not None and time.monotonic() - self._started > 60 * t.max_minutes

@@ -41,7 +41,7 @@ def label_errors(
     for name, label in labels.items():
         q = QUANTITIES[name]
         difference = (predicted[name].to(label.dtype) - label).to(reference.dtype)
-        tail = (1,) * len(q.shape)
+        tail = (1,) * (difference.dim() - 1)
         if q.per_atom:
             difference = difference / counts.reshape(-1, *tail)
         results[name] = torch.where(masks[name].reshape(-1, *tail), difference, 0.0)

@@ -10,12 +10,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from atnn.derivatives import parameter_gradients
+from atnn.derivatives import contract, is_second, parameter_gradients
 from atnn.model import Inputs, Model
 from atnn.model.inputs import ROWS, Given, flatten_inputs, name_sizes, unflatten_inputs
 from atnn.model.tracing import try_compile
 from atnn.neighbors import neighbor_pairs
-from atnn.quantities import QUANTITIES
+from atnn.quantities import QUANTITIES, Axis
 from atnn.structures import MINIMAL_VOLUME, Labelled
 from atnn.training.loss import count_labels, label_errors, sum_losses
 
@@ -40,12 +40,28 @@ class StepResult(NamedTuple):
     gradients: tuple[Tensor, ...]
 
 
-def make_batch(model: Model, labelled: Labelled, names: Sequence[str]) -> Batch:
-    """Make a batch of labelled structures on the model's device; missing quantities are masked out."""
+def make_batch(model: Model, labelled: Labelled, names: Sequence[str], seed: int = 0) -> Batch:
+    """Make a batch of labelled structures on the model's device; missing quantities are masked out.
+
+    A Hessian is not learned element by element, which would take three more differentiations for each atom, but by its
+    product with one random vector of signs ``v`` in each step. The expected square of the error of this product,
+    ``|dH v|^2``, is the sum ``|dH|^2`` of the squared errors of all elements.
+
+    Args:
+        model: The model.
+        labelled: The structures.
+        names: Quantities in the loss.
+        seed: Seed of the random vector.
+    """
     structures = labelled.structures
     inputs = model.prepare(structures, neighbor_pairs(structures, model.cutoff))
     if any(QUANTITIES[name].per_volume for name in names):
         inputs = _add_volumes(inputs)
+    seconds = [name for name in names if is_second(QUANTITIES[name])]
+    if seconds:
+        signs = torch.randint(0, 2, structures.positions.shape, generator=torch.Generator().manual_seed(seed))
+        probe = 2.0 * signs.double() - 1.0
+        inputs = inputs._replace(probe=probe.to(model.device, model.dtype))
     labels, masks, known, device = {}, {}, {}, model.device
     for name in names:
         if name in labelled.labels:
@@ -56,8 +72,16 @@ def make_batch(model: Model, labelled: Labelled, names: Sequence[str]) -> Batch:
             mask = torch.zeros(len(structures), dtype=torch.bool)
         labels[name] = label.to(device, torch.float64 if QUANTITIES[name].referenced else model.dtype)
         known[name] = mask
-        masks[name] = mask[structures.rows(QUANTITIES[name].axis)].to(device)
+        masks[name] = mask[structures.rows(_learned_shape(name)[0])].to(device)
+        if name in seconds:
+            labels[name] = contract(label.double(), structures, probe).to(device, model.dtype)
     return Batch(inputs, labels, masks, count_labels(Labelled(structures, {}, known), names))
+
+
+def _learned_shape(name: str) -> tuple[Axis, tuple[int, ...]]:
+    """Axis and shape of what the loss compares; a Hessian is compared by its product with a vector."""
+    row = QUANTITIES[name]
+    return ("atom", (3,)) if is_second(row) else (row.axis, row.shape)
 
 
 def _add_volumes(inputs: Inputs) -> Inputs:
@@ -129,8 +153,9 @@ class Step:
 
     def _compile(self, arguments: Sequence[Tensor], given: Given) -> None:
         fixed = [(None,) * p.dim() for p in self.parameters.values()]
-        masks = [(ROWS[QUANTITIES[name].axis],) for name in self.names]
-        labels = [(*rows, *(None,) * len(QUANTITIES[name].shape)) for rows, name in zip(masks, self.names, strict=True)]
+        shapes = [_learned_shape(name) for name in self.names]
+        masks = [(ROWS[axis],) for axis, _ in shapes]
+        labels = [(ROWS[axis], *(None,) * len(shape)) for axis, shape in shapes]
         names = [*fixed, *name_sizes(given), *labels, *masks, (None,), (None,)]
         graph = try_compile(self._function(given), [a.detach() for a in arguments], names, "the training step")
         if graph is None:
