@@ -59,10 +59,12 @@ class PairMoments(NamedTuple):
     Attributes:
         mean: Mean.
         square: Mean of the square.
+        number: Number of pairs.
     """
 
     mean: Float[Tensor, "..."]
     square: Float[Tensor, "..."]
+    number: int
 
 
 class Statistics(NamedTuple):

@@ -271,7 +271,7 @@ class Hamiltonian(Part):
 
     def _start_site(self, row: int, moments_: PairMoments) -> None:
         """Set the constant and the spread of the blocks of the atoms of an element."""
-        mean, square = (self.layout.restore(part.numpy(), row, row) for part in moments_)
+        mean, square = (self.layout.restore(part.numpy(), row, row) for part in moments_[:2])
         constant, values = np.zeros_like(mean), np.zeros(self.channels)
         for channel, (a, b) in enumerate(self.layout.shells[:, : self.channels].T.tolist()):
             where = self.layout.slice_shells(a, b)

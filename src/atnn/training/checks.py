@@ -42,12 +42,13 @@ def check_data(model: Model, sets: Sets, names: list[str]) -> None:
 
 def _check_orbitals(model: Model, labelled: Labelled, where: str) -> None:
     """Check the order of orbitals of the first and the last structure with a Hamiltonian."""
-    basis, both = model.specification.basis, labelled.masks["hamiltonian"]
+    basis = model.specification.basis
+    assert basis is not None
     if "overlap" not in labelled.labels:
         message = f"{where}: without overlaps the order of orbitals of the hamiltonians cannot be checked"
         warnings.warn(message, AtnnWarning, stacklevel=3)
         return
-    places = (both & labelled.masks["overlap"]).nonzero()[:, 0].tolist()
+    places = (labelled.masks["hamiltonian"] & labelled.masks["overlap"]).nonzero()[:, 0].tolist()
     for place in sorted({*places[:1], *places[-1:]}):
         one = select(labelled, [place])
         check_order(one.structures, one.labels["overlap"], basis, where=f"{where}: structure {place}")

@@ -19,7 +19,7 @@ from atnn.reading import read
 from atnn.structures import Neighbors, Structures
 from atnn.training.checks import check_conditions, check_data, check_quantities
 from atnn.training.config import RunConfig
-from atnn.training.pairs import measure_pairs
+from atnn.training.pairs import measure_pairs, spread_pairs
 from atnn.training.sets import Sets, find_labels
 from atnn.training.statistics import average_energy, average_labels, measure_spreads
 
@@ -51,17 +51,19 @@ def initial_model(config: RunConfig, sets: Sets, start: Model | None = None) -> 
     check_quantities(model, sets, names, carried)
     means = average_labels(sets.train, names)
     spreads = measure_spreads(sets.train, names, model.reference_energies, means)
+    pairs = measure_pairs(sets.train, names)
+    spreads |= {name: spread_pairs(moments) for name, moments in pairs.items()}
     if start is None:
-        structures, pairs = _draw_sample(model, sets.train)
+        structures, neighbors = _draw_sample(model, sets.train)
         statistics = Statistics(
-            neighbors=len(pairs.i) / len(structures.positions),
+            neighbors=len(neighbors.i) / len(structures.positions),
             scale=spreads.get("forces", spreads.get("energy", 1.0)),
             # The mean binding energy is known; the network need not spend epochs on learning it.
             energy=average_energy(sets.train, model.reference_energies) if _learns_energies(model, carried) else None,
             means=means,
-            pairs=measure_pairs(sets.train, names),
+            pairs=pairs,
         )
-        model.start(statistics, structures, pairs)
+        model.start(statistics, structures, neighbors)
     check_data(model, sets, names)
     check_conditions(config, sets.train)
     return model, spreads
