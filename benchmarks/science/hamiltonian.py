@@ -131,9 +131,8 @@ def split(labelled: Labelled) -> dict[str, Frames]:
 def run(name: str, frames: int, minutes: float, epochs: int) -> dict[str, Any]:
     """Label, train and measure one molecule."""
     folder = FOLDER / name
-    started = time.perf_counter()
     labelled, basis = find_labels(name, frames, folder)
-    labels_took, sets = time.perf_counter() - started, split(labelled)
+    sets = split(labelled)
     started = time.perf_counter()
     result = train(configure(basis, folder / f"training-{frames}", minutes, epochs), sets)
     errors = measure(result.model, sets["test"][:], basis)
@@ -141,7 +140,6 @@ def run(name: str, frames: int, minutes: float, epochs: int) -> dict[str, Any]:
         "frames": {part: len(own) for part, own in sets.items()},
         "parameters": sum(p.numel() for p in result.model.parameters()),
         "seed": 0,
-        "labels_minutes": round(labels_took / 60, 2),
         "training_minutes": round((time.perf_counter() - started) / 60, 2),
         "epochs": int(result.history[-1]["epoch"]) if result.history else 0,
         "errors_meV": {what: round(value, 3) for what, value in errors.items()},

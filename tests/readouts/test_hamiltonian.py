@@ -11,7 +11,7 @@ from atnn.basis import Basis
 from atnn.data import Frames
 from atnn.errors import AtnnWarning, DataError, SpecificationError
 from atnn.labelling import TbliteLabeller, label
-from atnn.model import ModelSpecification, load_model, save_model
+from atnn.model import ModelPotential, ModelSpecification, load_model, save_model
 from atnn.observables import find_orbitals
 from atnn.structures import Labelled, Structures
 from atnn.training import RunConfig, train
@@ -209,6 +209,14 @@ def test_labels_without_overlaps_cannot_be_checked(waters, tmp_path):
     sets = {"train": Frames(without), "validation": Frames(without)}
     with pytest.warns(AtnnWarning, match="without overlaps the order of orbitals"):
         train(run_config(basis, tmp_path / "run", epochs=1), sets)
+
+
+@pytest.mark.compiled
+def test_compiled_it_gives_the_same_matrices_of_molecules_of_any_size():
+    potential = ModelPotential(model := model_of("eann", basis=TIGHT), compile=True)
+    for atoms in (molecule("H2O"), bent()):
+        found = potential(Structures.from_ase(atoms), ("hamiltonian",))["hamiltonian"]
+        torch.testing.assert_close(found, blocks_of(model, atoms), rtol=0, atol=1e-11)
 
 
 def test_the_basis_need_not_have_hydrogen(tmp_path):
