@@ -213,12 +213,19 @@ def test_labels_without_overlaps_cannot_be_checked(waters, tmp_path):
 
 @pytest.mark.compiled
 def test_compiled_it_gives_the_same_matrices_of_molecules_of_any_size():
-    potential = ModelPotential(model := model_of("eann", basis=TIGHT), compile=True)
+    small = Basis(name="small", shells={"H": (0,), "C": (0, 0), "O": (0,)})
+    potential = ModelPotential(model := model_of("eann", basis=small), compile=True)
     for atoms in (molecule("H2O"), bent()):
         found = potential(Structures.from_ase(atoms), ("hamiltonian",))["hamiltonian"]
         torch.testing.assert_close(found, blocks_of(model, atoms), rtol=0, atol=1e-11)
 
 
-def test_the_basis_need_not_have_hydrogen(tmp_path):
+def test_a_basis_may_have_s_shells_alone_and_its_matrix_is_then_invariant():
+    model, turned = model_of(basis=Basis(name="small", shells={"H": (0,), "C": (0, 0), "O": (0,)})), bent()
+    turned.positions = turned.positions @ ROTATION.T
+    torch.testing.assert_close(matrix_of(model, turned), matrix_of(model, bent()), rtol=1e-9, atol=1e-12)
+
+
+def test_the_basis_need_not_have_hydrogen():
     oxygen = Basis(name="mine", shells={"O": (0, 1)})
     assert model_of(basis=oxygen, elements=(8,)).specification.basis == oxygen

@@ -238,7 +238,7 @@ class Hamiltonian(Part):
         vectors = torch.where((i == j)[:, None], vectors.new_tensor([0.0, 0.0, 1.0]), vectors)
         square = vectors.square().sum(1)
         lengths = square.sqrt()
-        angular = spherical_harmonics(vectors / lengths[:, None], self.layout.degree)
+        angular = spherical_harmonics(vectors / lengths[:, None], self.environments.degree)
         factors = tensors[1 : self.factors + 1]
         scalars = [self.radial(lengths), *(codes.index_select(0, end) for end in (i, j))]
         scalars += [_project(angular, factors, end) for end in (i, j)]
