@@ -26,6 +26,17 @@ def _fixed_seeds():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _rows_are_forgotten():
+    """Rows that tests add to the table of quantities are gone for the next file."""
+    from atnn.quantities import QUANTITIES
+
+    before = dict(QUANTITIES)
+    yield
+    QUANTITIES.clear()
+    QUANTITIES.update(before)
+
+
 @pytest.fixture
 def hooked(request: pytest.FixtureRequest) -> bool:
     """Whether shapes and types are checked at run time in this pytest call."""

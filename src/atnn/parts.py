@@ -8,6 +8,7 @@ from typing import ClassVar, NamedTuple
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from atnn.basis import Basis
 from atnn.functions import ElementNetwork, Species
 from atnn.specification import Specification
 from atnn.structures import Edges, Elements, Features, Rows, Structures
@@ -52,6 +53,20 @@ class Scene(NamedTuple):
         return total.index_add(0, self.structures.batch, atoms)
 
 
+class PairMoments(NamedTuple):
+    """Mean and mean square of the labels of the pairs of two elements, for each component.
+
+    Attributes:
+        mean: Mean.
+        square: Mean of the square.
+        number: Number of pairs.
+    """
+
+    mean: Float[Tensor, "..."]
+    square: Float[Tensor, "..."]
+    number: int
+
+
 class Statistics(NamedTuple):
     """Knowledge of the training data before a training begins.
 
@@ -63,6 +78,8 @@ class Statistics(NamedTuple):
         spreads: Quantity -> spread of its labels.
         isotropic: Tensor of the second rank -> atomic number -> mean third of the trace of an atom; the mean per atom
             where the tensor belongs to whole structures.
+        pairs: Quantity of pairs of atoms -> two atomic numbers -> moments of its labels. The second number is 0 for an
+            atom with itself.
     """
 
     neighbors: float = 10.0
@@ -71,6 +88,7 @@ class Statistics(NamedTuple):
     means: Mapping[str, Mapping[int, float]] = {}
     spreads: Mapping[str, float] = {}
     isotropic: Mapping[str, Mapping[int, float]] = {}
+    pairs: Mapping[str, Mapping[tuple[int, int], PairMoments]] = {}
 
 
 class Part(nn.Module):
@@ -140,6 +158,7 @@ class Design(NamedTuple):
         blocks: Number of residual blocks of a network.
         charges: Specification of the source of charges, whose ``parts`` compute charges from ``raw_charges``.
         energy_inputs: Atomic values that the network of the energy takes as inputs beside the features.
+        basis: Atomic orbitals of a Hamiltonian.
     """
 
     species: Species
@@ -148,6 +167,7 @@ class Design(NamedTuple):
     blocks: int = 1
     charges: ChargesSpecification | None = None
     energy_inputs: tuple[str, ...] = ()
+    basis: Basis | None = None
 
     def width(self, degree: int) -> int:
         """Give the number of channels of the features of a degree; those that the representation lacks are added."""

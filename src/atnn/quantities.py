@@ -97,7 +97,7 @@ class Quantity:
     @property
     def referenced(self) -> bool:
         """Whether it is an energy with an arbitrary zero, from which reference energies are subtracted."""
-        return self.dimension == ENERGY and self.derivative is None
+        return self.dimension == ENERGY and self.derivative is None and not self.shape
 
 
 # From the ground state to the first excited states. Each state has its own row, because a frame may lack some of them.

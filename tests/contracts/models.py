@@ -2,6 +2,7 @@
 
 import torch
 
+from atnn.basis import Basis
 from atnn.model import REPRESENTATIONS, Model, ModelSpecification, bring_home
 from atnn.neighbors import neighbor_pairs
 from atnn.neighbors.pairs import edges_of
@@ -33,12 +34,13 @@ SMALL_TERMS = {
 }
 SMALL_CHARGES = {"network": {"name": "network"}, "equilibration": {"name": "equilibration", "background": "uniform"}}
 SMALL_OUTPUTS = {
-    **{name: (name,) for name in ("energy", "dipole", "charges")},
+    **{name: (name,) for name in ("energy", "dipole", "charges", "hamiltonian")},
     "tensors": ("polarizability", "atomic_dipoles", "born_charges", "shieldings"),
     "transition dipoles": TRANSITION_DIPOLES,
     "friction": ("energy", "friction"),
     "embedding_density": ("energy", "embedding_density"),
 }
+SMALL_BASIS = Basis(name="small", shells={"H": (0,), "C": (0, 1), "O": (1, 0), "Si": (0, 1, 2), "Cu": (2, 0)})
 # Representations that have vectors of their own; the model adds vectors to the others where a part reads them.
 VECTORIAL = [name for name in NAMES if name != "acsf"]
 
@@ -53,6 +55,7 @@ def small_model(
     conditions=None,
     energies="large",
     charges="network",
+    basis=SMALL_BASIS,
     **changes,
 ):
     outputs = outputs or (("energy", "dipole") if name in VECTORIAL else ("energy",))
@@ -65,6 +68,7 @@ def small_model(
         charges=SMALL_CHARGES[charges],
         networks=networks,
         hidden=(12, 12),
+        basis=basis if "hamiltonian" in outputs else None,
     )
     energies = {z: -10.0 * z for z in elements} if "energy" in outputs and energies == "large" else energies
     energies = None if energies == "large" else energies

@@ -1,6 +1,7 @@
 """Reference calculations: labellers, the resumable label store, and labellers driven as potentials."""
 
 from atnn.labelling.execution import Failure, LabellingResult, label
+from atnn.labelling.orbitals import compute_overlap, find_basis
 from atnn.labelling.potential import LabellerPotential
 from atnn.labelling.protocol import Labeller
 from atnn.labelling.pyscf import PyscfLabeller
@@ -15,6 +16,8 @@ __all__ = [
     "LabellingResult",
     "PyscfLabeller",
     "TbliteLabeller",
+    "compute_overlap",
+    "find_basis",
     "find_labeller",
     "label",
 ]

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from atnn.basis import Basis
 from atnn.errors import LabellingError
 from atnn.functions.species import LANTHANIDES
 from atnn.quantities import QUANTITIES, Quantity
@@ -86,6 +87,22 @@ def electrons(structure: Structures, further: Collection[str] = ()) -> tuple[int
             remedy="correct `charge` or `spin`, or leave spin out",
         )
     return charge, spin
+
+
+def check_basis(basis: Basis | None, program: str, name: str) -> None:
+    """Check that a basis is that of a labeller, and declare the rows of its matrices. None is none.
+
+    Raises:
+        LabellingError: It is another one.
+    """
+    if basis is None:
+        return
+    if (basis.convention, basis.name) != (program, name):
+        raise LabellingError(
+            f"orbitals of {basis.name} in the order of {basis.convention} for matrices of {name} from {program}",
+            remedy=f"give find_basis({name!r}, elements)",
+        )
+    basis.declare()
 
 
 def label_row(name: str) -> Quantity:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 import numpy as np
+from ase.data import chemical_symbols
 
+from atnn.basis import Basis
 from atnn.errors import LabellingError, suggest
 from atnn.labelling.coupled import add_field, field_gradient, nuclear_energy, polarizability
-from atnn.labelling.protocol import Labels, electrons, find_version
+from atnn.labelling.protocol import Labels, check_basis, electrons, find_version
 from atnn.labelling.responses import check_responses, describe_responses, differentiate_by_field, find_field
 from atnn.structures import Structures
 from atnn.units import bohr, field_atomic_unit, hartree
@@ -39,6 +42,8 @@ class PyscfLabeller:
         maximum_cycles: Self-consistent cycles before the calculation counts as failed.
         grid_level: PySCF's level of the integration grid, 0 to 9.
         responses: Which of ``polarizability`` and ``born_charges`` to label, too.
+        orbitals: Basis, see :func:`~atnn.labelling.find_basis`, in which ``hamiltonian``, the converged Kohn-Sham
+            matrix, and ``overlap`` are labels, too. They are as exact as the root of ``convergence``.
     """
 
     xc: str = "b3lyp"
@@ -47,9 +52,12 @@ class PyscfLabeller:
     maximum_cycles: int = 100
     grid_level: int = 3
     responses: tuple[str, ...] = ()
+    orbitals: Basis | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
+        """Check the responses, and declare the rows of the matrices."""
         check_responses(self.responses, "PySCF")
+        check_basis(self.orbitals, "pyscf", self.basis)
 
     @property
     def settings(self) -> dict[str, str | int | float]:
@@ -64,6 +72,7 @@ class PyscfLabeller:
             "grid_level": self.grid_level,
             "density_fitting": "default",
             **describe_responses(self.responses),
+            **({} if self.orbitals is None else {"orbitals": self.orbitals.model_dump_json()}),
         }
 
     def __call__(self, structure: Structures) -> Labels:
@@ -80,6 +89,8 @@ class PyscfLabeller:
         stated = find_field(structure, "PySCF")
         method = self._converge(structure, charge, spin, stated)
         labels = self._labels(method, stated)
+        if self.orbitals is not None:
+            labels |= self._compute_matrices(method, self.orbitals, structure)
         if "polarizability" in self.responses:
             labels["polarizability"] = polarizability(method)
         if "born_charges" in self.responses:
@@ -108,6 +119,16 @@ class PyscfLabeller:
             "charges": np.asarray(method.mulliken_pop(verbose=0)[1]),
         }
 
+    def _compute_matrices(self, method: Any, basis: Basis, structure: Structures) -> Labels:
+        fock, numbers = np.asarray(method.get_fock()), structure.numbers.tolist()
+        if fock.ndim > 2:
+            raise LabellingError(
+                "open shells have two Hamiltonians, one for each spin", remedy="give closed shells, or no `orbitals`"
+            )
+        check_shells(method.mol, basis, numbers)
+        overlap = method.get_ovlp()
+        return {"hamiltonian": basis.split(fock * hartree, numbers), "overlap": basis.split(overlap, numbers)}
+
     def _converge(
         self,
         structure: Structures,
@@ -116,11 +137,9 @@ class PyscfLabeller:
         stated: np.ndarray | None,
         density: np.ndarray | None = None,
     ) -> Any:
-        gto, dft = _library()
-        places = structure.positions.detach().double() / bohr
-        atoms = list(zip(structure.numbers.tolist(), places.tolist(), strict=True))
+        dft = _library()[1]
         try:
-            molecule = gto.M(atom=atoms, unit="Bohr", basis=self.basis, charge=charge, spin=spin, verbose=0)
+            molecule = make_molecule(structure, self.basis, charge, spin)
             method = dft.KS(molecule, xc=self.xc).density_fit()
             method.conv_tol, method.max_cycle = self.convergence, self.maximum_cycles
             method.grids.level = self.grid_level
@@ -137,6 +156,44 @@ class PyscfLabeller:
                 remedy="look at the geometry, the charge and the spin",
             )
         return method
+
+
+def make_molecule(structure: Structures, basis: str, charge: int = 0, spin: int | None = None) -> Any:
+    """Make PySCF's molecule of one structure.
+
+    Args:
+        structure: The structure.
+        basis: Basis set.
+        charge: Total charge [e].
+        spin: Number of unpaired electrons; none: whatever fits, where only the orbitals matter.
+    """
+    places = structure.positions.detach().double() / bohr
+    atoms = list(zip(structure.numbers.tolist(), places.tolist(), strict=True))
+    spin = int(structure.numbers.sum()) % 2 if spin is None else spin
+    return _library()[0].M(atom=atoms, unit="Bohr", basis=basis, charge=charge, spin=spin, verbose=0)
+
+
+def list_shells(molecule: Any, atom: int) -> tuple[int, ...]:
+    """List the angular momenta of the shells of an atom of PySCF's molecule."""
+    shells = range(molecule.nbas)
+    own = (k for k in shells if molecule.bas_atom(k) == atom)
+    return tuple(molecule.bas_angular(k) for k in own for _ in range(molecule.bas_nctr(k)))
+
+
+def check_shells(molecule: Any, basis: Basis, numbers: Sequence[int]) -> None:
+    """Check that every atom of PySCF's molecule has the shells that a basis states.
+
+    Raises:
+        LabellingError: One has others.
+    """
+    for atom, number in enumerate(numbers):
+        if (found := list_shells(molecule, atom)) != basis.list_shells(number):
+            raise LabellingError(
+                f"{chemical_symbols[number]} has the shells {list(found)} in {basis.name}, and not "
+                f"{list(basis.list_shells(number))}",
+                where="basis",
+                remedy="take the basis that find_basis gives",
+            )
 
 
 def check_names(functional: str, basis: str) -> None:

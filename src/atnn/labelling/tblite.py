@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from atnn.basis import Basis
 from atnn.errors import LabellingError
-from atnn.labelling.protocol import Labels, electrons, find_version
+from atnn.labelling.protocol import Labels, check_basis, electrons, find_version
 from atnn.labelling.responses import check_responses, describe_responses, differentiate_by_field, find_field
 from atnn.structures import Structures
 from atnn.units import bohr, boltzmann, field_atomic_unit, hartree
@@ -37,6 +38,8 @@ class TbliteLabeller:
         electronic_temperature: Temperature of the Fermi smearing [K].
         maximum_iterations: Self-consistent cycles before the calculation counts as failed.
         responses: Which of ``polarizability`` and ``born_charges`` to label, too.
+        orbitals: Basis, see :func:`~atnn.labelling.find_basis`, in which ``hamiltonian``, the self-consistent matrix,
+            and ``overlap`` of molecules are labels, too.
     """
 
     method: Parametrisation = "GFN2-xTB"
@@ -44,9 +47,12 @@ class TbliteLabeller:
     electronic_temperature: float = 300.0
     maximum_iterations: int = 250
     responses: tuple[str, ...] = ()
+    orbitals: Basis | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
+        """Check the responses, and declare the rows of the matrices."""
         check_responses(self.responses, "tblite")
+        check_basis(self.orbitals, "tblite", self.method)
 
     @property
     def settings(self) -> dict[str, str | int | float]:
@@ -59,6 +65,7 @@ class TbliteLabeller:
             "electronic_temperature": self.electronic_temperature,
             "maximum_iterations": self.maximum_iterations,
             **describe_responses(self.responses),
+            **({} if self.orbitals is None else {"orbitals": self.orbitals.model_dump_json()}),
         }
 
     def __call__(self, structure: Structures) -> Labels:
@@ -89,6 +96,8 @@ class TbliteLabeller:
             "forces": -result.get("gradient") * (hartree / bohr),
             "charges": np.asarray(result.get("charges")),
         }
+        if self.orbitals is not None:
+            labels |= _compute_matrices(result, self.orbitals, structure)
         if bool(structure.pbc.all()):
             labels["stress"] = result.get("virial") * hartree / float(structure.volumes[0])
         else:
@@ -116,6 +125,7 @@ class TbliteLabeller:
             calculator.set("temperature", self.electronic_temperature * boltzmann / hartree)
             if field is not None:
                 calculator.add("electric-field", _pointer(field / field_atomic_unit))
+            calculator.set("save-integrals", int(self.orbitals is not None))
             return calculator.singlepoint()
         except tblite_errors as error:
             raise LabellingError(
@@ -129,6 +139,37 @@ def _pointer(vector: np.ndarray) -> Any:
     from tblite import library
 
     return library.ffi.from_buffer("double[]", np.ascontiguousarray(vector, dtype=np.float64))
+
+
+def _compute_matrices(result: Any, basis: Basis, structure: Structures) -> Labels:
+    """Self-consistent Hamiltonian and overlap of a molecule.
+
+    tblite keeps the Hamiltonian before the self-consistent potential is added. The orbitals C and their energies e give
+    the one that they solve, ``H = S C e C^T S``, because ``C^T S C = 1``.
+    """
+    if bool(structure.pbc.any()):
+        raise LabellingError("Hamiltonians are labels of molecules", remedy="set pbc to False, or give no `orbitals`")
+    overlap, numbers = np.asarray(result.get("overlap-matrix")), structure.numbers.tolist()
+    turned = overlap @ np.asarray(result.get("orbital-coefficients"))
+    hamiltonian = (turned * np.asarray(result.get("orbital-energies"))) @ turned.T * hartree
+    return {"hamiltonian": basis.split(hamiltonian, numbers), "overlap": basis.split(overlap, numbers)}
+
+
+def describe_element(method: str, number: int) -> tuple[tuple[int, ...], int]:
+    """Find the angular momenta of the shells of an element, and the number of its valence electrons.
+
+    Raises:
+        LabellingError: tblite does not know the method or the element, or is not installed.
+    """
+    interface, tblite_errors = _library()
+    try:
+        calculator = interface.Calculator(method, np.array([number]), np.zeros((1, 3)), uhf=number % 2)
+        calculator.set("verbosity", 0)
+        shells = calculator.get("angular-momenta")
+        electrons_ = calculator.singlepoint().get("orbital-occupations").sum()
+    except tblite_errors as error:
+        raise LabellingError(f"{method} failed: {error}", remedy="give GFN2-xTB or GFN1-xTB, Z up to 86") from error
+    return tuple(int(degree) for degree in shells), round(float(electrons_))
 
 
 @cache

@@ -35,6 +35,7 @@ from atnn.model.checks import (
     check_electrons,
     refuse_bare,
     refuse_charged_in_field,
+    refuse_crystals,
     refuse_elements,
     refuse_ignored,
     warn_of_ignored,
@@ -226,8 +227,8 @@ class Model(nn.Module):
             create_graph: Keep the graph of the derivatives, as training needs.
 
         Raises:
-            SpecificationError: The model does not give an output, or stress is requested of a structure that is not
-                periodic in three dimensions.
+            SpecificationError: The model does not give an output, stress is requested of a structure that is not
+                periodic in three dimensions, or a Hamiltonian of one that is periodic.
             DataError: The model does not know an element, ignores a field, or cannot describe a charge in a field, or
                 no atom is of an adsorbate where an output is one of adsorbates.
         """
@@ -240,6 +241,7 @@ class Model(nn.Module):
     def check_outputs(self, outputs: Sequence[str], structures: Structures) -> None:
         """Refuse outputs that the model cannot give for these structures."""
         refuse_bare(structures, outputs)
+        refuse_crystals(structures, outputs)
         missing = [name for name in outputs if name not in self.outputs]
         if missing:
             raise SpecificationError(

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from ase.data import chemical_symbols
 from pydantic import Field, field_validator, model_validator
 
+from atnn.basis import Basis, require_basis
 from atnn.errors import suggest
 from atnn.functions.species import HEAVIEST
 from atnn.parts import ChargesSpecification, Design, Part
@@ -31,6 +32,7 @@ from atnn.readouts import (
     make_dipole,
     make_embedding_density,
     make_friction,
+    make_hamiltonian,
     make_tensor,
     make_transition_dipole,
 )
@@ -69,6 +71,7 @@ OUTPUTS: dict[str, Callable[[Design], dict[str, Part]]] = {
     **{name: make_transition_dipole(name) for name in TRANSITION_DIPOLES},
     "friction": make_friction,
     "embedding_density": make_embedding_density,
+    "hamiltonian": make_hamiltonian,
 }
 # Specifications whose ``parts`` build the sources of charges, and the terms that are added to the energy.
 CHARGES: dict[str, type[ChargesSpecification]] = {
@@ -98,6 +101,9 @@ class ModelSpecification(Specification):
     )
     charges: Charges = Field(
         default=NetworkChargesSpecification(), description="where charges come from, e.g. {name: equilibration}"
+    )
+    basis: Basis | None = Field(
+        default=None, description="atomic orbitals of the hamiltonian: name, convention, shells"
     )
     charges_in_energy: bool = Field(
         default=False, description="whether the energy network reads the charges of the atoms"
@@ -138,6 +144,12 @@ class ModelSpecification(Specification):
             raise ValueError(f"networks: shared knows elements up to Z = {HEAVIEST}; give networks: element")
         return self
 
+    @model_validator(mode="after")
+    def _hamiltonian_has_basis(self) -> ModelSpecification:
+        if "hamiltonian" in self.outputs:
+            require_basis(self.basis, self.elements).declare()
+        return self
+
     @property
     def depends_on(self) -> frozenset[str]:
         """Names of :data:`atnn.structures.STATED` on which the representation depends; the field only by request."""
@@ -148,4 +160,4 @@ class ModelSpecification(Specification):
     def design(self, species: Any, channels: tuple[int, ...]) -> Design:
         """Collect what the parts are built for."""
         inputs = ("charges",) if self.charges_in_energy else ()
-        return Design(species, channels, self.hidden, self.blocks, self.charges, inputs)
+        return Design(species, channels, self.hidden, self.blocks, self.charges, inputs, self.basis)

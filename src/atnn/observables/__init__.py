@@ -12,6 +12,7 @@ from atnn.observables.kinds import SpectrumSettings
 from atnn.observables.matching import ModeMatch, match_modes
 from atnn.observables.minima import Minima, find_minima
 from atnn.observables.modes import check_modes_file, list_modes, write_modes
+from atnn.observables.orbitals import Orbitals, find_orbitals, mulliken_charges, solve_orbitals
 from atnn.observables.perturbation import AnharmonicConstants, vpt2
 from atnn.observables.power import mode_spectra, power_spectra, power_spectrum
 from atnn.observables.raman import raman
@@ -32,6 +33,7 @@ __all__ = [
     "Minima",
     "ModeMatch",
     "NormalModes",
+    "Orbitals",
     "Spectrum",
     "SpectrumSettings",
     "Thermochemistry",
@@ -42,6 +44,7 @@ __all__ = [
     "curvature",
     "damping",
     "find_minima",
+    "find_orbitals",
     "harmonic",
     "hessian",
     "infrared",
@@ -49,6 +52,7 @@ __all__ = [
     "list_modes",
     "match_modes",
     "mode_spectra",
+    "mulliken_charges",
     "name_isotopologue",
     "normal_modes",
     "power_spectra",
@@ -56,6 +60,7 @@ __all__ = [
     "raman",
     "raman_intensities",
     "relax",
+    "solve_orbitals",
     "sum_frequency",
     "symmetry_number",
     "thermochemistry",

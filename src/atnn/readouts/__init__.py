@@ -6,6 +6,7 @@ from atnn.readouts.density import EmbeddingDensity, LocalFriction, make_embeddin
 from atnn.readouts.dipole import AtomicDipoles, DipoleSum, make_dipole
 from atnn.readouts.energy import EnergyReadout
 from atnn.readouts.friction import FrictionTensor, make_friction
+from atnn.readouts.hamiltonian import Hamiltonian, make_hamiltonian
 from atnn.readouts.tensors import BornCharges, TensorReadout, make_born_charges, make_tensor
 from atnn.readouts.transitions import TransitionDipole, make_transition_dipole
 
@@ -17,6 +18,7 @@ __all__ = [
     "EmbeddingDensity",
     "EnergyReadout",
     "FrictionTensor",
+    "Hamiltonian",
     "LocalFriction",
     "NetworkCharges",
     "NetworkChargesSpecification",
@@ -28,6 +30,7 @@ __all__ = [
     "make_dipole",
     "make_embedding_density",
     "make_friction",
+    "make_hamiltonian",
     "make_tensor",
     "make_transition_dipole",
 ]

@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import torch
 
+from atnn.so3.blocks import quadrature
 from atnn.so3.harmonics import spherical_harmonics
 
 Path = tuple[int, int, int]
@@ -24,7 +25,7 @@ def couplings(degree: int) -> tuple[tuple[Path, ...], tuple[Term, ...]]:
     Returns:
         The paths (l1, l2, l), and the terms (m1, m2, path, m, C), whose components are numbered across all degrees.
     """
-    points, weights = _quadrature(3 * degree)
+    points, weights = quadrature(3 * degree)
     harmonics = [y.numpy() for y in spherical_harmonics(torch.from_numpy(points), degree)]
     paths: list[Path] = []
     terms: list[Term] = []
@@ -37,13 +38,3 @@ def couplings(degree: int) -> tuple[tuple[Path, ...], tuple[Term, ...]]:
             terms.append((int(l1**2 + a), int(l2**2 + b), len(paths), int(l3**2 + c), float(table[a, b, c])))
         paths.append((int(l1), int(l2), int(l3)))
     return tuple(paths), tuple(terms)
-
-
-def _quadrature(degree: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return points and weights of a quadrature on the sphere that is exact for polynomials up to a degree."""
-    heights, weights = np.polynomial.legendre.leggauss(degree // 2 + 1)
-    angles = 2 * np.pi * np.arange(degree + 1) / (degree + 1)
-    z, phi = (part.ravel() for part in np.meshgrid(heights, angles, indexing="ij"))
-    radius = np.sqrt(1 - z**2)
-    points = np.stack([radius * np.cos(phi), radius * np.sin(phi), z], axis=1)
-    return points, np.repeat(weights, len(angles)) / (2 * len(angles))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 
-from atnn.data import Dataset, batches_of, charge_excess
+from atnn.data import Dataset, batches_of, charge_excess, select
+from atnn.data.overlaps import check_order
 from atnn.errors import AtnnWarning, DataError, SpecificationError
 from atnn.model import Model
 from atnn.quantities import QUANTITIES
@@ -24,8 +25,8 @@ def check_data(model: Model, sets: Sets, names: list[str]) -> None:
         names: Quantities in the loss.
 
     Raises:
-        DataError: The model cannot describe a structure, a stress has no volume, or charges do not sum to the stated
-            total charge.
+        DataError: The model cannot describe a structure, a stress has no volume, charges do not sum to the stated
+            total charge, or the orbitals of a Hamiltonian stand in another order than the basis of the model states.
 
     Warns:
         AtnnWarning: The model ignores stated charges or spins; the message gives their number.
@@ -35,6 +36,22 @@ def check_data(model: Model, sets: Sets, names: list[str]) -> None:
             model.check_structures(labelled.structures, where=f"{name} data")
             _check_volumes(labelled, names, where=f"{name} data")
             _check_charges(labelled, names, where=f"{name} data")
+            if "hamiltonian" in names and "hamiltonian" in labelled.labels:
+                _check_orbitals(model, labelled, where=f"{name} data")
+
+
+def _check_orbitals(model: Model, labelled: Labelled, where: str) -> None:
+    """Check the order of orbitals of the first and the last structure with a Hamiltonian."""
+    basis = model.specification.basis
+    assert basis is not None
+    if "overlap" not in labelled.labels:
+        message = f"{where}: without overlaps the order of orbitals of the hamiltonians cannot be checked"
+        warnings.warn(message, AtnnWarning, stacklevel=3)
+        return
+    places = (labelled.masks["hamiltonian"] & labelled.masks["overlap"]).nonzero()[:, 0].tolist()
+    for place in sorted({*places[:1], *places[-1:]}):
+        one = select(labelled, [place])
+        check_order(one.structures, one.labels["overlap"], basis, where=f"{where}: structure {place}")
 
 
 def check_quantities(model: Model, sets: Sets, names: list[str], carried: set[str]) -> None:

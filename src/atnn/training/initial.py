@@ -19,6 +19,7 @@ from atnn.reading import read
 from atnn.structures import Neighbors, Structures
 from atnn.training.checks import check_conditions, check_data, check_quantities
 from atnn.training.config import RunConfig
+from atnn.training.pairs import measure_pairs, spread_pairs
 from atnn.training.sets import Sets, find_labels
 from atnn.training.statistics import average_energy, average_labels, average_traces, measure_spreads
 
@@ -51,18 +52,21 @@ def initial_model(config: RunConfig, sets: Sets, start: Model | None = None) -> 
     means = average_labels(sets.train, names)
     modulo = config.training.dipole_modulo
     spreads = measure_spreads(sets.train, names, model.reference_energies, means, modulo)
+    pairs = measure_pairs(sets.train, names)
+    spreads |= {name: spread_pairs(moments) for name, moments in pairs.items()}
     if start is None:
-        structures, pairs = _draw_sample(model, sets.train)
+        structures, neighbors = _draw_sample(model, sets.train)
         statistics = Statistics(
-            neighbors=len(pairs.i) / len(structures.positions),
+            neighbors=len(neighbors.i) / len(structures.positions),
             scale=spreads.get("forces", spreads.get("energy", 1.0)),
             # The mean binding energy is known; the network need not spend epochs on learning it.
             energy=average_energy(sets.train, model.reference_energies) if _learns_energies(model, carried) else None,
             means=means,
             spreads=spreads,
             isotropic=average_traces(sets.train, names),
+            pairs=pairs,
         )
-        model.start(statistics, structures, pairs)
+        model.start(statistics, structures, neighbors)
     check_data(model, sets, names)
     check_conditions(config, sets.train)
     return model, spreads

@@ -81,7 +81,8 @@ def _train(
     config: RunConfig, processes: Processes, datasets: Mapping[str, Dataset] | None, start: Model | None
 ) -> TrainingResult:
     folder = Path(config.output)
-    Model(config.model.specification([1]))  # fails before the data are read if parts do not fit each other
+    known = config.model.basis.elements[:1] if config.model.basis else [1]
+    Model(config.model.specification(known))  # fails before the data are read if parts do not fit each other
     if processes.first:
         claim_folder(config)
         # A split without a checkpoint belongs to a run that never began, perhaps with other parts.
