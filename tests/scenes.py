@@ -21,7 +21,7 @@ def make_scene(structures, pairs=None, cutoff=5.0, numbers=None):
         elements,
         torch.zeros(len(structures)).double(),
         structures.positions.new_zeros((len(structures), 3)),
-        structures.index_rows({"atom_pair"}),
+        structures.index_rows({"atom_pair"}, neighbor_pairs(structures, cutoff)),
     )
 
 

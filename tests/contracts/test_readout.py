@@ -139,6 +139,8 @@ def test_tensors_turn_with_the_molecule_to_the_last_digits_of_float32(tensorial)
         for name in TENSORS:
             expected = turn(name, before[name], matrix)
             allowed = digits * expected.norm()
+            if digits == 1e-6:  # positions relative to the middle of the molecule are rounded after the rotation
+                allowed = 3 * allowed
             if quantity(name).sign_free:  # an eigenvector multiplies rounding by the size of the tensor over the gap
                 expected, allowed = expected * torch.sign((expected * after[name]).sum()), 10 * allowed
             assert (after[name] - expected).norm() < allowed, name

@@ -163,7 +163,9 @@ def test_terms_that_need_charges_are_refused_without():
 
 
 def test_atomic_dipoles_are_refused_without_the_output_that_has_them():
-    with pytest.raises(SpecificationError, match=r"electrostatics needs atomic_dipoles.*\n.*add dipole to outputs"):
+    with pytest.raises(
+        SpecificationError, match=r"electrostatics needs atomic_dipoles.*\n.*add atomic_dipoles or dipole to outputs"
+    ):
         small_model("eann", outputs=("energy", "charges"), terms=(ANYWHERE | {"dipoles": True},))
 
 

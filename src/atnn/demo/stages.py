@@ -140,7 +140,7 @@ def find_modes(potential: Potential, settings: DemoSettings, path: Path) -> Norm
         write_atomically(path, json.dumps(content))
     content, atoms = read_json(path), len(build_molecule(settings).numbers)
     try:
-        arrays = {name: np.array(content[name], dtype=kind) for name, kind in _MODES.items()}
+        arrays: dict[str, Any] = {name: np.array(content[name], dtype=kind) for name, kind in _MODES.items()}
         found = NormalModes(**arrays, rigid=int(content["rigid"]), largest_force=float(content["largest_force"]))
     except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise _damaged(path, error) from error

@@ -66,12 +66,14 @@ def describe_drift(
     """What to warn of after a run that should conserve the energy; None if nothing drifts.
 
     Args:
-        series: ``potential``, ``kinetic`` and ``times`` of the frames.
+        series: ``potential``, ``kinetic`` and ``times`` of the frames, and ``field_work`` where a field does work.
         numbers: Numbers of the whole trajectories.
         counts: Their numbers of atoms.
     """
     kinetic, times = series["kinetic"][:, numbers], series["times"]
     total = series["potential"][:, numbers] + kinetic
+    if "field_work" in series:
+        total = total - series["field_work"][:, numbers]
     drifting = find_drifting(total, kinetic, times, counts)
     if not bool(drifting.any()):
         return None

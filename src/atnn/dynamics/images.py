@@ -9,7 +9,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from atnn.data.matrices import join_matrix
-from atnn.dynamics.state import axis_of
+from atnn.dynamics.layout import frame_axis
 from atnn.quantities import QUANTITIES, Axis
 
 _SHOWN = ("positions", "velocities", "times", "potential", "kinetic")  # under names of their own, or not at all
@@ -34,7 +34,8 @@ def as_atoms(
     frame.info["time_fs"] = float(frames["times"][index])
     frame.info["energy"] = float(frames["potential"][index, structure])
     for name in frames.keys() - _SHOWN:
-        axis = axis_of(name)
+        axis = frame_axis(name)
+        assert axis != "frame"  # which only the times have
         value = frames[name][index][rows[axis]].double()
         if axis == "atom":
             frame.arrays[name] = value.numpy()

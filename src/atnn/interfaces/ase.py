@@ -170,8 +170,8 @@ def _fixed(atoms: Atoms) -> tuple:
     stated = (atoms.info.get(entry.key) for entry in STATED.values())
     rest = (None if value is None else _as_bytes(value) for value in stated)
     marks = (atoms.arrays[name] for name in MARKS if name in atoms.arrays)
-    rest = (*rest, *(_as_bytes(value) for value in marks))
-    return (atoms.numbers.tobytes(), atoms.cell.array.tobytes(), atoms.pbc.tobytes(), *rest)
+    places = (atoms.numbers.tobytes(), atoms.cell.array.tobytes(), atoms.pbc.tobytes())
+    return (*places, *rest, *(_as_bytes(value) for value in marks))
 
 
 def _as_bytes(value: Any) -> bytes:

@@ -170,7 +170,7 @@ def eckart_rotations(
 def remainder(total: Spectrum, parts: Sequence[Spectrum]) -> Spectrum:
     """What the parts leave of the whole, copy by copy: rotation and translation, where the parts are all modes."""
     assert total.copies is not None
-    left = total.copies - np.sum([part.copies for part in parts], axis=0)
+    left = total.copies - np.sum([np.asarray(part.copies) for part in parts], axis=0)
     found = summarise_copies(total.frequencies, left, total.unit, total.resolution, None)
     return replace(found, origin=total.origin)
 

@@ -115,8 +115,8 @@ def raman(
             slopes_of(series, timestep), timestep, temperature, resolution, window
         )
         densities.append(weight * density / passed(frequencies, timestep))
-    factor = amu_angstrom2_per_fs2 / (boltzmann * temperature)
-    factor = factor * quantum_correction(correction, frequencies, temperature)
+    classical = amu_angstrom2_per_fs2 / (boltzmann * temperature)
+    factor = classical * quantum_correction(correction, frequencies, temperature)
     if laser is not None:
         factor = factor * cross_section_factor(np.maximum(frequencies, reached), laser, temperature)
     unit = ACTIVITY if laser is None else CROSS_SECTION

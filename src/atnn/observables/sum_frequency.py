@@ -75,7 +75,7 @@ def sum_frequency(
     pairs = np.stack([tensors[:, :, inside, inside].mean(axis=2), moments[:, :, axis]], axis=2)
     slopes = slopes_of(pairs, timestep)
     count, reached = check_series(slopes, timestep, temperature, resolution, window)
-    spectra = [_half_transform(*pair.T, count, timestep, window) for pair in slopes]
+    spectra = [_half_transform(pair[:, 0], pair[:, 1], count, timestep, window) for pair in slopes]
     frequencies = spectra[0][0]
     angular = 2 * np.pi * light_speed_cm_per_fs * np.maximum(frequencies, reached)
     vacuum = 1 / (4 * np.pi * coulomb)

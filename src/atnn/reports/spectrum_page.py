@@ -106,9 +106,9 @@ def spectrum_report(
     source, record = Trajectory(path), page.with_suffix(".json")
     refuse_other(record, SPECTRUM, {"run": source.run})
     settings = SpectrumSettings(
-        temperature, correction, window, resolution, maximum, laser, None if modes is None else read_basis(modes)
+        temperature, correction, window, resolution, maximum, laser, None if modes is None else read_basis(Path(modes))
     )
-    potential = None if model is None else ModelPotential(load_model(model), skin=0.0)
+    potential = None if model is None else ModelPotential(load_model(Path(model)), skin=0.0)
     found = trajectory_spectra(source, kinds, settings, potential)
     titles = [_title(name) for name in kinds]
     report = Report(f"{' and '.join(titles)} spectr{'um' if len(titles) == 1 else 'a'}", subtitle=str(path))
