@@ -23,6 +23,7 @@ from atnn.units import ENERGY, NUMBER
 
 Convention = Literal["pyscf", "tblite"]
 HIGHEST_SHELL = 4
+MATRICES = ("hamiltonian", "overlap")  # rows that the table of quantities has once a basis is declared
 Shells = Annotated[tuple[Annotated[int, Field(ge=0, le=HIGHEST_SHELL)], ...], Field(min_length=1, max_length=64)]
 
 
@@ -116,8 +117,7 @@ class Basis(Specification):
         A row of the table has one shape, so the block of each pair of atoms is padded with zeros to :attr:`width`. A
         process works with one width at a time, that of the basis declared last.
         """
-        QUANTITIES["hamiltonian"] = _make_row("hamiltonian", self.width)
-        QUANTITIES["overlap"] = _make_row("overlap", self.width)
+        QUANTITIES.update({name: _make_row(name, self.width) for name in MATRICES})
 
     def split(self, matrix: Float[np.ndarray, "orbitals orbitals"], numbers: Sequence[int]) -> np.ndarray:
         """Cut the matrix of a structure into the padded blocks of its pairs of atoms, [atoms^2, width, width].

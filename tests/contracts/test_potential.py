@@ -52,7 +52,7 @@ def test_it_gives_what_is_asked_for_and_nothing_else(potential):
 def test_values_have_the_shapes_of_the_table_and_no_graph(potential):
     s = structures()
     for name, value in potential(s, molecular_outputs(potential)).items():
-        rows = len(s) if QUANTITIES[name].axis == "structure" else len(s.numbers)
+        rows = s.totals[QUANTITIES[name].axis]
         assert value.shape == (rows, *QUANTITIES[name].shape), name
         assert not value.requires_grad and torch.isfinite(value).all(), name
 

@@ -240,8 +240,6 @@ class Model(nn.Module):
 
     def check_outputs(self, outputs: Sequence[str], structures: Structures) -> None:
         """Refuse outputs that the model cannot give for these structures."""
-        refuse_bare(structures, outputs)
-        refuse_crystals(structures, outputs)
         missing = [name for name in outputs if name not in self.outputs]
         if missing:
             raise SpecificationError(
@@ -249,6 +247,8 @@ class Model(nn.Module):
                 remedy="".join(suggest(name, self.outputs) for name in missing)
                 + f"choose from: {', '.join(sorted(self.outputs))}",
             )
+        refuse_bare(structures, outputs)
+        refuse_crystals(structures, outputs)
         over_volume = [name for name in outputs if QUANTITIES[name].per_volume]
         if over_volume and not bool(structures.pbc.all()):
             raise SpecificationError(

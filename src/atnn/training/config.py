@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from atnn.basis import MATRICES
 from atnn.errors import SpecificationError, suggest
 from atnn.model import PRESETS, ModelSpecification
 from atnn.model.registry import Representation
@@ -20,9 +21,9 @@ from atnn.specification import Names, Specification, parse, read_yaml
 
 Part = float | int | str | tuple[str, ...]
 Weight = float | tuple[float, float]
-QuantityName = Annotated[str, Names(QUANTITIES)]
-LabelName = Annotated[str, Names(QUANTITIES, STATED_BY_KEY)]
-UnitName = Annotated[str, Names(("energy", "length", "time"), QUANTITIES, STATED_BY_KEY)]
+QuantityName = Annotated[str, Names(QUANTITIES, MATRICES)]
+LabelName = Annotated[str, Names(QUANTITIES, MATRICES, STATED_BY_KEY)]
+UnitName = Annotated[str, Names(("energy", "length", "time"), QUANTITIES, MATRICES, STATED_BY_KEY)]
 
 
 class DataConfig(Specification):
