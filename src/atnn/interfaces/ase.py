@@ -101,10 +101,11 @@ class Calculator(ase_calculator.Calculator):
         asked = ["energy" if name == "free_energy" else name for name in properties]
         self._wanted += [name for name in dict.fromkeys(asked) if name not in self._wanted]
         found = self.potential(self._structure, self._wanted)
-        if "energy" in found and not torch.isfinite(found["energy"]).all():
+        wrong = [name for name, value in found.items() if not torch.isfinite(value).all()]
+        if wrong:
             refuse_contacts(self._structure)
             raise DataError(
-                "the energy is NaN or infinite",
+                f"{', '.join(wrong)}: NaN or infinite",
                 where=f"structure {atoms.get_chemical_formula()}",
                 remedy="look at what moved the atoms: a smaller time step, or another start",
             )

@@ -33,15 +33,25 @@ class Home(NamedTuple):
 
 
 def find_home(structures: Structures) -> Home:
-    """Find the home of every atom: within the cell along periodic directions, and around the mean of its structure."""
+    """Find the home of every atom: within the cell along periodic directions, and around the median of its structure.
+
+    The median lies among the atoms, also where one of them is very far from all others.
+    """
     positions = structures.positions.detach().double()
     wraps = torch.zeros_like(positions)
     if bool(structures.pbc.any()):
         wraps = torch.floor(_fractions(positions, structures))
     inside = positions - _translate(wraps, structures)
-    counts = structures.counts.clamp(min=1).double()[:, None]
-    sums = inside.new_zeros((len(structures), 3)).index_add(0, structures.batch, inside)
-    return Home(sums / counts, wraps)
+    return Home(_medians(inside, structures), wraps)
+
+
+def _medians(positions: Tensor, structures: Structures) -> Tensor:
+    """Median of each coordinate over the atoms of each structure."""
+    order = positions.argsort(dim=0)
+    order = order.gather(0, structures.batch[order].argsort(dim=0, stable=True))
+    counts = structures.counts
+    middle = torch.cumsum(counts, 0) - counts + torch.div(counts - 1, 2, rounding_mode="floor").clamp(min=0)
+    return positions.gather(0, order)[middle]
 
 
 def _fractions(positions: Tensor, structures: Structures) -> Tensor:
