@@ -182,3 +182,14 @@ def test_atoms_on_top_of_each_other_are_refused_by_name():
     atoms.positions[2] = atoms.positions[1] + atoms.cell[0]  # an image
     with pytest.raises(DataError, match="structure 1: atoms 1 and 2 are"):
         refuse_contacts(Structures.from_ase([water_box(1), atoms]))
+
+
+@pytest.mark.parametrize("second", [[1.0, 1e-320, 0.0], [2.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+def test_flat_lattices_are_refused(second):
+    atoms = crystal()
+    cell = np.array([[8.0, 0.0, 0.0], second, [0.0, 0.0, 20.0]])
+    structures = Structures.from_ase(atoms).replace(
+        cell=torch.as_tensor(cell)[None], pbc=torch.tensor([[True, True, False]])
+    )
+    with pytest.raises(DataError, match="parallel"):
+        neighbor_pairs(structures, 5.0)

@@ -15,6 +15,7 @@ from atnn.kernels import gather_centers, gather_neighbors, mirror_pairs
 from atnn.neighbors.wide import WIDEST, measure_extent, wide_half_list
 from atnn.structures import Edges, Neighbors, Structures
 
+FLATTEST = 1e-3  # Angstrom; smallest singular value of the periodic lattice vectors
 CLOSEST = 0.1  # Angstrom; atoms nearer than that are a mistake, as no model and no method describes them
 
 
@@ -63,12 +64,27 @@ def half_list(
         cutoff: Distance up to which atoms are neighbors [Angstrom].
         wide: Whether the atoms or the cell extend over more than :data:`WIDEST` cutoffs, too far for vesin.
         where: The structure, for messages.
+
+    Raises:
+        DataError: The periodic lattice vectors are parallel, or one has no length.
     """
+    if pbc.any():
+        _refuse_flat(cell[pbc], where)
     if wide:
         return wide_half_list(positions, cell, pbc, cutoff, where)
     box = _complete_cell(cell, pbc) if pbc.any() else np.zeros((3, 3))
     i, j, shifts = _calculator(cutoff).compute(points=positions, box=box, periodic=pbc.tolist(), quantities="ijS")
     return i.astype(np.int64), j.astype(np.int64), shifts.astype(np.int32, copy=False).reshape(-1, 3)
+
+
+def _refuse_flat(lattice: np.ndarray, where: str) -> None:
+    """Refuse periodic lattice vectors [1 to 3, 3] that span no length, area or volume; vesin divides by their heights."""
+    if np.linalg.svd(lattice, compute_uv=False)[-1] < FLATTEST:
+        raise DataError(
+            "the periodic lattice vectors are parallel, or one has no length",
+            where=where,
+            remedy="correct the lattice vectors, or set pbc to False along one",
+        )
 
 
 @functools.lru_cache(maxsize=16)
