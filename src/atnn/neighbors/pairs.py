@@ -78,7 +78,7 @@ def half_list(
 
 
 def _refuse_flat(lattice: np.ndarray, where: str) -> None:
-    """Refuse periodic lattice vectors [1 to 3, 3] that span no length, area or volume; vesin divides by their heights."""
+    """Refuse periodic lattice vectors [1 to 3, 3] that span no volume or area; vesin divides by their heights."""
     if np.linalg.svd(lattice, compute_uv=False)[-1] < FLATTEST:
         raise DataError(
             "the periodic lattice vectors are parallel, or one has no length",
