@@ -126,7 +126,7 @@ class Part(nn.Module):
         """Refuse structures that the part cannot describe. Most parts describe all.
 
         Raises:
-            DataError: The part cannot describe a structure.
+            AtnnError: The part cannot describe a structure.
         """
 
     def forward(self, scene: Scene, values: Values) -> dict[str, Tensor]:

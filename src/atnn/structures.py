@@ -235,11 +235,10 @@ class Structures:
         if "adsorbate_pair" not in axes:
             return rows
         pairs = self.pairs("adsorbate_pair")
-        first = torch.full_like(
-            self.batch, len(pairs[0])
-        )  # row of the pair of each atom with the first of its structure
-        first = first.scatter_reduce(0, pairs[0], torch.arange(len(pairs[0]), device=pairs.device), "amin")
-        place = torch.zeros_like(self.batch).index_put((pairs[1],), torch.arange(len(pairs[0])) - first[pairs[0]])
+        row = torch.arange(pairs.shape[1], device=pairs.device)
+        # Row of the pair of each atom with the first one of its adsorbate, and how many rows later that with another is.
+        first = torch.full_like(self.batch, len(row)).scatter_reduce(0, pairs[0], row, "amin")
+        place = torch.zeros_like(self.batch).index_put((pairs[1],), row - first[pairs[0]])
         marked = self.adsorbate_atoms
         edges = (marked[neighbors.i] & marked[neighbors.j]).nonzero()[:, 0]
         i, j = neighbors.i[edges], neighbors.j[edges]

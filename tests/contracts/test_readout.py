@@ -133,14 +133,13 @@ def moved(atoms, matrix):
 
 def test_tensors_turn_with_the_molecule_to_the_last_digits_of_float32(tensorial):
     """With a rotation that does not round the positions, and one that does so in float64, where it does not count."""
-    for matrix, digits in ((ROTATION, 1e-10), (EXACT, 1e-6)):
+    # Sums over neighbors in another order differ by up to 1.1e-6 in float32 (NEAT).
+    for matrix, digits in ((ROTATION, 1e-10), (EXACT, 1.5e-6)):
         model = tensorial.double() if matrix is ROTATION else tensorial.float()
         before, after = (evaluate(model, atoms, TENSORS) for atoms in (bent(), moved(bent(), matrix)))
         for name in TENSORS:
             expected = turn(name, before[name], matrix)
             allowed = digits * expected.norm()
-            if digits == 1e-6:  # positions relative to the middle of the molecule are rounded after the rotation
-                allowed = 3 * allowed
             if quantity(name).sign_free:  # an eigenvector multiplies rounding by the size of the tensor over the gap
                 expected, allowed = expected * torch.sign((expected * after[name]).sum()), 10 * allowed
             assert (after[name] - expected).norm() < allowed, name

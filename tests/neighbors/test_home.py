@@ -3,12 +3,18 @@
 import numpy as np
 import pytest
 import torch
+from ase.build import molecule
 from hypothesis import given
 from hypothesis import strategies as st
 
 from atnn.neighbors import edges, find_home, neighbor_pairs
 from atnn.structures import Structures
-from systems import crystal, ethanol, slab
+from systems import crystal, ethanol, methane, slab
+
+
+def water():
+    return molecule("H2O")
+
 
 BATCH = (ethanol, crystal, slab)
 
@@ -42,7 +48,16 @@ def test_molecules_are_not_torn_and_lie_around_the_origin():
     home = find_home(structures)
     assert not home.wraps.any()
     found = structures.positions - home.displacements(structures)
+    # Nine atoms: the median of each coordinate is that of an atom.
     assert found.median(0).values.abs().max() < 1e-9 and found.abs().max() < 3.0
+
+
+@pytest.mark.parametrize("make", [ethanol, methane, water])
+def test_the_home_of_a_mirror_image_is_the_mirrored_home(make):
+    one, other = make(), make()
+    other.positions *= -1.0
+    found, mirrored = (find_home(Structures.from_ase(atoms)).origins for atoms in (one, other))
+    assert torch.equal(found, -mirrored)
 
 
 def test_one_atom_far_away_does_not_move_the_others_from_the_origin():

@@ -95,9 +95,7 @@ def spectrum(
     model: Annotated[
         Path | None, typer.Option(help="Model that computes dipoles and polarizabilities anew along the frames.")
     ] = None,
-    modes: Annotated[
-        Path | None, typer.Option(help="File of `atnn harmonic`: the power spectrum mode by mode.")
-    ] = None,
+    modes: Annotated[Path | None, typer.Option(help="File of `atnn modes`: the power spectrum mode by mode.")] = None,
     output: Annotated[
         Path, typer.Option(help="HTML report; numbers (CSV) and their record (JSON) go next to it.")
     ] = Path("spectrum.html"),

@@ -11,7 +11,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from atnn.data.electrons import count_protons, find_impossible_electrons
-from atnn.errors import AtnnWarning, DataError, SpecificationError
+from atnn.errors import AtnnWarning, DataError
 from atnn.quantities import QUANTITIES
 from atnn.structures import STATED, Structures
 
@@ -49,19 +49,6 @@ def refuse_bare(structures: Structures, outputs: Collection[str]) -> None:
         raise DataError(
             f"{', '.join(wanted)} of structures in which no atom is marked as adsorbate",
             remedy='mark its atoms: atoms.arrays["adsorbate"], or the column adsorbate:L:1 of an extended XYZ file',
-        )
-
-
-def refuse_crystals(structures: Structures, outputs: Collection[str]) -> None:
-    """Refuse matrices of orbitals of periodic structures, whose images they do not know.
-
-    Raises:
-        SpecificationError: A structure is periodic.
-    """
-    if "hamiltonian" in outputs and bool(structures.pbc.any()):
-        raise SpecificationError(
-            "hamiltonian of a periodic structure, whose blocks would depend on lattice vectors",
-            remedy="set pbc to False for molecules, or ask for other outputs",
         )
 
 

@@ -35,7 +35,6 @@ from atnn.model.checks import (
     check_electrons,
     refuse_bare,
     refuse_charged_in_field,
-    refuse_crystals,
     refuse_elements,
     refuse_ignored,
     warn_of_ignored,
@@ -228,7 +227,7 @@ class Model(nn.Module):
 
         Raises:
             SpecificationError: The model does not give an output, stress is requested of a structure that is not
-                periodic in three dimensions, or a Hamiltonian of one that is periodic.
+                periodic in three dimensions, or a part cannot describe a structure.
             DataError: The model does not know an element, ignores a field, or cannot describe a charge in a field, or
                 no atom is of an adsorbate where an output is one of adsorbates.
         """
@@ -248,7 +247,6 @@ class Model(nn.Module):
                 + f"choose from: {', '.join(sorted(self.outputs))}",
             )
         refuse_bare(structures, outputs)
-        refuse_crystals(structures, outputs)
         over_volume = [name for name in outputs if QUANTITIES[name].per_volume]
         if over_volume and not bool(structures.pbc.all()):
             raise SpecificationError(

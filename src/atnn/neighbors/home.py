@@ -49,9 +49,11 @@ def _medians(positions: Tensor, structures: Structures) -> Tensor:
     """Median of each coordinate over the atoms of each structure."""
     order = positions.argsort(dim=0)
     order = order.gather(0, structures.batch[order].argsort(dim=0, stable=True))
-    counts = structures.counts
-    middle = torch.cumsum(counts, 0) - counts + torch.div(counts - 1, 2, rounding_mode="floor").clamp(min=0)
-    return positions.gather(0, order)[middle]
+    ranked, counts = positions.gather(0, order), structures.counts
+    starts = torch.cumsum(counts, 0) - counts
+    # Of an even number of atoms the mean of the middle two, so that the home of a mirror image is the mirrored home.
+    lower, upper = (starts + torch.div(k, 2, rounding_mode="floor").clamp(min=0) for k in (counts - 1, counts))
+    return 0.5 * (ranked[lower] + ranked[upper])
 
 
 def _fractions(positions: Tensor, structures: Structures) -> Tensor:

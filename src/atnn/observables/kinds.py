@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from atnn.errors import DataError, SpecificationError, suggest
-from atnn.observables.basis import ModeBasis
 from atnn.observables.harmonic import NormalModes
 from atnn.observables.infrared import infrared
+from atnn.observables.mode_basis import ModeBasis
 from atnn.observables.power import groups_by_element, mode_spectra, power_spectra, power_spectrum, remainder
 from atnn.observables.raman import raman
 from atnn.observables.sampled import Sampled

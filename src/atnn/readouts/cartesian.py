@@ -110,7 +110,7 @@ def _refuse_other_tensors(row: Quantity) -> None:
         )
 
 
-def expand_harmonics(harmonics: Float[Tensor, "atoms 5"]) -> Float[Tensor, "atoms 3 3"]:
+def expand_harmonics(harmonics: Float[Tensor, "atoms 5 *channels"]) -> Float[Tensor, "atoms 3 3 *channels"]:
     """Expand the harmonics of degree 2 to the symmetric traceless matrix ``n n - 1/3``, up to a factor."""
     a, b, c, d, e = (harmonics / math.sqrt(3)).unbind(1)
     e = e / math.sqrt(3)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -13,6 +12,7 @@ from torch.nn.functional import silu
 from atnn.functions import polynomial
 from atnn.kernels import sum_centers
 from atnn.parts import Design, Part, Scene, Values
+from atnn.readouts.cartesian import expand_harmonics
 
 COLUMNS = 4  # vectors, and as many matrices, that each atom and each coupling contribute
 LATENTS = 16  # numbers that describe an atom to its couplings
@@ -135,13 +135,6 @@ def find_contact(scene: Scene) -> Float[Tensor, " atoms"]:
     marked = marked.index_add(0, scene.rows.adsorbates, ones.expand(scene.rows.adsorbates.shape[0]))
     weights = polynomial(edges.lengths / REACH) * (1 - marked.index_select(0, edges.j))
     return 1 - torch.exp(-sum_centers(weights[:, None], edges.i, edges.offsets)[:, 0])
-
-
-def expand_harmonics(harmonics: Float[Tensor, "atoms 5 channels"]) -> Float[Tensor, "atoms 3 3 channels"]:
-    """Expand the harmonics of degree 2 to the symmetric traceless matrix ``n n - 1/3``, up to a factor."""
-    a, b, c, d, e = (harmonics / math.sqrt(3)).unbind(1)
-    e = e / math.sqrt(3)
-    return torch.stack([a - e, b, c, b, -a - e, d, c, d, 2 * e], dim=1).unflatten(1, (3, 3))
 
 
 def make_friction(design: Design) -> dict[str, Part]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import silu, softplus
 
 from atnn.basis import require_basis
+from atnn.errors import SpecificationError
 from atnn.functions.bernstein import bump, exponential_bernstein
 from atnn.kernels import couple, gather_centers, gather_neighbors, moments
 from atnn.parts import Design, PairMoments, Part, Scene, Statistics, Values
@@ -194,6 +195,18 @@ class Hamiltonian(Part):
         self.register_buffer("offsets", torch.zeros(elements, self.channels))
         self.register_buffer("spreads", torch.ones(elements, shells, shells))
         self.register_buffer("scales", torch.ones(elements, elements, shells, shells))
+
+    def check(self, structures: Structures) -> None:
+        """Refuse periodic structures, whose blocks would depend on lattice vectors.
+
+        Raises:
+            SpecificationError: There is one.
+        """
+        if bool(structures.pbc.any()):
+            raise SpecificationError(
+                "hamiltonian of a periodic structure, whose blocks would depend on lattice vectors",
+                remedy="set pbc to False for molecules, or ask for other outputs",
+            )
 
     def start(self, statistics: Statistics, scene: Scene, values: Values) -> None:
         """Start from the mean blocks of the atoms of each element, and from the spreads of all blocks."""

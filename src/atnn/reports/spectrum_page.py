@@ -16,8 +16,8 @@ from atnn.errors import DataError
 from atnn.files import write_atomically
 from atnn.model import ModelPotential, load_model
 from atnn.observables import Spectrum, SpectrumSettings, TrajectorySpectra, trajectory_spectra
-from atnn.observables.basis import read_basis
 from atnn.observables.kinds import Convergence, parse_kinds
+from atnn.observables.mode_basis import read_basis
 from atnn.observables.records import refuse_other, write_record
 from atnn.reports.exhibit import Exhibit
 from atnn.reports.report import Report
@@ -90,7 +90,7 @@ def spectrum_report(
         window, resolution, maximum: As in :func:`atnn.observables.infrared`.
         laser: Wavelength of the laser of the Raman spectrum [nm], see :func:`atnn.observables.raman`.
         model: Model file, whose dipoles and polarizabilities are computed anew along the frames.
-        modes: File of `atnn harmonic --output`, to the modes of which the power spectrum is resolved.
+        modes: File of `atnn modes --output`, to the modes of which the power spectrum is resolved.
 
     Returns:
         Paths of the page, the numbers and the record, and the spectra.

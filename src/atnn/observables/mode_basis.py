@@ -1,4 +1,4 @@
-"""Normal modes as a basis to which motion is resolved, read from the file of `atnn harmonic`."""
+"""Normal modes as a basis to which motion is resolved, read from the file of `atnn modes`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ModeBasis(NamedTuple):
 
 
 def read_basis(path: str | Path) -> ModeBasis:
-    """Read the modes that `atnn harmonic --output` wrote as JSON.
+    """Read the modes that `atnn modes --output` wrote as JSON.
 
     Raises:
         DataError: The file does not hold orthonormal modes.
@@ -58,4 +58,4 @@ def read_basis(path: str | Path) -> ModeBasis:
 
 
 def _no_modes(path: str | Path) -> DataError:
-    return DataError("holds no normal modes", where=str(path), remedy="give the JSON file of `atnn harmonic --output`")
+    return DataError("holds no normal modes", where=str(path), remedy="give the JSON file of `atnn modes --output`")
