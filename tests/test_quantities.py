@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from atnn.quantities import QUANTITIES, quantity
+from atnn.quantities import QUANTITIES, Quantity, quantity
 from atnn.units import FIELD, LENGTH, NUMBER, factor
 
 ALL = list(QUANTITIES.values())
@@ -33,7 +33,12 @@ def test_a_derivative_has_the_shape_and_the_dimension_of_a_quotient(q):
 
 @pytest.mark.parametrize("q", ALL, ids=lambda q: q.name)
 def test_its_unit_is_the_one_of_the_package(q):
-    assert factor(q.dimension, q.unit) == 1.0
+    assert q.named_unit or factor(q.dimension, q.unit) == 1.0
+
+
+def test_only_numbers_with_a_unit_by_custom_have_one():
+    assert QUANTITIES["shieldings"].unit == "ppm" and {q.name for q in ALL if q.named_unit} == {"shieldings"}
+    assert Quantity("coordination", "atom", (), NUMBER, False, 0, 1).unit == "1"
 
 
 @pytest.mark.parametrize("q", ALL, ids=lambda q: q.name)

@@ -49,6 +49,9 @@ class Quantity:
         sign_free: True if each value is defined up to its sign, as a transition dipole is. Errors are those of the sign
             that lies nearer to the label.
         partial: True if labels may exist on some atoms only; NaN in all components marks the others.
+        positive: True if its matrix has no negative eigenvalue.
+        declared: True if readers do not assume its unit, because files hold it in several.
+        named_unit: Name of the unit of numbers that have one by custom, such as ppm.
     """
 
     name: str
@@ -64,11 +67,19 @@ class Quantity:
     display: tuple[str, float] | None = None
     sign_free: bool = False
     partial: bool = False
+    positive: bool = False
+    declared: bool = False
+    named_unit: str = ""
 
     @property
     def unit(self) -> str:
-        """Unit inside the package; numbers are in ppm."""
-        return "ppm" if self.dimension == NUMBER else unit_of(self.dimension)
+        """Unit inside the package."""
+        return self.named_unit or unit_of(self.dimension)
+
+    @property
+    def unit_key(self) -> str:
+        """Key in files that states the unit, where it must be declared."""
+        return f"{self.name}_unit"
 
     @property
     def display_unit(self) -> str:
@@ -173,11 +184,12 @@ _TABLE = (
     Quantity(
         "shieldings", axis="atom", shape=(3, 3), dimension=NUMBER, extensive=False, rank=2, parity=1, partial=True,
         keys=("nmr_shieldings", "ms", "REF_shieldings", "dft_shieldings"), display=("ppm", 1.0),
+        named_unit="ppm",
     ),
     *map(transition_dipole, TRANSITION_DIPOLES),
     Quantity(
         "friction", axis="adsorbate_pair", shape=(3, 3), dimension=ENERGY * TIME / LENGTH**2, extensive=False, rank=2,
-        parity=1, symmetric=True,
+        parity=1, symmetric=True, positive=True, declared=True,
         keys=("friction_tensor", "electronic_friction", "REF_friction"),
     ),
     Quantity(

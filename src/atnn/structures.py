@@ -58,7 +58,6 @@ STATED: dict[str, Stated] = {
 
 # Fields of Structures that mark atoms, or are None if no atom is marked.
 MARKS = ("fixed", "adsorbate")
-FRICTION_UNIT = "friction_unit"  # key in files that states the unit of friction, which readers do not assume
 ADSORBATE = "adsorbate"  # key in files and in the ``arrays`` of ASE
 
 
@@ -236,7 +235,7 @@ class Structures:
             return rows
         pairs = self.pairs("adsorbate_pair")
         row = torch.arange(pairs.shape[1], device=pairs.device)
-        # Row of the pair of each atom with the first one of its adsorbate, and how many rows later that with another is.
+        # Row of the pair of an atom with the first one of its adsorbate; that with another one is `place` rows later.
         first = torch.full_like(self.batch, len(row)).scatter_reduce(0, pairs[0], row, "amin")
         place = torch.zeros_like(self.batch).index_put((pairs[1],), row - first[pairs[0]])
         marked = self.adsorbate_atoms

@@ -124,7 +124,6 @@ _NAMED: dict[str, tuple[Dimension, float]] = {
     "D": (CHARGE * LENGTH, debye),
     "GPa": (ENERGY / LENGTH**3, GPa),
     "kbar": (ENERGY / LENGTH**3, kbar),
-    "ppm": (NUMBER, 1.0),  # numbers that every program gives in ppm, as shieldings, are kept in ppm
 }
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _ATOMIC = (hartree, bohr, e, atomic_time)

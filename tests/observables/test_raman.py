@@ -8,7 +8,8 @@ from scipy import constants
 
 from atnn.errors import DataError, SpecificationError
 from atnn.observables import raman
-from atnn.observables.raman import GEOMETRIES, invariants
+from atnn.observables.raman import GEOMETRIES
+from atnn.observables.scattering import invariants
 from atnn.units import coulomb
 from observables.oscillators import TEMPERATURE, displacements, turned
 

@@ -56,7 +56,7 @@ def test_intensities_follow_the_frequency_and_the_temperature():
     occupation = (1 - np.exp(-2000 / 208.5)) / (1 - np.exp(-200 / 208.5))  # k T is 208.5 cm^-1 at 300 K
     assert found[0] == 0 and found[1] == 1
     assert found[1] / found[2] == pytest.approx((19800 / 18000) ** 4 * 10 * occupation, rel=1e-3)
-    with pytest.raises(SpecificationError, match="both must be positive"):
+    with pytest.raises(SpecificationError, match="wavelength of the laser"):
         raman_intensities(frequencies, activities, laser=0.0)
 
 

@@ -142,3 +142,12 @@ def test_a_key_of_another_row_is_an_error_until_it_is_declared(add_row, water_fi
     with pytest.raises(DataError, match="the key 'mu' may be dipole or transition"):
         read(path)
     assert set(read(path, keys={"transition": "mu"}).summary.labels) == {"transition"}
+
+
+def test_shieldings_are_in_ppm_in_files_too(water_file):
+    path = water_file("energy=1", columns=":shieldings:R:9", values="30 0 0 0 31 0 0 0 32")
+    for units in (None, {"shieldings": "ppm"}):
+        found = read(path, units=units)[[0]].labels["shieldings"]
+        assert found[2].diagonal().tolist() == [30.0, 31.0, 32.0]
+    with pytest.raises(DataError, match="unknown unit '1' for shieldings; known: ppm"):
+        read(path, units={"shieldings": "1"})

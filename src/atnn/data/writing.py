@@ -16,7 +16,7 @@ from atnn.data.dataset import Dataset, batches_of
 from atnn.data.matrices import join_matrix
 from atnn.files import write_atomically
 from atnn.quantities import Axis, quantity
-from atnn.structures import ADSORBATE, FRICTION_UNIT, STATED, Labelled
+from atnn.structures import ADSORBATE, STATED, Labelled
 
 
 def write_extxyz(path: str | os.PathLike, data: Labelled | Dataset) -> None:
@@ -66,8 +66,7 @@ def _format_frame(batch: Labelled, index: int, rows: Mapping[Axis, slice]) -> It
             info[name] = value.reshape(entry.shape) if entry.axis == "structure" else join_matrix(value, entry)
     if "dipole" in info and float(structures.total_charge[index]):
         info["dipole_origin"] = "coordinates"
-    if "friction" in info:
-        info[FRICTION_UNIT] = quantity("friction").unit
+    info |= {entry.unit_key: entry.unit for entry in map(quantity, given) if entry.declared}
     info |= {STATED[name].key: value[index].cpu().numpy() for name, value in structures.stated.items()}
     layout = ":".join(f"{name}:R:{values.shape[1]}" for name, values in columns.items())
     properties = f"Properties=species:S:1:{layout}"

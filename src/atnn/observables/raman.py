@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
-from jaxtyping import Float
 from torch import Tensor
 
-from atnn.errors import DataError, SpecificationError
-from atnn.observables.corrections import quantum_correction, reduced
+from atnn.errors import DataError
+from atnn.observables.corrections import quantum_correction
+from atnn.observables.scattering import cross_section_factor, split_trace
 from atnn.observables.spectrum import Spectrum, as_array, densities_of_copies, passed, slopes_of, summarise_copies
-from atnn.units import amu_angstrom2_per_fs2, boltzmann, coulomb, hbar, light_speed_cm_per_fs
+from atnn.units import amu_angstrom2_per_fs2, boltzmann, coulomb
 
 ACTIVITY, CROSS_SECTION = "Angstrom^4/amu/cm^-1", "1e-32 cm^2/sr/cm^-1"
-_PER_ANGSTROM = 1e-8  # wavenumber of one cm^-1
-_CROSS_SECTION = 1e-16  # 1e-32 cm^2 in Angstrom^2
-NANOMETER = 1e7  # wavenumber of light of one nm [cm^-1]
-LONGEST = 1e5  # nm
 # Scattered light in terms of 45 a'^2 and gamma'^2, a' of the mean polarizability and gamma' of its anisotropy.
 GEOMETRIES = {
     "unpolarised": (1.0, 7.0),
@@ -26,27 +20,6 @@ GEOMETRIES = {
     "polarised": (1.0, 4.0),
     "depolarised": (0.0, 3.0),
 }
-
-
-class Invariants(NamedTuple):
-    """Rotational invariants of a symmetric tensor: (3 a)^2 / 9 = a^2 of its mean, and gamma^2 of its anisotropy."""
-
-    mean: Float[np.ndarray, "*rest"]
-    anisotropy: Float[np.ndarray, "*rest"]
-
-
-def invariants(tensors: Float[np.ndarray, "*rest 3 3"]) -> Invariants:
-    """a^2 with a = tr(alpha) / 3, and gamma^2 = 3/2 tr(beta beta) with beta = alpha - a.
-
-    The Raman activity of a normal mode is 45 a'^2 + 7 gamma'^2 of the derivative of the polarizability by the
-    mass-weighted coordinate; its depolarisation ratio is 3 gamma'^2 / (45 a'^2 + 4 gamma'^2).
-
-    >>> rod = np.diag([0.0, 0.0, 2.0])
-    >>> [round(float(value), 6) for value in invariants(rod)]  # the anisotropy of a rod is its length
-    [0.444444, 4.0]
-    """
-    mean, rest = _parts(np.asarray(tensors, dtype=float))
-    return Invariants(np.asarray(mean**2), np.asarray(1.5 * (rest**2).sum(axis=(-2, -1))))
 
 
 def raman(
@@ -107,7 +80,7 @@ def raman(
             where="raman",
             remedy="give an array [time, copies, 3, 3]",
         )
-    mean, rest = _parts(coulomb * values)  # in Angstrom^3
+    mean, rest = split_trace(coulomb * values)  # in Angstrom^3
     densities = []
     reached = resolution
     for series, weight in ((mean, 45.0), (rest, 1.5)):
@@ -124,35 +97,3 @@ def raman(
         name: summarise_copies(frequencies, factor * (a * densities[0] + g * densities[1]), unit, reached, maximum)
         for name, (a, g) in GEOMETRIES.items()
     }
-
-
-def cross_section_factor(
-    frequencies: Float[np.ndarray, " frequencies"], laser: float, temperature: float
-) -> Float[np.ndarray, " frequencies"]:
-    """Differential cross section of Stokes scattering [1e-32 cm^2/sr] for an activity of 1 Angstrom^4/amu.
-
-    Args:
-        frequencies: Wavenumbers above zero [cm^-1]; nothing is scattered beyond that of the laser.
-        laser: Wavelength of the laser [nm].
-        temperature: Temperature [K].
-
-    Raises:
-        SpecificationError: No such laser.
-    """
-    if not 0 < laser <= LONGEST:
-        raise SpecificationError(
-            f"the wavelength of the laser is {laser} nm", where="raman", remedy="give it in nm, for instance 532"
-        )
-    scattered = 2 * np.pi * _PER_ANGSTROM * np.maximum(NANOMETER / laser - frequencies, 0.0)
-    angular = 2 * np.pi * light_speed_cm_per_fs * frequencies
-    amplitude = hbar / (2 * angular) / amu_angstrom2_per_fs2  # mean square of a mode at rest [amu Angstrom^2]
-    return scattered**4 * amplitude / -np.expm1(-reduced(frequencies, temperature)) / 45 / _CROSS_SECTION
-
-
-def _parts(
-    tensors: Float[np.ndarray, "*rest 3 3"],
-) -> tuple[Float[np.ndarray, "*rest"], Float[np.ndarray, "*rest 3 3"]]:
-    """Mean of the diagonal, and the traceless symmetric rest."""
-    symmetric = 0.5 * (tensors + np.swapaxes(tensors, -1, -2))
-    mean = np.asarray(np.trace(symmetric, axis1=-2, axis2=-1) / 3)
-    return mean, symmetric - mean[..., None, None] * np.eye(3)

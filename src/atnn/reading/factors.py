@@ -49,7 +49,13 @@ def find_factors(units: Mapping[str, str], where: str) -> dict[str, tuple[str, f
     words = {name: _ATOMIC.get(name, unit) if unit == "au" else unit for name, unit in base.items()}
     result = {}
     for name, dimension in known.items():
-        if name in units:
+        named = QUANTITIES[name].named_unit if name in QUANTITIES else ""
+        if named:
+            if units.get(name, named) != named:
+                problem = f"unknown unit {units[name]!r} for {name}; known: {named}"
+                raise DataError(problem, where=where, remedy="write the known unit")
+            result[name] = (named, 1.0)
+        elif name in units:
             result[name] = (units[name], _find_factor(dimension, units[name], where))
         else:
             value = sizes["energy"] ** dimension.energy * sizes["length"] ** dimension.length

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from atnn.errors import DataError, suggest
 from atnn.quantities import QUANTITIES
 from atnn.reading.raw import DIPOLE_ORIGIN, INDEX_KEYS, MOVE_MASK, STATED_BY_KEY, Aliases, RawFrame, list_keys
-from atnn.structures import ADSORBATE, FRICTION_UNIT
+from atnn.structures import ADSORBATE
 
 log = logging.getLogger("atnn")
 
@@ -62,7 +62,8 @@ class Keys:
         for name in (*QUANTITIES, *STATED_BY_KEY):
             self._settle(name, info, arrays)
         self._refuse_shared_keys()
-        used = {*self.chosen.values(), MOVE_MASK, DIPOLE_ORIGIN, ADSORBATE, FRICTION_UNIT, *INDEX_KEYS}
+        used = {*self.chosen.values(), MOVE_MASK, DIPOLE_ORIGIN, ADSORBATE, *INDEX_KEYS}
+        used |= {row.unit_key for row in QUANTITIES.values() if row.declared}
         self.unread.update({key: count for key, count in present.items() if key not in used})
 
     def check_declared(self) -> None:

@@ -34,9 +34,9 @@ from atnn.reading.values import (
     refuse_asymmetry,
     symmetrize,
 )
-from atnn.structures import FRICTION_UNIT, STATED, Labelled, Stated, Structures
+from atnn.structures import STATED, Labelled, Stated, Structures
 
-NOISE = 0.1  # of the largest eigenvalue of a friction tensor: a smaller negative one is taken for noise
+NOISE = 0.1  # of the largest eigenvalue of a positive matrix: a smaller negative one is taken for noise
 
 
 class Recogniser:
@@ -200,8 +200,14 @@ class Recogniser:
         if value is None:
             return None
         shape = find_shape(entry, frame)
-        if entry.axis in ("adsorbate", "adsorbate_pair"):
-            self._check_adsorbate(frame, entry, key)
+        if entry.declared:
+            self._check_declared(frame, entry, key)
+        if count_rows(entry, frame) == 0:
+            raise DataError(
+                f"{key!r} is given, but no atom is marked as adsorbate",
+                where=frame.where,
+                remedy='write the column adsorbate:L:1, or adsorbate_indices="..." (counted from zero)',
+            )
         if not entry.symmetric:
             found = check_numbers(value, shape, frame.where, key, entry.partial)
             return None if entry.partial and np.isnan(found).all() else found
@@ -211,24 +217,17 @@ class Recogniser:
             if entry.derivative is None or entry.derivative.by != "strain":  # programs give virials with their torques
                 refuse_asymmetry(whole, result, self.factors[entry.name][1], frame.where, key)
             self._asymmetric[entry.name] += 1
-        if entry.name == "friction":
-            _refuse_negative(result, frame, key)
+        if entry.positive:
+            _refuse_negative(result, entry, frame, key)
         return result
 
-    def _check_adsorbate(self, frame: RawFrame, entry: Quantity, key: str) -> None:
-        """Friction is stored in many units and with or without the masses, so that nothing is assumed."""
-        own = frame.info.get(FRICTION_UNIT) == entry.unit  # written by this package
-        if entry.name == "friction" and "friction" not in self._declared and not own:
+    def _check_declared(self, frame: RawFrame, entry: Quantity, key: str) -> None:
+        """Refuse a quantity whose unit is neither declared nor stated in the file, as files of this package do."""
+        if entry.name not in self._declared and frame.info.get(entry.unit_key) != entry.unit:
             raise DataError(
-                f"the unit of the friction {key!r} is not stated",
+                f"the unit of the {entry.name} {key!r} is not stated, and files hold it in several units",
                 where=frame.where,
-                remedy='declare it: units={"friction": "eV*fs/Angstrom^2"} (tensors without masses)',
-            )
-        if count_rows(entry, frame) == 0:
-            raise DataError(
-                f"{key!r} is given, but no atom is marked as adsorbate",
-                where=frame.where,
-                remedy='write the column adsorbate:L:1, or adsorbate_indices="..." (counted from zero)',
+                remedy=f'declare it, for instance units={{"{entry.name}": "{entry.unit}"}}',
             )
 
     def _note_lacking(self, name: str, frames: Sequence[RawFrame], values: Sequence[np.ndarray | None]) -> None:
@@ -239,12 +238,12 @@ class Recogniser:
             self._lacking[name] = (count + len(lacking), example or f"{lacking[0].where}, whose keys are: {keys}")
 
 
-def _refuse_negative(matrix: np.ndarray, frame: RawFrame, key: str) -> None:
-    """Refuse friction with a negative eigenvalue beyond noise, a tenth of the largest."""
+def _refuse_negative(matrix: np.ndarray, entry: Quantity, frame: RawFrame, key: str) -> None:
+    """Refuse a positive matrix with a negative eigenvalue beyond noise, a tenth of the largest."""
     values = np.linalg.eigvalsh(matrix)
     if values[0] < -NOISE * abs(values).max():
         raise DataError(
-            f"the friction {key!r} has the eigenvalue {values[0]:.3g}, and its largest is {values[-1]:.3g}",
+            f"the {entry.name} {key!r} has the eigenvalue {values[0]:.3g}, and its largest is {values[-1]:.3g}",
             where=frame.where,
-            remedy="friction is never negative: look at the order of its rows and columns, or leave the frame out",
+            remedy="it is never negative: look at the order of its rows and columns, or leave the frame out",
         )
