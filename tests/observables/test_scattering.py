@@ -60,23 +60,37 @@ def test_intensities_follow_the_frequency_and_the_temperature():
         raman_intensities(frequencies, activities, laser=0.0)
 
 
-def test_water_of_hartree_fock_agrees_with_other_programs():
-    """Frequencies are those of PySCF's analytic Hessian; intensities, activities and ratios those that Gaussian prints
-    for HF/6-31G(d) at its minimum."""
+def test_water_of_hartree_fock_agrees_with_pyscf():
+    """Frequencies and modes are those of its analytic Hessian. Intensities and activities are taken along these normal
+    coordinates, with the factors of the textbooks in SI units."""
     pytest.importorskip("pyscf")
     from pyscf.hessian import thermo
+    from scipy import constants as si
 
     from observables.hartree_fock import HartreeFock
 
-    potential = HartreeFock("6-31g*")
-    water = Structures.from_ase(minimum_of_hartree_fock())
+    potential, water = HartreeFock("6-31g*"), Structures.from_ase(minimum_of_hartree_fock())
     modes, field = harmonic(potential, water), potential.solve(water)
-    analytic = thermo.harmonic_analysis(field.mol, field.Hessian().kernel())["freq_wavenumber"]
-    assert modes.frequencies == pytest.approx(analytic, abs=0.5)
-    assert modes.frequencies == pytest.approx([1826.5, 4070.4, 4188.6], abs=1.0)
-    assert modes.intensities == pytest.approx([107.3, 18.2, 58.1], abs=0.1)
-    assert modes.activities == pytest.approx([5.72, 75.6, 39.1], rel=3e-3)
-    assert modes.depolarizations == pytest.approx([0.530, 0.183, 0.75], abs=1e-3)
+    found = thermo.harmonic_analysis(field.mol, field.Hessian().kernel())
+    assert modes.frequencies == pytest.approx(found["freq_wavenumber"], abs=0.5)
+    step = 0.005  # amu^1/2 Angstrom
+    masses = field.mol.atom_mass_list(isotope_avg=True)
+    for mode in range(3):
+        shift = found["norm_mode"][mode]  # Cartesian, of the reduced mass of one amu^1/2
+        shift = torch.as_tensor(step * shift / np.sqrt((masses[:, None] * shift**2).sum()))
+        ends = [potential(water.replace(positions=water.positions + s * shift), OUTPUTS) for s in (1, -1)]
+        dipole, alpha = (
+            ((ends[0][name] - ends[1][name]) / (2 * step))[0].numpy() for name in ("dipole", "polarizability")
+        )
+        squared = (dipole**2).sum() * si.e**2 / si.atomic_mass  # C^2/kg
+        intensity = si.N_A * squared / (12 * si.epsilon_0 * si.c**2) / 1e3  # km/mol
+        volume = alpha * si.e / (4 * np.pi * si.epsilon_0) * 1e10  # Angstrom^2/amu^1/2
+        mean = volume.trace() / 3
+        anisotropy = 0.5 * (3 * (volume**2).sum() - volume.trace() ** 2)
+        assert modes.intensities[mode] == pytest.approx(intensity, rel=3e-3, abs=0.02)
+        assert modes.activities[mode] == pytest.approx(45 * mean**2 + 7 * anisotropy, rel=3e-3)
+        ratio = 3 * anisotropy / (45 * mean**2 + 4 * anisotropy)
+        assert modes.depolarizations[mode] == pytest.approx(ratio, abs=1e-3)
 
 
 def minimum_of_hartree_fock():

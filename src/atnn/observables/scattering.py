@@ -26,7 +26,7 @@ def invariants(
     [0.444444, 4.0]
     """
     mean, rest = split_trace(np.asarray(tensors, dtype=float))
-    return mean**2, 1.5 * (rest**2).sum(axis=(-2, -1))
+    return np.asarray(mean**2), np.asarray(1.5 * (rest**2).sum(axis=(-2, -1)))
 
 
 def raman_activity(slopes: Float[np.ndarray, "modes 3 3"]) -> Float[np.ndarray, " modes"]:
