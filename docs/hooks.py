@@ -87,7 +87,7 @@ def _tabulate_quantities() -> str:
 
 
 def _tabulate_stated() -> str:
-    from atnn.structures import STATED
+    from atnn.stated import STATED
     from atnn.units import NUMBER, unit_of
 
     rows = []

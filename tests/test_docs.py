@@ -176,7 +176,7 @@ def build_page(name: str) -> str:
 def test_the_pages_of_data_and_quantities_list_what_the_tables_hold(monkeypatch):
     from atnn.quantities import QUANTITIES, Derivative, Quantity
     from atnn.reading.readers import FORMATS
-    from atnn.structures import STATED
+    from atnn.stated import STATED
     from atnn.units import CHARGE, LENGTH
 
     field = Derivative("dipole", "field", sign=-1)

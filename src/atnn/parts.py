@@ -100,7 +100,7 @@ class Part(nn.Module):
     Attributes:
         needs: Names of the values that other parts must give.
         gives: Names of the values that :meth:`forward` returns.
-        conditions: Names of :data:`atnn.structures.STATED` that it depends on directly.
+        conditions: Names of :data:`atnn.stated.STATED` that it depends on directly.
         degree: Largest degree of the features that it reads; None if it reads none.
         cutoff: Distance up to which it needs pairs [Angstrom]; zero if it needs none.
         molecular: True if it needs all pairs within each molecule.

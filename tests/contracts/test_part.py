@@ -10,7 +10,8 @@ from atnn.neighbors import neighbor_pairs
 from atnn.neighbors.pairs import edges, select_pairs
 from atnn.parts import add_values
 from atnn.quantities import QUANTITIES
-from atnn.structures import STATED, Structures
+from atnn.stated import STATED
+from atnn.structures import Structures
 from contracts.models import SMALL_CHARGES, SMALL_OUTPUTS, SMALL_TERMS, evaluate, small_model
 from scenes import make_scene
 from systems import crystal, ethanol, methane

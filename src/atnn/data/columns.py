@@ -9,7 +9,8 @@ import numpy as np
 
 from atnn.data.dataset import Dataset, batches_of
 from atnn.quantities import AXES, Axis, quantity
-from atnn.structures import MARKS, STATED, Labelled
+from atnn.stated import MARKS, STATED
+from atnn.structures import Labelled
 
 _FIXED: dict[str, tuple[Axis, tuple[int, ...], str]] = {
     "counts": ("structure", (), "<i8"),

@@ -10,8 +10,9 @@ from ase.data import covalent_radii
 from jaxtyping import Bool, UInt64
 from torch import Tensor
 
+from atnn.atoms import MINIMAL_VOLUME
 from atnn.neighbors import WIDEST, half_list, measure_extent
-from atnn.structures import MINIMAL_VOLUME, Structures
+from atnn.structures import Structures
 
 CONTACT_RATIO = 0.5  # of the sum of covalent radii
 _OUTSIDE = 1e-3  # of a lattice vector; less is rounding

@@ -16,7 +16,8 @@ from atnn.data.store import Store
 from atnn.data.summary import PERIODICITY, Summary
 from atnn.errors import DataError
 from atnn.quantities import quantity
-from atnn.structures import STATED, Labelled, Stated
+from atnn.stated import STATED, Stated
+from atnn.structures import Labelled
 from atnn.units import NUMBER, unit_of
 
 

@@ -25,7 +25,8 @@ from atnn.data.summary import Summary
 from atnn.documents import parse_json
 from atnn.errors import DataError, unreadable
 from atnn.quantities import QUANTITIES, Axis
-from atnn.structures import MARKS, STATED, Labelled, Structures
+from atnn.stated import MARKS, STATED
+from atnn.structures import Labelled, Structures
 
 FORMAT, VERSION = "atnn-store", 4  # 1 kept charges, spins and field_range in its summary; 4 has pairs of atoms
 SEALED = 3  # first version whose files end with a seal

@@ -11,7 +11,8 @@ import torch
 from ase.data import chemical_symbols
 
 from atnn.quantities import QUANTITIES, quantity
-from atnn.structures import STATED, Labelled, Structures
+from atnn.stated import STATED
+from atnn.structures import Labelled, Structures
 
 PERIODICITY = {0: "molecule", 1: "periodic in 1 direction", 2: "periodic in 2 directions", 3: "periodic"}
 

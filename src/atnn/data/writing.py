@@ -16,7 +16,8 @@ from atnn.data.dataset import Dataset, batches_of
 from atnn.data.matrices import join_matrix
 from atnn.files import write_atomically
 from atnn.quantities import Axis, quantity
-from atnn.structures import ADSORBATE, STATED, Labelled
+from atnn.stated import ADSORBATE, STATED
+from atnn.structures import Labelled
 
 
 def write_extxyz(path: str | os.PathLike, data: Labelled | Dataset) -> None:

@@ -33,7 +33,7 @@ from atnn.documents import parse_json, read_json
 from atnn.dynamics.state import State, axis_of
 from atnn.errors import DataError
 from atnn.quantities import QUANTITIES, Axis
-from atnn.structures import STATED
+from atnn.stated import STATED
 
 FORMAT = "atnn-trajectory"
 VERSION = 3  # 1: step and time of the batch, all trajectories in all frames; 2: without hashes and potential

@@ -31,7 +31,8 @@ from atnn.dynamics.layout import (
 from atnn.dynamics.state import State
 from atnn.errors import DataError
 from atnn.quantities import AXES
-from atnn.structures import STATED, Structures
+from atnn.stated import STATED
+from atnn.structures import Structures
 
 
 class Trajectory:

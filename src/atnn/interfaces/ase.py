@@ -19,7 +19,8 @@ from atnn.errors import DataError, SpecificationError
 from atnn.model import Model, ModelPotential, Potential, load_model
 from atnn.neighbors import CLOSEST, refuse_contacts
 from atnn.quantities import QUANTITIES
-from atnn.structures import MARKS, STATED, Structures
+from atnn.stated import MARKS, STATED
+from atnn.structures import Structures
 
 _WIDEST_SKIN = 100.0  # Angstrom; wider ones make lists of all pairs
 _LOOK = 3.0  # Angstrom; atoms farther apart need not be looked at for a while

@@ -12,7 +12,8 @@ from atnn.basis import Basis
 from atnn.errors import LabellingError
 from atnn.functions.species import LANTHANIDES
 from atnn.quantities import QUANTITIES, Quantity
-from atnn.structures import STATED, Structures
+from atnn.stated import STATED
+from atnn.structures import Structures
 
 Labels = dict[str, np.ndarray]
 
@@ -58,7 +59,7 @@ def electrons(structure: Structures, further: Collection[str] = ()) -> tuple[int
 
     Args:
         structure: The structure.
-        further: What else may be stated, names of :data:`atnn.structures.STATED` that the method knows.
+        further: What else may be stated, names of :data:`atnn.stated.STATED` that the method knows.
 
     Returns:
         Charge, zero where nobody stated it, and spin, None where nobody stated it.

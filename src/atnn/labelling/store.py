@@ -23,7 +23,8 @@ import numpy as np
 from atnn.errors import AtnnWarning, LabellingError
 from atnn.labelling.protocol import Labels, label_row
 from atnn.quantities import Quantity
-from atnn.structures import ADSORBATE, Structures
+from atnn.stated import ADSORBATE
+from atnn.structures import Structures
 
 log = logging.getLogger("atnn")
 _FAILURES = (sqlite3.Error, OverflowError, UnicodeDecodeError)  # of sqlite3, on damaged files

@@ -169,7 +169,7 @@ def choose_parts(parts: Mapping[str, Part], order: Collection[str], values: Coll
 def find_dependences(
     parts: Mapping[str, Part], order: Collection[str], of_features: Collection[str]
 ) -> dict[str, set[str]]:
-    """Find the names of :data:`atnn.structures.STATED` that each value depends on.
+    """Find the names of :data:`atnn.stated.STATED` that each value depends on.
 
     Args:
         parts: The parts by name.
@@ -191,7 +191,7 @@ def refuse_derivatives_given_twice(depends: Mapping[str, Collection[str]]) -> No
     """Refuse models that read a quantity from features and also have it as a derivative by the field.
 
     Args:
-        depends: Quantity that the parts give -> names of :data:`atnn.structures.STATED` that it depends on.
+        depends: Quantity that the parts give -> names of :data:`atnn.stated.STATED` that it depends on.
 
     Raises:
         SpecificationError: There is such a quantity, for instance a dipole beside an energy that depends on the field.

@@ -13,7 +13,8 @@ from torch import Tensor
 from atnn.data.electrons import count_protons, find_impossible_electrons
 from atnn.errors import AtnnWarning, DataError
 from atnn.quantities import QUANTITIES
-from atnn.structures import STATED, Structures
+from atnn.stated import STATED
+from atnn.structures import Structures
 
 Dependences = Mapping[str, Collection[str]]
 

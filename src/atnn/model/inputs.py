@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from atnn.quantities import Axis
-from atnn.structures import STATED, Elements, Neighbors, Rows, Structures
+from atnn.stated import STATED
+from atnn.structures import Elements, Neighbors, Rows, Structures
 
 
 class Pairs(NamedTuple):

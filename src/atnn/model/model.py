@@ -75,7 +75,7 @@ class Model(nn.Module):
         cutoff: Distance up to which the model needs pairs [Angstrom].
         parts: The parts by name; :attr:`order` lists the names in the order of evaluation.
         given: Quantities that the parts give without differentiation.
-        depends: For each of these quantities, the names of :data:`atnn.structures.STATED` that it depends on.
+        depends: For each of these quantities, the names of :data:`atnn.stated.STATED` that it depends on.
         outputs: All quantities that the model can give.
 
     Raises:

@@ -14,7 +14,8 @@ from atnn.model.files import hash_model
 from atnn.model.inputs import Inputs
 from atnn.model.model import Model
 from atnn.neighbors import VerletList
-from atnn.structures import STATED, Neighbors, Structures
+from atnn.stated import STATED
+from atnn.structures import Neighbors, Structures
 
 
 @runtime_checkable

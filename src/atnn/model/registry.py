@@ -152,7 +152,7 @@ class ModelSpecification(Specification):
 
     @property
     def depends_on(self) -> frozenset[str]:
-        """Names of :data:`atnn.structures.STATED` on which the representation depends; the field only by request."""
+        """Names of :data:`atnn.stated.STATED` on which the representation depends; the field only by request."""
         if self.conditions is None:
             return frozenset(self.representation.conditions) - {"field"}
         return frozenset(self.conditions)

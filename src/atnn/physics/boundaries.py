@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from atnn.atoms import MINIMAL_VOLUME
 from atnn.errors import DataError
-from atnn.structures import MINIMAL_VOLUME
 
 Background = Literal["none", "uniform"]
 NEUTRAL = 1e-3  # e; total charge below which a cell counts as neutral, as sums of float32 charges are not exactly zero

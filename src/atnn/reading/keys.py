@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from atnn.errors import DataError, suggest
 from atnn.quantities import QUANTITIES
 from atnn.reading.raw import DIPOLE_ORIGIN, INDEX_KEYS, MOVE_MASK, STATED_BY_KEY, Aliases, RawFrame, list_keys
-from atnn.structures import ADSORBATE
+from atnn.stated import ADSORBATE
 
 log = logging.getLogger("atnn")
 

@@ -12,7 +12,7 @@ from ase.data import atomic_numbers
 
 from atnn.errors import DataError
 from atnn.quantities import QUANTITIES, Axis
-from atnn.structures import STATED
+from atnn.stated import STATED
 
 Aliases = Mapping[str, tuple[str, ...]]
 ASE_UNITS = {"energy": "eV", "length": "Angstrom"}
@@ -70,7 +70,7 @@ def list_keys(name: str, aliases: Aliases) -> tuple[str, ...]:
     """Keys under which a file may carry a quantity or a stated number.
 
     Args:
-        name: A name of the table of quantities, or the key of an entry of :data:`atnn.structures.STATED`.
+        name: A name of the table of quantities, or the key of an entry of :data:`atnn.stated.STATED`.
         aliases: Further keys of the format.
     """
     known = QUANTITIES[name].keys if name in QUANTITIES else STATED_BY_KEY[name].aliases

@@ -34,7 +34,8 @@ from atnn.reading.values import (
     refuse_asymmetry,
     symmetrize,
 )
-from atnn.structures import STATED, Labelled, Stated, Structures
+from atnn.stated import STATED, Stated
+from atnn.structures import Labelled, Structures
 
 NOISE = 0.1  # of the largest eigenvalue of a positive matrix: a smaller negative one is taken for noise
 

@@ -11,11 +11,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from atnn.atoms import parse_mask
 from atnn.data.matrices import find_file_shape, split_matrix
 from atnn.errors import DataError
 from atnn.quantities import Quantity
 from atnn.reading.raw import INDEX_KEYS, MOVE_MASK, RawFrame
-from atnn.structures import ADSORBATE, parse_mask
+from atnn.stated import ADSORBATE
 
 HEAVIEST = 118  # element
 LARGEST = 1e9  # coordinate, in any unit of length

@@ -8,7 +8,7 @@ from typing import Any
 from atnn.data import Summary
 from atnn.reports.exhibit import Exhibit, Table
 from atnn.reports.spelling import format_value, spell, words
-from atnn.structures import STATED
+from atnn.stated import STATED
 from atnn.units import typeset
 
 

@@ -15,7 +15,7 @@ class RepresentationSpecification(Specification):
     """Settings of a representation.
 
     Attributes:
-        conditions: Names of :data:`atnn.structures.STATED` that the representation itself uses as input. The other
+        conditions: Names of :data:`atnn.stated.STATED` that the representation itself uses as input. The other
             conditions of a model are appended to the invariants, by :class:`Conditioned` and :class:`InField`.
     """
 

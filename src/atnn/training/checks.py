@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 
+from atnn.atoms import MINIMAL_VOLUME
 from atnn.data import Dataset, batches_of, charge_excess, select
 from atnn.data.overlaps import check_order
 from atnn.errors import AtnnWarning, DataError, SpecificationError
 from atnn.model import Model
 from atnn.quantities import QUANTITIES
-from atnn.structures import MINIMAL_VOLUME, Labelled
+from atnn.structures import Labelled
 from atnn.training.config import RunConfig
 from atnn.training.sets import Sets, find_labels
 

@@ -10,13 +10,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from atnn.atoms import MINIMAL_VOLUME
 from atnn.derivatives import contract, is_second, parameter_gradients
 from atnn.model import Inputs, Model
 from atnn.model.inputs import ROWS, Given, flatten_inputs, name_sizes, unflatten_inputs
 from atnn.model.tracing import try_compile
 from atnn.neighbors import neighbor_pairs
 from atnn.quantities import QUANTITIES, Axis
-from atnn.structures import MINIMAL_VOLUME, Labelled
+from atnn.structures import Labelled
 from atnn.training.loss import count_labels, label_errors, sum_losses
 
 
