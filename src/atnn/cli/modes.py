@@ -31,16 +31,7 @@ def modes(
     from atnn.cli.tables import check_output, print_table
     from atnn.data import Frames, data_hash
     from atnn.model import ModelPotential, hash_model, load_model
-    from atnn.observables import (
-        check_modes_file,
-        harmonic,
-        isotope_masses,
-        list_modes,
-        thermochemistry,
-        vibrational_levels,
-        vpt2,
-        write_modes,
-    )
+    from atnn.observables import analyse_vibrations, check_modes_file, isotope_masses, list_modes, write_modes
     from atnn.observables import relax as minimise
     from atnn.reading import NO_LABELS, read
     from atnn.reports import vibrations
@@ -56,27 +47,24 @@ def modes(
     structure = begin.structures.to(dtype=potential.model.dtype)
     masses = isotope_masses(structure.numbers.numpy(), parse_isotopes(isotope or []))
     structure = minimise(potential, structure, fmax=fmax) if relax else structure
-    found = harmonic(potential, structure, masses=masses)
-    print_table(vibrations.mode_table(found, laser, temperature), "Harmonic vibrations")
-    treated = {
-        low: thermochemistry(found, temperature, pressure, low=low, symmetry=symmetry)
-        for low in ("harmonic", "grimme", "truhlar")
-    }
+    found = analyse_vibrations(
+        potential, structure, masses=masses, temperature=temperature, pressure=pressure, symmetry=symmetry,
+        anharmonic=anharmonic,
+    )  # fmt: skip
+    modes, treated, levels, constants = found
+    print_table(vibrations.mode_table(modes, laser, temperature), "Harmonic vibrations")
     print_table(vibrations.thermochemistry_table(treated), "Thermochemistry")
-    small = anharmonic and len(masses) in (2, 3)
-    levels = vibrational_levels(potential, structure, masses=masses) if small else None
-    constants = vpt2(potential, structure, found) if anharmonic and (found.rigid == 6 or not small) else None
     if constants is not None:
         print_table(vibrations.anharmonic_table(constants), "Perturbation theory")
     if levels is not None:
         print_table(vibrations.level_table(levels), "Levels on a grid")
     if output is not None:
-        print(f"modes: {write_modes(output, found, origin)}")
+        print(f"modes: {write_modes(output, modes, origin)}")
     if report is not None:
         page = vibrations.modes_report(
-            found,
+            modes,
             f"Vibrations of {start.name}",
-            cell=structure.cell[0].numpy() if found.periodic else None,
+            cell=structure.cell[0].numpy() if modes.periodic else None,
             width=width,
             laser=laser,
             temperature=temperature,
@@ -87,10 +75,10 @@ def modes(
         page.provenance.update({"model": str(model), "hash": origin["potential"]})
         print(f"report: {page.write(report)}")
     return {
-        **list_modes(found),
-        "masses": found.masses,
-        "energy": found.energy,
-        "largest_force": found.largest_force,
+        **list_modes(modes),
+        "masses": modes.masses,
+        "energy": modes.energy,
+        "largest_force": modes.largest_force,
         "origin": origin,
         "thermochemistry": {name: asdict(one) for name, one in treated.items()},
         "levels": None if levels is None else asdict(levels),

@@ -23,6 +23,7 @@ from atnn.observables.sum_frequency import sum_frequency
 from atnn.observables.symmetry import symmetry_number
 from atnn.observables.thermochemistry import Thermochemistry, thermochemistry
 from atnn.observables.trajectories import TrajectorySpectra, trajectory_spectra, trajectory_spectrum
+from atnn.observables.vibrations import Vibrations, analyse_vibrations
 
 __all__ = [
     "ISOTOPES",
@@ -38,6 +39,8 @@ __all__ = [
     "SpectrumSettings",
     "Thermochemistry",
     "TrajectorySpectra",
+    "Vibrations",
+    "analyse_vibrations",
     "autocorrelation",
     "broaden",
     "check_modes_file",
