@@ -147,6 +147,8 @@ def test_several_spectra_at_once_with_a_dipole_computed_anew(trained, capsys, mo
     run("modes", model, "start.xyz", "--output", "basis.json")
     run(*spectrum, "--kind", "power", "--modes", "basis.json", "--output", "by-mode.html")
     assert "other motion" in (trained / "by-mode.csv").read_text().splitlines()[0]
+    told = json.loads((trained / "by-mode.json").read_text())["settings"]["modes"]
+    assert told == {"file": "basis.json", "hash": hash_file(trained / "basis.json")}
 
 
 def test_dynamics_exports_its_trajectory_and_replaces_nothing_that_it_reads(trained, capsys, monkeypatch):

@@ -123,7 +123,7 @@ def spectrum_report(
     report.write(page)
     for name, file in paths.items():
         _write_columns(file, written.columns(name))
-    _write_record(written)
+    _write_record(written, None if modes is None else Path(modes))
     return written
 
 
@@ -202,7 +202,7 @@ def _write_columns(path: Path, columns: dict[str, list[Any]]) -> None:
     write_atomically(path, text.getvalue())
 
 
-def _write_record(written: WrittenSpectra) -> None:
+def _write_record(written: WrittenSpectra, modes: Path | None) -> None:
     found, settings = written.spectra, written.spectra.settings
     kinds = list(found.curves)
     files = {name: {"file": path.name, "hash": hash_file(path)} for name, path in written.numbers.items()}
@@ -215,6 +215,7 @@ def _write_record(written: WrittenSpectra) -> None:
             "resolution": found.curves[kinds[0]]["intensity"].resolution,
             "maximum": settings.maximum,
             "laser": settings.laser,
+            "modes": None if modes is None else {"file": str(modes), "hash": hash_file(modes)},
         },
         "units": {"temperature": "K", "resolution": "cm^-1", "maximum": "cm^-1", "laser": "nm"},
         "numbers": files[kinds[0]] if len(kinds) == 1 else files,
