@@ -15,9 +15,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._inductor import standalone_compile
-from torch._inductor.cpp_builder import get_cpp_compiler
-from torch._inductor.exc import InvalidCxxCompiler
 from torch._subclasses import FakeTensorMode
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -44,6 +41,8 @@ def try_compile(
     """
     try:
         if any(tensor.device.type == "cpu" for tensor in example):
+            from torch._inductor.cpp_builder import get_cpp_compiler  # a second, which only compilation shall cost
+
             get_cpp_compiler()
         logger.info("compiling %s: 10 to 140 s, once for each process (without compilation it starts at once)", what)
         start = time.perf_counter()
@@ -57,6 +56,8 @@ def try_compile(
 
 
 def _warn(what: str, error: Exception) -> None:
+    from torch._inductor.exc import InvalidCxxCompiler
+
     if isinstance(error, InvalidCxxCompiler):
         reason = "no C++ compiler found"
         remedy = "install one (apt install g++, or conda install gxx), name one by CXX, or ask for no compilation"
@@ -101,4 +102,6 @@ def _make_stand_in(mode: FakeTensorMode, tensor: Tensor, names: Names, sizes: di
 
 def compile_graph(graph: GraphModule, fakes: Sequence[Tensor]) -> Callable[..., Any]:
     """Compile a graph to a callable of the same arguments, without guards or autograd."""
+    from torch._inductor import standalone_compile
+
     return standalone_compile(graph, list(fakes), dynamic_shapes="from_graph")
