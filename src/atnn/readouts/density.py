@@ -71,7 +71,7 @@ class LocalFriction(Part):
     eta is tabulated for H, C, N and O in a homogeneous electron gas of 1.5 < r_s < 5 bohr (:data:`TABLE`). Its
     logarithm is a cubic spline of r_s, and goes on as a straight line outside, so that the friction vanishes with the
     density.
-    Source: M. Alducin, J. I. Juaristi et al., Phys. Rev. Lett. 2008, 100, 116102, doi:10.1103/PhysRevLett.100.116102.
+    Source: J. I. Juaristi et al., Phys. Rev. Lett. 2008, 100, 116102, doi:10.1103/PhysRevLett.100.116102.
 
     Args:
         design: Elements and sizes.
