@@ -91,6 +91,7 @@ def configure(basis: Basis, folder: Path, minutes: float, epochs: int) -> RunCon
                 "weights": {"hamiltonian": 1.0},
                 "epochs": epochs,
                 "batch_size": 4,
+                "compile": True,
                 "max_minutes": minutes,
                 "validate_every": 5,
             },

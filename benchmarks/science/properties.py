@@ -139,9 +139,9 @@ def differentiate_dipoles(atoms: Atoms) -> np.ndarray:
 
 DIPOLE, ALPHA = ("dipole",), ("polarizability",)
 ROWS = {
-    "monomer": Row(lambda: read("water_sagpr/monomer.xyz.gz", *ALPHA), ALPHA, 400, 20, "0.06 %"),
-    "zundel": Row(lambda: read("water_sagpr/zundel.xyz.gz", *ALPHA), ALPHA, 400, 20, "0.1 %"),
-    "dimer": Row(lambda: read("water_sagpr/dimer.xyz.gz", *ALPHA), ALPHA, 400, 20, "1.6 %"),
+    "monomer": Row(lambda: read("water_sagpr/monomer.xyz.gz", *ALPHA), ALPHA, 2000, 20, "0.06 %"),
+    "zundel": Row(lambda: read("water_sagpr/zundel.xyz.gz", *ALPHA), ALPHA, 1000, 20, "0.1 %"),
+    "dimer": Row(lambda: read("water_sagpr/dimer.xyz.gz", *ALPHA), ALPHA, 1000, 20, "1.6 %"),
     "bulk": Row(lambda: read("water_sagpr/bulk.xyz.gz", *ALPHA), ALPHA, 80, 4, "2.1 %"),
     "qm7b": Row(lambda: read("qm7b_dipole_polar/frames.xyz.gz", *DIPOLE, *ALPHA), DIPOLE + ALPHA, 200, 10,
                 "0.1 D a molecule, 3 %"),
@@ -156,11 +156,16 @@ ROWS = {
 def run(name: str, model: str, seed: int, scale: float, compiled: bool) -> dict[str, Any]:
     """Train on half of the frames and test on the others; kept results are not computed again."""
     key = f"{name}, {model}, seed {seed}" + ("" if scale == 1 else f", scale {scale:g}")
-    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    if key not in kept:
-        kept[key] = measure(ROWS[name], model, seed, scale, compiled)
-        write_atomically(RESULTS, json.dumps(kept, indent=1) + "\n")
-    return kept[key]
+    if key not in read_kept():
+        result = measure(ROWS[name], model, seed, scale, compiled)
+        # Read again, because another run may have written meanwhile.
+        write_atomically(RESULTS, json.dumps(read_kept() | {key: result}, indent=1) + "\n")
+    return read_kept()[key]
+
+
+def read_kept() -> dict[str, dict[str, Any]]:
+    """Results of earlier runs."""
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
 
 
 def measure(row: Row, model: str, seed: int, scale: float, compiled: bool) -> dict[str, Any]:

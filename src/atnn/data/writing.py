@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from ase.data import chemical_symbols
 from atnn.data.dataset import Dataset, batches_of
 from atnn.data.matrices import join_matrix
 from atnn.files import write_atomically
-from atnn.quantities import Axis, quantity
+from atnn.quantities import QUANTITIES, Axis, quantity
 from atnn.stated import ADSORBATE, STATED
 from atnn.structures import Labelled
 
@@ -65,9 +65,7 @@ def _format_frame(batch: Labelled, index: int, rows: Mapping[Axis, slice]) -> It
             columns[name] = value.reshape(len(value), -1)
         else:
             info[name] = value.reshape(entry.shape) if entry.axis == "structure" else join_matrix(value, entry)
-    if "dipole" in info and float(structures.total_charge[index]):
-        info["dipole_origin"] = "coordinates"
-    info |= {entry.unit_key: entry.unit for entry in map(quantity, given) if entry.declared}
+    info |= state_conventions(given, bool(structures.total_charge[index]))
     info |= {STATED[name].key: value[index].cpu().numpy() for name, value in structures.stated.items()}
     layout = ":".join(f"{name}:R:{values.shape[1]}" for name, values in columns.items())
     properties = f"Properties=species:S:1:{layout}"
@@ -88,6 +86,18 @@ def _format_frame(batch: Labelled, index: int, rows: Mapping[Axis, slice]) -> It
     yield f"{len(numbers)}\n{' '.join(words)}\n"
     for number, row in zip(numbers, table, strict=True):
         yield f"{chemical_symbols[number]} {' '.join(row)}\n"
+
+
+def state_conventions(names: Collection[str], charged: bool) -> dict[str, str]:
+    """Entries of a frame that say what readers must not assume: the origin of dipoles of ions, and some units.
+
+    Args:
+        names: Quantities of the frame; others are left alone.
+        charged: Whether the structure has a total charge.
+    """
+    known = [QUANTITIES[name] for name in names if name in QUANTITIES]
+    origin = {"dipole_origin": "coordinates"} if charged and "dipole" in names else {}
+    return origin | {entry.unit_key: entry.unit for entry in known if entry.declared}
 
 
 def _flatten_rows(values: Any) -> np.ndarray:

@@ -9,6 +9,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from atnn.data.matrices import join_matrix
+from atnn.data.writing import state_conventions
 from atnn.dynamics.layout import frame_axis
 from atnn.quantities import QUANTITIES, Axis
 
@@ -43,4 +44,5 @@ def as_atoms(
             frame.info[name] = value[0].numpy() if value.ndim > 1 else float(value[0])
         else:
             frame.info[name] = join_matrix(value.numpy(), QUANTITIES[name])
+    frame.info |= state_conventions(frames.keys(), bool(frame.info.get("charge")))
     return frame
