@@ -25,7 +25,6 @@ from atnn.files import write_atomically
 from atnn.reading import read
 from atnn.specification import parse
 from atnn.training import RunConfig, evaluate, train
-from atnn.units import angstrom3_polarizability
 
 RESULTS = Path(__file__).with_suffix(".json")
 NAMES = ("energy", "forces", "dipole", "polarizability")
@@ -45,10 +44,9 @@ MODELS: dict[str, dict[str, Any]] = {
 
 
 def open_frames() -> dict[str, Dataset]:
-    """The frames to train with and those to test with; polarizabilities of the file are in Angstrom^3."""
+    """The frames to train with and those to test with."""
     path = systems.data("nma_field", "frames.xyz.gz")
-    everything = read(path)[:]
-    everything.labels["polarizability"] *= angstrom3_polarizability
+    everything = read(path, units={"polarizability": "Angstrom^3"})[:]
     tested = np.array([atoms.info["source_split"] == "test" for atoms in read_ase(path, ":")])
     return {
         "train": Frames(select(everything, np.flatnonzero(~tested))),
@@ -105,7 +103,7 @@ def main() -> None:
         key = f"{name}, {arguments.epochs} epochs, seed {arguments.seed}"
         if key not in kept:
             kept[key] = measure(name, frames, arguments.epochs, arguments.seed, arguments.output)
-            write_atomically(RESULTS, json.dumps(kept, indent=1))
+            write_atomically(RESULTS, json.dumps(kept, indent=1) + "\n")
         print(row(name, kept[key]), flush=True)
     print("| FIREANN, its log | | 97 | | " + " | ".join(str(value) for value in FIREANN) + " |")
 

@@ -139,9 +139,9 @@ def differentiate_dipoles(atoms: Atoms) -> np.ndarray:
 
 DIPOLE, ALPHA = ("dipole",), ("polarizability",)
 ROWS = {
-    "monomer": Row(lambda: read("water_sagpr/monomer.xyz.gz", *ALPHA), ALPHA, 2000, 20, "0.06 %"),
-    "zundel": Row(lambda: read("water_sagpr/zundel.xyz.gz", *ALPHA), ALPHA, 1000, 20, "0.1 %"),
-    "dimer": Row(lambda: read("water_sagpr/dimer.xyz.gz", *ALPHA), ALPHA, 1000, 20, "1.6 %"),
+    "monomer": Row(lambda: read("water_sagpr/monomer.xyz.gz", *ALPHA), ALPHA, 800, 20, "0.06 %"),
+    "zundel": Row(lambda: read("water_sagpr/zundel.xyz.gz", *ALPHA), ALPHA, 600, 20, "0.1 %"),
+    "dimer": Row(lambda: read("water_sagpr/dimer.xyz.gz", *ALPHA), ALPHA, 400, 20, "1.6 %"),
     "bulk": Row(lambda: read("water_sagpr/bulk.xyz.gz", *ALPHA), ALPHA, 80, 4, "2.1 %"),
     "qm7b": Row(lambda: read("qm7b_dipole_polar/frames.xyz.gz", *DIPOLE, *ALPHA), DIPOLE + ALPHA, 200, 10,
                 "0.1 D a molecule, 3 %"),

@@ -7,6 +7,7 @@ from ase import Atoms
 from ase.build import molecule
 from scipy.spatial.transform import Rotation
 
+from atnn.errors import DataError
 from atnn.neighbors import neighbor_pairs
 from atnn.parts import Statistics
 from atnn.quantities import quantity
@@ -198,6 +199,15 @@ def test_born_charges_sum_to_the_total_charge(name, outputs):
     expected = torch.tensor([0.0, 2.0, 0.0]).double()[:, None, None] * torch.eye(3).double()
     torch.testing.assert_close(totals, expected, rtol=0, atol=1e-9)
     assert (found - found.mT).abs().max() > 1e-5
+
+
+def test_born_charges_of_a_charged_cell_are_learned_and_not_derived():
+    atoms = crystal()
+    atoms.info["charge"] = 1.0
+    found = evaluate(small_model("eann", outputs=("born_charges",)), atoms, ("born_charges",))["born_charges"]
+    torch.testing.assert_close(found.sum(0), torch.eye(3).double(), rtol=0, atol=1e-12)
+    with pytest.raises(DataError, match="sum to zero and not to the charge"):
+        evaluate(small_model("eann", outputs=("dipole",)), atoms, ("born_charges",))
 
 
 @pytest.mark.parametrize("axis", range(3))

@@ -53,6 +53,24 @@ def refuse_bare(structures: Structures, outputs: Collection[str]) -> None:
         )
 
 
+def refuse_charged_cells(structures: Structures, where: str = "") -> None:
+    """Refuse charged cells where Born charges derive from a dipole, in which a cell has no charge times position.
+
+    Args:
+        structures: The structures.
+        where: File or caller, for the message.
+
+    Raises:
+        DataError: A periodic structure is charged. Its Born charges would sum to zero and not to its charge.
+    """
+    if structures.charge is not None and bool((structures.charge.bool() & structures.pbc.any(1)).any()):
+        raise DataError(
+            "Born charges of a charged cell as derivatives of its dipole, which sum to zero and not to the charge",
+            where=where,
+            remedy="train a model with `outputs: [born_charges]`, whose sum is the charge",
+        )
+
+
 def refuse_ignored(structures: Structures, depends: Dependences, where: str = "", all: bool = False) -> None:
     """Refuse structures that state something on which no quantity of a model depends.
 

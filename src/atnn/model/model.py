@@ -34,6 +34,7 @@ from atnn.model.checks import (
     check_charges,
     check_electrons,
     refuse_bare,
+    refuse_charged_cells,
     refuse_charged_in_field,
     refuse_elements,
     refuse_ignored,
@@ -228,8 +229,9 @@ class Model(nn.Module):
         Raises:
             SpecificationError: The model does not give an output, stress is requested of a structure that is not
                 periodic in three dimensions, or a part cannot describe a structure.
-            DataError: The model does not know an element, ignores a field, or cannot describe a charge in a field, or
-                no atom is of an adsorbate where an output is one of adsorbates.
+            DataError: The model does not know an element, ignores a field, or cannot describe a charge in a field, no
+                atom is of an adsorbate where an output is one of adsorbates, or Born charges of a charged cell would be
+                derivatives of its dipole.
         """
         self.check_outputs(outputs, structures)
         refuse_ignored(structures, self.depends)
@@ -247,6 +249,8 @@ class Model(nn.Module):
                 + f"choose from: {', '.join(sorted(self.outputs))}",
             )
         refuse_bare(structures, outputs)
+        if "born_charges" in outputs and "born_charges" not in self.given:
+            refuse_charged_cells(structures)
         over_volume = [name for name in outputs if QUANTITIES[name].per_volume]
         if over_volume and not bool(structures.pbc.all()):
             raise SpecificationError(

@@ -9,6 +9,7 @@ from atnn.data import Dataset, batches_of, charge_excess, select
 from atnn.data.overlaps import check_order
 from atnn.errors import AtnnWarning, DataError, SpecificationError
 from atnn.model import Model
+from atnn.model.checks import refuse_charged_cells
 from atnn.quantities import QUANTITIES
 from atnn.structures import Labelled
 from atnn.training.config import RunConfig
@@ -27,7 +28,8 @@ def check_data(model: Model, sets: Sets, names: list[str]) -> None:
 
     Raises:
         DataError: The model cannot describe a structure, a stress has no volume, charges do not sum to the stated
-            total charge, or the orbitals of a Hamiltonian stand in another order than the basis of the model states.
+            total charge, Born charges of charged cells would be derivatives of a dipole, or the orbitals of a
+            Hamiltonian stand in another order than the basis of the model states.
 
     Warns:
         AtnnWarning: The model ignores stated charges or spins; the message gives their number.
@@ -37,6 +39,8 @@ def check_data(model: Model, sets: Sets, names: list[str]) -> None:
             model.check_structures(labelled.structures, where=f"{name} data")
             _check_volumes(labelled, names, where=f"{name} data")
             _check_charges(labelled, names, where=f"{name} data")
+            if "born_charges" in names and "born_charges" not in model.given:
+                refuse_charged_cells(labelled.structures, where=f"{name} data")
             if "hamiltonian" in names and "hamiltonian" in labelled.labels:
                 _check_orbitals(model, labelled, where=f"{name} data")
 
