@@ -86,6 +86,8 @@ def test_conditions_that_no_structure_has_are_warned_of(tmp_path):
 
 def test_born_charges_of_charged_cells_are_refused_where_they_would_be_derived(tmp_path):
     frames = [molecule("H2O", cell=(12.0, 12.0, 12.0), pbc=True, info={"charge": 1.0}) for _ in range(24)]
+    for seed, atoms in enumerate(frames):
+        atoms.rattle(0.02, seed=seed)
     born = torch.eye(3).double().expand(72, 3, 3) / 3
     given = Labelled(Structures.from_ase(frames), {"born_charges": born}, {"born_charges": torch.ones(24).bool()})
     run = config(tmp_path, outputs=("dipole",), weights={"born_charges": 1.0})
