@@ -14,6 +14,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 NUMERICAL := $(addprefix tests/,contracts dynamics functions kernels model neighbors observables physics representations so3)
 PASSES := "ATEN_CPU_CAPABILITY=default ATNN_KERNELS=reference" "ATEN_CPU_CAPABILITY=avx2"
 
+# Files with tests of compiled code; to collect all the others once more takes half a minute.
+COMPILED = $(shell grep -rlE "mark\.compiled" tests --include='*.py')
+
 .PHONY: setup demo test test-portable lint docs wheel bench constraints clean
 
 setup: $(STAMP)
@@ -38,7 +41,7 @@ test: setup
 	echo "== tests with shapes and types checked (jaxtyping, beartype)"; \
 	$(BIN)/python -m pytest -m "not compiled" --jaxtyping-packages=atnn,beartype.beartype -n $(WORKERS) $(ARGS) || status=1; \
 	echo "== tests of compiled code"; \
-	$(BIN)/python -m pytest -m compiled -n $(WORKERS) $(ARGS) || { code=$$?; test $$code -eq 5 || status=1; }; \
+	$(BIN)/python -m pytest -m compiled -n $(WORKERS) $(or $(ARGS),$(COMPILED)) || { code=$$?; test $$code -eq 5 || status=1; }; \
 	exit $$status
 
 test-portable: export OMP_NUM_THREADS = 1

@@ -6,7 +6,7 @@ import torch
 from ase.build import molecule
 from scipy.spatial.transform import Rotation
 
-from atnn.model import ModelPotential, load_model, save_model
+from atnn.model import load_model, save_model
 from atnn.structures import Structures
 from contracts.models import LOCAL, NAMES, evaluate, small_model
 from systems import crystal, ethanol, methane, two_fragments
@@ -113,15 +113,3 @@ def test_distant_fragments_add_as_neutral_singlets_and_share_a_charge(name):
         ions.append(energy(model, ion) + energy(model, other))
         ion.info |= {"charge": 0}
     assert all(abs(energy(model, whole) - apart) > 1e-4 for apart in ions)
-
-
-@pytest.mark.compiled
-def test_charge_and_spin_are_arguments_of_a_compiled_graph():
-    model = small_model("eann", outputs=("energy",), conditions=BOTH)
-    eager, compiled = ModelPotential(model), ModelPotential(model, compile=True)
-    for frames in ([state(1, 1)], [state(0, 2), state(-1, 1, methane())], [state(0, 0, crystal())]):
-        batch = Structures.from_ase(frames)
-        expected, found = (p(batch, ("energy", "forces")) for p in (eager, compiled))
-        for key in expected:
-            torch.testing.assert_close(found[key], expected[key], rtol=1e-9, atol=1e-9)
-    assert len(compiled._compiled._graphs) == 1

@@ -234,13 +234,22 @@ def test_the_calculator_gives_what_the_model_gives(model):
     assert abs(atoms.get_potential_energy() - expected["energy"].item()) > 1e-4
 
 
+def in_state(atoms, charge, spin, field=FIELD):
+    result = in_field(atoms, field)
+    result.info |= {"charge": charge, "spin": spin}
+    return result
+
+
 @pytest.mark.compiled
-@pytest.mark.parametrize("name", ["eann", "gmp"])
-def test_one_compiled_graph_gives_energy_forces_and_responses(name):
-    """One with the orbital of the field and one with its invariants, which are the same for all others."""
-    model = field_model(name)
+def test_one_compiled_graph_gives_energy_forces_and_responses_in_every_state():
+    """Of a model with all conditions. The orbital of the field is in the compiled step of training/test_fields.py."""
+    model = field_model("gmp", conditions=("charge", "spin", "field"))
     eager, compiled = ModelPotential(model), ModelPotential(model, compile=True)
-    for frames in ([in_field(ethanol())], [in_field(methane()), in_field(crystal(), -FIELD)]):
+    for frames in (
+        [in_state(ethanol(), 1, 1)],
+        [in_state(ethanol(), 0, 2), in_state(methane(), -1, 1)],
+        [in_state(methane(), 0, 0), in_state(crystal(), 0, 0, -FIELD)],
+    ):
         batch = Structures.from_ase(frames)
         expected, found = (p(batch, FOUR) for p in (eager, compiled))
         for key in expected:
