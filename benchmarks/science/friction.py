@@ -41,7 +41,7 @@ RESULTS = Path(__file__).with_name("friction.json")
 PER_PS = 1.008 * amu_angstrom2_per_fs2 * 1e-3  # eV*fs/Angstrom^2 of two H in 1/ps
 LARGE = 0.1  # 1/ps, trace
 FOLDS = 4
-STEPS = 150
+STEPS = 60
 BATCH = 7
 
 
@@ -148,7 +148,7 @@ def fit(data: Data, frames: np.ndarray, model: str, choice: Choice, seed: int, s
                 "weights": {"friction": 1.0},
                 "loss": choice.loss,
                 "warmup": steps // 20,
-                "ema": 0.98,
+                "ema": 0.9,
                 "validate_every": epochs,
             },
             "output": folder,

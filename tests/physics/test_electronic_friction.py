@@ -113,7 +113,6 @@ def test_relaxation_rates_of_the_modes_are_those_of_the_formula(trained):
     minimum = relax(potential, start)
     modes = harmonic(potential, minimum)
     found = damping(modes, tensors_of(trained.model, minimum)[0])
-
     # The modes are motion along and across the surface, and only hydrogen moves: rates are Lambda_xx/m and Lambda_zz/m.
     slope = HEIGHT / LENGTH
     along, across = 2 * (1 - slope**2) + 4 * ROUND, 4 * slope**2 + 4 * ROUND
