@@ -5,7 +5,7 @@
 The frames are those of ACEfriction.jl (arXiv:2407.13935), h2cu_friction under ATNN_DATA. Their unit is not stated; it
 is taken for 1/ps, mass-weighted, which relative errors do not depend on. Each frame with a trace above 0.1/ps is left
 out once, and its relative error is the Frobenius norm of the difference over that of the label. The other 71 frames are
-predicted in four folds, with absolute errors. A choice says which frames are trained on and by which loss.
+predicted in four folds, with absolute errors. A choice says which frames are trained on.
 
 Finished trainings are kept in benchmarks/science/friction.json, and with all of them there only the table is written.
 """
@@ -52,19 +52,16 @@ class Choice(NamedTuple):
         near: Whether only frames are trained on in which an atom is within reach of the surface. In all others the
             model gives zero, whatever its weights are.
         copies: How often the frames with large tensors are in the training data.
-        loss: As in the configuration of a training.
     """
 
     near: bool
     copies: int
-    loss: str
 
 
 CHOICES = {
-    "all": Choice(False, 1, "mse"),
-    "copies": Choice(False, 16, "mse"),
-    "reach": Choice(True, 1, "mse"),
-    "reach, huber": Choice(True, 1, "huber"),
+    "all": Choice(False, 1),
+    "copies": Choice(False, 16),
+    "reach": Choice(True, 1),
 }
 
 
@@ -146,7 +143,6 @@ def fit(data: Data, frames: np.ndarray, model: str, choice: Choice, seed: int, s
                 "epochs": epochs,
                 "batch_size": BATCH,
                 "weights": {"friction": 1.0},
-                "loss": choice.loss,
                 "warmup": steps // 20,
                 "ema": 0.9,
                 "validate_every": epochs,
