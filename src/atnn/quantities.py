@@ -52,6 +52,8 @@ class Quantity:
         positive: True if its matrix has no negative eigenvalue.
         declared: True if readers do not assume its unit, because files hold it in several.
         named_unit: Name of the unit of numbers that have one by custom, such as ppm.
+        sizes: Atomic number -> how many leading rows and columns the matrix of a pair of atoms has for an atom of this
+            element, as pairs; the others are padding and count in no error. Empty where nothing is padded.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Quantity:
     positive: bool = False
     declared: bool = False
     named_unit: str = ""
+    sizes: tuple[tuple[int, int], ...] = ()
 
     @property
     def unit(self) -> str:
