@@ -54,6 +54,8 @@ class Quantity:
         weighted: True if files may hold it divided by the square roots of the masses of its two atoms, which the unit
             tells: that of friction then is a rate, such as 1/ps.
         named_unit: Name of the unit of numbers that have one by custom, such as ppm.
+        sizes: Atomic number -> how many leading rows and columns the matrix of a pair of atoms has for an atom of this
+            element, as pairs; the others are padding and count in no error. Empty where nothing is padded.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Quantity:
     declared: bool = False
     weighted: bool = False
     named_unit: str = ""
+    sizes: tuple[tuple[int, int], ...] = ()
 
     @property
     def unit(self) -> str:

@@ -53,7 +53,7 @@ def initial_model(config: RunConfig, sets: Sets, start: Model | None = None) -> 
     modulo = config.training.dipole_modulo
     spreads = measure_spreads(sets.train, names, model.reference_energies, means, modulo)
     pairs = measure_pairs(sets.train, names)
-    spreads |= {name: spread_pairs(moments) for name, moments in pairs.items()}
+    spreads |= {name: spread_pairs(QUANTITIES[name], moments) for name, moments in pairs.items()}
     if start is None:
         structures, neighbors = _draw_sample(model, sets.train)
         statistics = Statistics(
