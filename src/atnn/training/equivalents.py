@@ -59,14 +59,15 @@ def find_missing(row: Quantity, label: Tensor) -> Bool[Tensor, " rows"]:
 
 def count_sides(row: Quantity, structures: Structures) -> Int[Tensor, "2 rows"]:
     """Count the rows and columns of the matrix of each pair of atoms that are no padding."""
-    table = torch.full((max(z for z, _ in row.sizes) + 1,), 0)
+    table = [0] * (max(z for z, _ in row.sizes) + 1)
     for number, size in row.sizes:
         table[number] = size
-    return table[structures.numbers[structures.pairs("atom_pair")]]
+    numbers = structures.numbers[structures.pairs("atom_pair")]
+    return torch.tensor(table, device=numbers.device)[numbers]
 
 
 def find_elements(row: Quantity, structures: Structures) -> Bool[Tensor, "rows height width"]:
     """Find the elements of the matrix of each pair of atoms that are no padding."""
     first, second = count_sides(row, structures)
-    height, width = (torch.arange(size) for size in row.shape)
+    height, width = (torch.arange(size, device=first.device) for size in row.shape)
     return (height < first[:, None])[:, :, None] & (width < second[:, None])[:, None]

@@ -15,6 +15,7 @@ from atnn.errors import AtnnWarning, DataError, SpecificationError
 from atnn.model import Model
 from atnn.neighbors import neighbor_pairs
 from atnn.parts import Statistics
+from atnn.quantities import QUANTITIES
 from atnn.reading import read
 from atnn.structures import Neighbors, Structures
 from atnn.training.checks import check_conditions, check_data, check_quantities
