@@ -27,6 +27,7 @@ def test_a_small_demonstration_learns_water(first):
     assert numbers["force_rmse"] < 250
     assert numbers["frequency_difference"] < 300
     assert numbers["drift"] < 1
+    assert numbers["activity_difference_relative"] < 0.5  # one for a model without Raman scattering
     assert 30 < numbers["temperature"] < 900  # few degrees of freedom
     assert all(np.isfinite(value) for value in numbers.values())
 
@@ -36,12 +37,16 @@ def test_direct_frequencies_are_those_of_water(first):
     # xtb 6.5.1 --hess
     np.testing.assert_allclose(direct["frequencies"], [1539, 3644, 3652], atol=15)
     assert min(direct["intensities"]) >= 0 and max(direct["intensities"]) > 20
+    # The symmetric stretch scatters most, as in every method.
+    assert np.argmax(direct["activities"]) == 1 and min(direct["activities"]) >= 0
 
 
 def test_the_report_is_one_file_with_all_sections(first):
     page = first[1].report.read_text(encoding="utf-8")
-    for title in ("Data", "Training", "Errors on held-out", "Infrared spectrum", "Dynamics at constant energy"):
+    titles = ("Data", "Training", "Errors on held-out", "Infrared spectrum", "Raman spectrum", "Dynamics at constant")
+    for title in titles:
         assert title in page
+    assert "Å⁴/amu" in page and "too small" in page  # the caution about polarizabilities of xTB
     assert "validation forces" in page, "the learning curves are empty"
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=[\"']https?:", page)
 

@@ -117,7 +117,8 @@ class Basis(Specification):
         A row of the table has one shape, so the block of each pair of atoms is padded with zeros to :attr:`width`. A
         process works with one width at a time, that of the basis declared last.
         """
-        QUANTITIES.update({name: _make_row(name, self.width) for name in MATRICES})
+        sizes = tuple((number, self.count_orbitals(number)) for number in self.elements)
+        QUANTITIES.update({name: _make_row(name, self.width, sizes) for name in MATRICES})
 
     def split(self, matrix: Float[np.ndarray, "orbitals orbitals"], numbers: Sequence[int]) -> np.ndarray:
         """Cut the matrix of a structure into the padded blocks of its pairs of atoms, [atoms^2, width, width].
@@ -163,11 +164,11 @@ class Basis(Specification):
         return np.where(within < counts[:, None], (ends - counts)[:, None] + within, -1)
 
 
-def _make_row(name: str, width: int) -> Quantity:
+def _make_row(name: str, width: int, sizes: tuple[tuple[int, int], ...]) -> Quantity:
     dimension, keys = (ENERGY, ("fock",)) if name == "hamiltonian" else (NUMBER, ())
     return Quantity(
         name, axis="atom_pair", shape=(width, width), dimension=dimension, extensive=False, rank=0, parity=1,
-        symmetric=True, keys=keys, display=None if name == "hamiltonian" else ("1", 1.0),
+        symmetric=True, keys=keys, display=None if name == "hamiltonian" else ("1", 1.0), sizes=sizes,
     )  # fmt: skip
 
 

@@ -51,7 +51,11 @@ class Quantity:
         partial: True if labels may exist on some atoms only; NaN in all components marks the others.
         positive: True if its matrix has no negative eigenvalue.
         declared: True if readers do not assume its unit, because files hold it in several.
+        weighted: True if files may hold it divided by the square roots of the masses of its two atoms, which the unit
+            tells: that of friction then is a rate, such as 1/ps.
         named_unit: Name of the unit of numbers that have one by custom, such as ppm.
+        sizes: Atomic number -> how many leading rows and columns the matrix of a pair of atoms has for an atom of this
+            element, as pairs; the others are padding and count in no error. Empty where nothing is padded.
     """
 
     name: str
@@ -69,7 +73,9 @@ class Quantity:
     partial: bool = False
     positive: bool = False
     declared: bool = False
+    weighted: bool = False
     named_unit: str = ""
+    sizes: tuple[tuple[int, int], ...] = ()
 
     @property
     def unit(self) -> str:
@@ -189,7 +195,7 @@ _TABLE = (
     *map(transition_dipole, TRANSITION_DIPOLES),
     Quantity(
         "friction", axis="adsorbate_pair", shape=(3, 3), dimension=ENERGY * TIME / LENGTH**2, extensive=False, rank=2,
-        parity=1, symmetric=True, positive=True, declared=True,
+        parity=1, symmetric=True, positive=True, declared=True, weighted=True,
         keys=("friction_tensor", "electronic_friction", "REF_friction"),
     ),
     Quantity(

@@ -97,6 +97,7 @@ class Dimension:
 
 NUMBER, ENERGY, LENGTH, CHARGE, TIME = Dimension(), Dimension(1), Dimension(0, 1), Dimension(0, 0, 1), Dimension(time=1)
 FIELD = ENERGY / (CHARGE * LENGTH)
+MASS = ENERGY * TIME**2 / LENGTH**2
 _COULOMB = CHARGE**2 / (ENERGY * LENGTH)  # of 4 pi eps0: a polarizability is 4 pi eps0 times a volume
 
 # Named units; products, quotients and powers of them are units too.

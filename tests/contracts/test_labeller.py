@@ -189,6 +189,38 @@ def test_a_neutral_molecule_in_a_field_feels_no_net_force_and_an_ion_its_charge_
         np.testing.assert_allclose(total, charge * FIELD, atol=1e-5)
 
 
+# Of the largest element: PySCF's Hessian lacks the response of the integration grid, tblite's is a difference.
+HESSIAN = {"tblite": 1e-4, "pyscf": 3e-4}
+
+
+def test_the_hessian_is_minus_the_derivative_of_the_forces(labeller, name):
+    labels = labels_of(responding(name, "hessian"), water())
+    check_labels(labels, Structures.from_ase(water()))
+    hessian, step = labels["hessian"].reshape(3, 3, 3, 3), 2e-3  # first and second atom, their axes
+    close = HESSIAN[name] * np.abs(hessian).max()
+    for atom, axis in ((0, 2), (1, 1)):
+        forces = []
+        for sign in (1, -1):
+            moved = water()
+            moved.positions[atom, axis] += sign * step
+            forces.append(labels_of(labeller, moved)["forces"])
+        slope = -(forces[0] - forces[1]) / (2 * step)
+        np.testing.assert_allclose(hessian[:, atom, :, axis], slope, rtol=0, atol=close)
+    np.testing.assert_allclose(hessian, hessian.transpose(1, 0, 3, 2), rtol=0, atol=1e-12 * np.abs(hessian).max())
+    np.testing.assert_allclose(hessian.sum(1), np.zeros((3, 3, 3)), rtol=0, atol=close)
+    skew = hessian[0, 1] - hessian[0, 1].T
+    assert np.abs(skew).max() > 0.1, "symmetric blocks would hide transposed axes"
+
+
+def test_a_hessian_takes_no_field_and_leaves_the_other_labels_alone(labeller, name):
+    alone, all_ = responding(name, "hessian"), responding(name, "hessian", "polarizability")
+    assert alone.settings["responses"] == "hessian" and "field_step" not in alone.settings
+    assert all_.settings["responses"] == "hessian,polarizability" and "field_step" in all_.settings
+    before, after = labels_of(labeller, water(charge=1, spin=1)), labels_of(alone, water(charge=1, spin=1))
+    assert set(after) == {*before, "hessian"}
+    np.testing.assert_allclose(after["forces"], before["forces"], atol=1e-9)
+
+
 def responding(name, *responses):
     return LABELLERS[name](**FAST[name], responses=responses or ("polarizability", "born_charges"))
 

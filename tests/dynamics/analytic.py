@@ -51,6 +51,20 @@ class Morse(WithoutMemory):
         }
 
 
+class PolarizableMorse(Morse):
+    """A Morse potential whose polarizability is the sum of ``r r`` over the pairs of a structure."""
+
+    outputs = Morse.outputs | {"polarizability"}
+
+    def __call__(self, structures: Structures, outputs: Sequence[str]) -> dict[str, Tensor]:
+        positions, batch = structures.positions, structures.batch
+        i, j = torch.nonzero(torch.triu(batch[:, None] == batch[None, :], diagonal=1)).T
+        bonds = positions[j] - positions[i]
+        sums = positions.new_zeros((len(structures), 3, 3))
+        tensors = sums.index_add(0, batch[i], bonds[:, :, None] * bonds[:, None])
+        return super().__call__(structures, outputs) | {"polarizability": tensors}
+
+
 class Wells(WithoutMemory):
     """Each atom in its own harmonic well about the origin, with a unit charge: E = k r^2 / 2."""
 

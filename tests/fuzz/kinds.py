@@ -28,7 +28,7 @@ from atnn.structures import Structures
 from atnn.training import load_config, train
 from atnn.training.initial import initial_model
 from atnn.training.sets import open_sets
-from dynamics.analytic import Morse
+from dynamics.analytic import PolarizableMorse
 from fuzz import archives, commands, documents, values
 from fuzz.mutations import damage_bytes, damage_text
 from fuzz.samples import DEMO, STEPS, R, Z, dynamics, label_store
@@ -251,7 +251,7 @@ def _demo(rng: random.Random) -> Damage:
 def _use_demo() -> str:
     claim(Path("demo"), DEMO)
     positions = stages.sample(Path("demo"), DEMO).positions
-    modes = stages.find_modes(Morse(), DEMO, Path("demo/modes-direct.json"))
+    modes = stages.find_modes(PolarizableMorse(), DEMO, Path("demo/modes-direct.json"))
     return digest(positions, modes.frequencies, modes.intensities, modes.displacements, modes.positions)
 
 

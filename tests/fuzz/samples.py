@@ -23,7 +23,7 @@ from atnn.labelling import label
 from atnn.reports import spectrum_report
 from atnn.structures import Labelled, Structures
 from atnn.training import load_config, train
-from dynamics.analytic import Morse, diatomics
+from dynamics.analytic import Morse, PolarizableMorse, diatomics
 from labelling.doubles import Springs
 from training.runs import labelled
 
@@ -126,7 +126,7 @@ def _write_demo(folder: Path) -> None:
     claim(folder, DEMO)
     water, rng = stages.build_molecule(DEMO), np.random.default_rng(0)
     np.save(folder / "geometries.npy", rng.normal(size=(DEMO.geometries * len(water.numbers), 3)))
-    stages.find_modes(Morse(), DEMO, folder / "modes-direct.json")
+    stages.find_modes(PolarizableMorse(), DEMO, folder / "modes-direct.json")
 
 
 def _write_readable(folder: Path, data: Labelled) -> None:

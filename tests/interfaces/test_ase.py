@@ -22,7 +22,9 @@ from atnn.quantities import QUANTITIES, Quantity
 from atnn.specification import parse
 from atnn.structures import Structures
 from atnn.units import LENGTH
+from contracts.models import evaluate, small_model
 from dynamics.analytic import ChargedWells, Wells
+from orbital_bases import SVP
 from systems import ethanol, water_box
 
 
@@ -119,6 +121,20 @@ def test_changed_cell_pbc_or_composition_gives_what_a_fresh_calculator_gives(wat
         assert water.get_potential_energy() == pytest.approx(fresh.get_potential_energy(), abs=1e-10)
         pieces.append(water.get_potential_energy())
     assert len(set(np.round(pieces, 8))) == 4
+
+
+def test_a_hamiltonian_beside_energy_and_forces_is_the_matrix_of_all_orbitals():
+    model, atoms = small_model("eann", elements=(1, 6, 8), outputs=("energy", "hamiltonian"), basis=SVP), ethanol()
+    atoms.calc = Calculator(model)
+    assert {"energy", "forces", "hamiltonian"} <= set(atoms.calc.implemented_properties)
+    atoms.get_forces()
+    assert "hamiltonian" not in atoms.calc.results, "dynamics does not pay for it"
+    found = atoms.calc.get_property("hamiltonian", atoms)
+    expected = evaluate(model, atoms, ("forces", "hamiltonian"))
+    assert found.shape == (3 * 14 + 6 * 5, 3 * 14 + 6 * 5)
+    matrix = SVP.join(expected["hamiltonian"], torch.from_numpy(atoms.numbers))
+    np.testing.assert_allclose(found, matrix.numpy(), rtol=0, atol=1e-11)
+    np.testing.assert_allclose(atoms.get_forces(), expected["forces"].numpy(), rtol=0, atol=1e-11)
 
 
 def test_asking_for_more_at_one_geometry_keeps_the_pair_list(water):

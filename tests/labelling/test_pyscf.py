@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,9 @@ from ase import Atoms
 from ase.build import molecule
 
 from atnn.errors import LabellingError
-from atnn.labelling import PyscfLabeller
+from atnn.labelling import LabellerPotential, PyscfLabeller
+from atnn.labelling.coupled import compute_hessian
+from atnn.observables import harmonic
 from atnn.structures import Structures
 from atnn.units import bohr, coulomb, debye, hartree
 from references.loading import reference
@@ -65,3 +69,26 @@ def test_the_polarizability_of_the_hydrogen_atom_is_nine_halves():
     labels = PyscfLabeller("hf", "aug-cc-pvqz", responses=("polarizability",))(atom)
     volume = labels["polarizability"] * coulomb / bohr**3
     np.testing.assert_allclose(volume, 4.5 * np.eye(3), atol=0.02)
+
+
+def test_frequencies_of_the_analytic_hessian_are_those_of_differences_of_forces():
+    # Hartree-Fock has no grid, and densities converged to 1e-12 hartree give forces whose differences are right to 1e-5
+    labeller = PyscfLabeller("hf", "sto-3g", convergence=1e-12, responses=("hessian",))
+    water = Structures.from_ase(molecule("H2O"))
+    analytic = harmonic(LabellerPotential(labeller, outputs=("energy", "forces", "hessian")), water)
+    numerical = harmonic(LabellerPotential(PyscfLabeller("hf", "sto-3g", convergence=1e-12)), water, displacement=0.002)
+    np.testing.assert_allclose(analytic.frequencies, numerical.frequencies, atol=0.1)
+
+
+def test_a_hessian_that_pyscf_lacks_is_an_error():
+    in_field = Structures.from_ase(
+        Atoms("HF", positions=[[0, 0, 0], [0, 0, 0.9]], info={"electric_field": [0, 0, 0.1]})
+    )
+    with pytest.raises(LabellingError, match="no Hessian in an electric field"):
+        PyscfLabeller(basis="sto-3g", responses=("hessian",))(in_field)
+
+    def refuse():
+        raise NotImplementedError("laplacian in meta-GGA method")
+
+    with pytest.raises(LabellingError, match="no Hessian of this functional: laplacian"):
+        compute_hessian(SimpleNamespace(Hessian=lambda: SimpleNamespace(kernel=refuse)))

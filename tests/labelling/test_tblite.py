@@ -90,6 +90,18 @@ def test_what_does_not_converge_is_an_error():
         TbliteLabeller(maximum_iterations=2)(_structure(ethanol()))
 
 
+def test_the_hessian_of_a_crystal_resists_no_shift_and_that_of_a_molecule_is_found_in_a_field():
+    crystal = Atoms("HF", positions=[[0.1, 0.2, 0], [0.3, 0.1, 0.95]], cell=[3.1, 3.3, 3.2], pbc=True)
+    found = TbliteLabeller("GFN1-xTB", responses=("hessian",))(_structure(crystal))["hessian"].reshape(2, 2, 3, 3)
+    assert np.abs(found).max() > 10
+    np.testing.assert_allclose(found.sum(1), np.zeros((2, 3, 3)), atol=1e-2)  # 1e-5 eV/Angstrom over the displacement
+    molecules = (
+        _structure(Atoms("HF", positions=[[0, 0, 0], [0, 0, 0.95]]), electric_field=[0, 0, z]) for z in (0, 2.0)
+    )
+    without, within = (TbliteLabeller(responses=("hessian",))(one)["hessian"] for one in molecules)
+    assert np.abs(within - without).max() > 0.5
+
+
 @pytest.mark.parametrize(
     ("info", "message"),
     [

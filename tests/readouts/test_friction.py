@@ -202,3 +202,12 @@ def test_adsorbates_without_a_published_friction_are_refused():
         small_model("eann", outputs=("embedding_density",), elements=(29,))
     with pytest.raises(SpecificationError, match="both give friction"):
         small_model("eann", outputs=("friction", "embedding_density"))
+
+
+def test_it_falls_with_the_distance_from_the_surface_before_any_training(model):
+    """As the electron density outside a metal: a new model does not expect friction where no label speaks of it."""
+    atoms, traces = hydrogen(), []
+    for _ in range(3):
+        traces.append(float(friction(model, atoms).trace()))
+        atoms.positions[-2:, 2] += 1.0
+    assert traces[2] < 0.05 * traces[1], "at 3 and 4 Angstrom; an envelope alone leaves 0.3"

@@ -212,12 +212,14 @@ def test_labels_without_overlaps_cannot_be_checked(waters, tmp_path):
 
 
 @pytest.mark.compiled
-def test_compiled_it_gives_the_same_matrices_of_molecules_of_any_size():
+def test_compiled_it_gives_the_same_matrices_energies_and_forces_of_molecules_of_any_size():
     small = Basis(name="small", shells={"H": (0,), "C": (0, 0), "O": (0,)})
-    potential = ModelPotential(model := model_of("eann", basis=small), compile=True)
+    model = small_model("eann", elements=ORGANIC, outputs=("energy", "hamiltonian"), basis=small)
+    potential, asked = ModelPotential(model, compile=True), ("energy", "forces", "hamiltonian")
     for atoms in (molecule("H2O"), bent()):
-        found = potential(Structures.from_ase(atoms), ("hamiltonian",))["hamiltonian"]
-        torch.testing.assert_close(found, blocks_of(model, atoms), rtol=0, atol=1e-11)
+        found, expected = potential(Structures.from_ase(atoms), asked), evaluate(model, atoms, asked)
+        for name in asked:
+            torch.testing.assert_close(found[name], expected[name], rtol=0, atol=1e-11)
 
 
 def test_a_basis_may_have_s_shells_alone_and_its_matrix_is_then_invariant():

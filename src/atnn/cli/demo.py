@@ -20,7 +20,7 @@ def demo(
     geometries: Annotated[int | None, typer.Option(min=20, help="Number of labelled geometries.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of all random numbers.")] = 0,
 ) -> dict[str, Any]:
-    """From quantum chemistry to an infrared spectrum, end to end: label, train, simulate, compare, report."""
+    """From quantum chemistry to infrared and Raman spectra, end to end: label, train, simulate, compare, report."""
     from atnn.demo import run_demo
     from atnn.kernels import keep_memory
 
@@ -29,6 +29,7 @@ def demo(
     print(f"report: {result.report.resolve()}")
     units = {"energy_rmse": "meV/atom", "force_rmse": "meV/Angstrom", "dipole_rmse": "me*Angstrom"}
     units |= {"frequency_difference": "cm^-1", "intensity_difference": "km/mol"}
+    units |= {"polarizability_rmse": "Angstrom^3", "activity_difference": "Angstrom^4/amu"}
     units |= {"drift": "meV/atom/ps", "temperature": "K"}
     return {"report": result.report, **result.numbers, "units": units}
 

@@ -17,7 +17,9 @@ def label(
     method: Annotated[str, typer.Option(help="GFN2-xTB, GFN1-xTB, or functional/basis.")] = "GFN2-xTB",
     store: Annotated[Path, typer.Option(help="Keeps each finished calculation.")] = Path("labels.db"),
     output: Annotated[Path, typer.Option(help="Extended XYZ with the labels.")] = Path("labelled.xyz"),
-    response: Annotated[list[str] | None, typer.Option(help="Also polarizability or born_charges; may repeat.")] = None,
+    response: Annotated[
+        list[str] | None, typer.Option(help="Also polarizability, born_charges or hessian; may repeat.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Number of processes with one thread each.")] = 2,
 ) -> dict[str, Any]:
     """Label structures by quantum chemistry; run the command again to continue after an interruption."""

@@ -1,4 +1,4 @@
-"""The whole way in one call, from quantum chemistry to an infrared spectrum and its report."""
+"""The whole way in one call, from quantum chemistry to infrared and Raman spectra and their report."""
 
 from atnn.demo.run import DemoResult, run_demo
 from atnn.demo.settings import DemoSettings

@@ -23,7 +23,12 @@ CARDS = {
     "drift": ("Energy drift at constant energy", "meV/atom/ps"),
     "energy_rmse": ("Energy error, held out (RMSE)", spell("energy_per_atom").error_unit),
     "dipole_rmse": ("Dipole error, held out (RMSE)", spell("dipole").error_unit),
+    "polarizability_rmse": ("Polarizability error, held out (RMSE)", spell("polarizability").error_unit),
+    "activity_difference": ("Raman activities, mean difference", "Å⁴/amu"),
 }
+
+
+STICKS = {"infrared": ("intensities", "km/mol"), "raman": ("activities", "Å⁴/amu")}  # heights of lines, their unit
 
 
 def write_report(
@@ -31,23 +36,24 @@ def write_report(
     settings: DemoSettings,
     datasets: Mapping[str, Dataset],
     trained: TrainingResult,
+    surface: TrainingResult,
     run: RunReport,
     numbers: Mapping[str, float],
     targets: Mapping[str, float],
     *,
     model: NormalModes,
     direct: NormalModes,
-    spectrum: Spectrum,
+    spectra: Mapping[str, Spectrum],
 ) -> Path:
-    """Write ``report.html``: data, learning curves, parity plots, spectrum and direct frequencies, a moving picture."""
+    """Write ``report.html``: data, learning curves, parity plots, spectra and direct lines, a moving picture."""
     report = reports.Report(
-        f"{settings.molecule.capitalize()}: from quantum chemistry to an infrared spectrum",
+        f"{settings.molecule.capitalize()}: from quantum chemistry to infrared and Raman spectra",
         subtitle=f"REANN trained on {settings.geometries} geometries labelled with {settings.method}",
     )
     for name, (words, unit) in CARDS.items():
         report.number(words, numbers[name], unit, targets.get(name))
-    _training(report, settings, datasets, trained)
-    _vibrations(report, settings, model, direct, spectrum, run)
+    _training(report, settings, datasets, trained, surface)
+    _vibrations(report, settings, model, direct, spectra, run)
     _trajectories(report, settings, folder, run)
     learned = {name: value for name, value in trained.model.provenance.items() if name != "config"}
     report.provenance.update({**settings.model_dump(), "method": settings.method, **learned})
@@ -55,7 +61,11 @@ def write_report(
 
 
 def _training(
-    report: reports.Report, settings: DemoSettings, datasets: Mapping[str, Dataset], trained: TrainingResult
+    report: reports.Report,
+    settings: DemoSettings,
+    datasets: Mapping[str, Dataset],
+    trained: TrainingResult,
+    surface: TrainingResult,
 ) -> None:
     report.add(
         "Data",
@@ -64,8 +74,14 @@ def _training(
         f"displaced along normal modes at {', '.join(f'{t:g}' for t in stages.TEMPERATURES)} K, and labelled with "
         f"{settings.method}. The test set was held out of the training.",
     )
-    report.add("Training", reports.learning_curves(trained.history), text="Errors on training and validation data.")
-    held_out = trained.errors["test"]
+    report.add(
+        "Training",
+        reports.learning_curves(trained.history),
+        reports.learning_curves(surface.history),
+        text="Errors on training and validation data: of the model of energies, forces and dipoles, and of the model "
+        "of polarizabilities.",
+    )
+    held_out = {**trained.errors["test"], **surface.errors["test"]}
     tested = datasets["test"][range(len(datasets["test"]))].structures
     figures = [
         reports.parity(
@@ -88,33 +104,58 @@ def _vibrations(
     settings: DemoSettings,
     model: NormalModes,
     direct: NormalModes,
-    spectrum: Spectrum,
+    spectra: Mapping[str, Spectrum],
     run: RunReport,
 ) -> None:
-    order, heights = stages.pair_modes(model, direct), _intensities(direct)
+    order = stages.pair_modes(model, direct)
+    resolution = spectra["infrared"].resolution
+    of = f"along {settings.copies} trajectories at {run.temperature:.0f} K, with a resolution of {resolution:.0f} cm⁻¹"
     report.add(
         "Infrared spectrum",
-        reports.spectrum(
-            spectrum.frequencies,
-            spectrum.intensity,
-            spectrum.error,
-            model=_sticks(model),
-            direct=_sticks(direct),
-            unit=spectrum.unit,
+        _spectrum(spectra["infrared"], "infrared", model, direct),
+        reports.frequencies(
+            model.frequencies, direct.frequencies[order], model.intensities, _heights(direct, "infrared")[order]
         ),
-        reports.frequencies(model.frequencies, direct.frequencies[order], model.intensities, heights[order]),
-        text=f"From the dipole's time derivative along {settings.copies} trajectories at {run.temperature:.0f} K, "
-        f"with a resolution of {spectrum.resolution:.0f} cm⁻¹. Direct means computed with {settings.method} itself.",
+        text=f"From the dipole's time derivative {of}. Direct means computed with {settings.method} itself.",
+    )
+    report.add(
+        "Raman spectrum",
+        _spectrum(spectra["raman"], "raman", model, direct),
+        reports.frequencies(
+            model.frequencies, direct.frequencies[order], model.activities, _heights(direct, "raman")[order],
+            unit=STICKS["raman"][1],
+        ),
+        text=f"From the polarizability's time derivative {of}: all light scattered at a right angle, without the "
+        f"factors of the frequency of a laser.{_caution(settings)}",
+    )  # fmt: skip
+
+
+def _caution(settings: DemoSettings) -> str:
+    if settings.level != "xtb":
+        return ""
+    return (
+        f" The small basis of {settings.method} makes polarizabilities too small, that of water 0.4 instead of 1.5 Å³. "
+        "The model is to be compared with the lines of the method, and neither with an experiment."
     )
 
 
-def _intensities(modes: NormalModes) -> np.ndarray:
-    assert modes.intensities is not None, "both potentials give dipoles"
-    return modes.intensities
+def _spectrum(spectrum: Spectrum, kind: str, model: NormalModes, direct: NormalModes) -> reports.Exhibit:
+    return reports.spectrum(
+        spectrum.frequencies,
+        spectrum.intensity,
+        spectrum.error,
+        model=reports.Sticks(model.frequencies, _heights(model, kind)),
+        direct=reports.Sticks(direct.frequencies, _heights(direct, kind)),
+        unit=spectrum.unit,
+        kind=kind,
+        stick_unit=STICKS[kind][1],
+    )
 
 
-def _sticks(modes: NormalModes) -> reports.Sticks:
-    return reports.Sticks(modes.frequencies, _intensities(modes))
+def _heights(modes: NormalModes, kind: str) -> np.ndarray:
+    heights = getattr(modes, STICKS[kind][0])
+    assert heights is not None, "both potentials give dipoles and polarizabilities"
+    return heights
 
 
 def _trajectories(report: reports.Report, settings: DemoSettings, folder: Path, run: RunReport) -> None:

@@ -21,7 +21,7 @@ from atnn.errors import DataError, LabellingError
 from atnn.files import write_atomically
 from atnn.labelling import LABELLERS, Labeller, LabellerPotential, TbliteLabeller, label
 from atnn.model import Model, ModelPotential, Potential
-from atnn.observables import NormalModes, Spectrum, harmonic, infrared, match_modes, relax
+from atnn.observables import NormalModes, Spectrum, SpectrumSettings, harmonic, match_modes, relax, trajectory_spectra
 from atnn.reading import open_dataset
 from atnn.reading.arrays import load_npy
 from atnn.specification import parse
@@ -35,18 +35,19 @@ EQUILIBRATION = 0.125  # of the time of a trajectory
 RESOLUTION, RESOLVED = 20.0, 33.4  # cm^-1; what one picosecond resolves
 TEMPERATURES = (50.0, 150.0, 300.0, 500.0)  # of the sampling [K]
 HELD_OUT, VALIDATION = 0.2, 0.05
-LEARNED = ("energy", "forces", "dipole")
-_MODES = {name: float for name in ("frequencies", "intensities", "modes", "positions", "masses")} | {"numbers": int}
+LEARNED = ("energy", "forces", "dipole", "polarizability")
+_LISTS = ("frequencies", "intensities", "activities")  # a number for each mode
+_MODES = {name: float for name in (*_LISTS, "modes", "positions", "masses")} | {"numbers": int}
 
 
-def reference_method(settings: DemoSettings) -> Labeller:
+def reference_method(settings: DemoSettings, responses: tuple[str, ...] = ("polarizability",)) -> Labeller:
     """The method that labels."""
-    return LABELLERS[LEVELS[settings.level].program]()
+    return LABELLERS[LEVELS[settings.level].program](responses=responses)
 
 
 def reference_potential(folder: Path, settings: DemoSettings) -> LabellerPotential:
     """The method that labels, driven directly."""
-    return LabellerPotential(reference_method(settings), folder / "labels.db", workers=WORKERS)
+    return LabellerPotential(reference_method(settings), folder / "labels.db", LEARNED, workers=WORKERS)
 
 
 def build_molecule(settings: DemoSettings) -> Structures:
@@ -79,8 +80,8 @@ def label_data(folder: Path, settings: DemoSettings) -> dict[str, Dataset]:
     """
     paths = {name: folder / f"{name}.xyz" for name in ("train", "validation", "test")}
     if not all(path.exists() for path in (*paths.values(), folder / "atoms.xyz")):
-        write_extxyz(folder / "atoms.xyz", _label(_isolated_atoms(settings), folder, settings))
-        labelled = _label(sample(folder, settings), folder, settings)
+        write_extxyz(folder / "atoms.xyz", _label(_isolated_atoms(settings), folder, reference_method(settings, ())))
+        labelled = _label(sample(folder, settings), folder, reference_method(settings))
         count = len(labelled.structures)
         sizes = {"test": round(HELD_OUT * count), "validation": max(2, round(VALIDATION * count))}
         parts = split(count, {**sizes, "train": count - sum(sizes.values())}, settings.seed)
@@ -96,8 +97,8 @@ def _isolated_atoms(settings: DemoSettings) -> Structures:
     return Structures.from_ase([Atoms(s, positions=[[0, 0, 0]], info={"spin": unpaired[s]}) for s in symbols])
 
 
-def _label(structures: Structures, folder: Path, settings: DemoSettings) -> Labelled:
-    result = label(structures, reference_method(settings), folder / "labels.db", WORKERS)
+def _label(structures: Structures, folder: Path, labeller: Labeller) -> Labelled:
+    result = label(structures, labeller, folder / "labels.db", WORKERS)
     if result.labelled is None or len(result.failures) > 0.1 * len(structures):
         raise LabellingError(
             f"{len(result.failures)} of {len(structures)} calculations failed: {result.failures[0].reason}",
@@ -111,22 +112,45 @@ def _label(structures: Structures, folder: Path, settings: DemoSettings) -> Labe
 
 def train_model(folder: Path, settings: DemoSettings) -> TrainingResult:
     """Train a REANN with energy and dipole."""
-    representation = {"name": "reann", "cutoff": 4.0, "channels": 8, "rounds": settings.rounds, "hidden": [32, 32]}
+    weights = {"energy": 0.01, "forces": 1.0, "dipole": 1.0}
+    return _train(folder, settings, "training", ("energy", "dipole"), settings.rounds, weights)
+
+
+def train_surface(folder: Path, settings: DemoSettings) -> TrainingResult:
+    """Train a REANN of its own for the polarizability.
+
+    In one model with the energy it would make each step twice as long, because its tensors would be differentiated with
+    the forces, and the forces worse.
+    """
+    rounds, weights = min(1, settings.rounds), {"polarizability": 1.0}
+    return _train(folder, settings, "training-polarizability", ("polarizability",), rounds, weights, batch_size=20)
+
+
+def _train(
+    folder: Path,
+    settings: DemoSettings,
+    name: str,
+    outputs: tuple[str, ...],
+    rounds: int,
+    weights: dict[str, float],
+    batch_size: int = 8,
+) -> TrainingResult:
+    representation = {"name": "reann", "cutoff": 4.0, "channels": 8, "rounds": rounds, "hidden": [32, 32]}
     config = {
         "data": {
-            "isolated": str(folder / "atoms.xyz"),
+            **({"isolated": str(folder / "atoms.xyz")} if "energy" in outputs else {}),
             **{name: str(folder / f"{name}.xyz") for name in ("train", "validation", "test")},
         },
-        "model": {"representation": representation, "outputs": ["energy", "dipole"], "hidden": [32, 32]},
+        "model": {"representation": representation, "outputs": outputs, "hidden": [32, 32]},
         "training": {
             "epochs": settings.epochs,
-            "batch_size": 8,
+            "batch_size": batch_size,
             "learning_rate": 1e-2,
             "ema": 0.99,
-            "weights": {"energy": 0.01, "forces": 1.0, "dipole": 1.0},
+            "weights": weights,
             "validate_every": max(1, settings.epochs // 50),
         },
-        "output": str(folder / "training"),
+        "output": str(folder / name),
         "seed": settings.seed,
     }
     return train(parse(RunConfig, config, where="demo"))
@@ -146,7 +170,8 @@ def find_modes(potential: Potential, settings: DemoSettings, path: Path) -> Norm
     except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise _damaged(path, error) from error
     count = len(found.frequencies) if found.frequencies.ndim else 0
-    shapes = {"frequencies": (count,), "intensities": (count,), "modes": (count, atoms, 3), "positions": (atoms, 3)}
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(_LISTS, (count,))
+    shapes |= {"modes": (count, atoms, 3), "positions": (atoms, 3)}
     for name, shape in {**shapes, "numbers": (atoms,), "masses": (atoms,)}.items():
         if arrays[name].shape != shape or not np.isfinite(arrays[name]).all():
             raise _damaged(path, f"{name} of the shape {arrays[name].shape}, not the finite numbers {shape}")
@@ -196,9 +221,19 @@ def run_dynamics(folder: Path, settings: DemoSettings, model: Model) -> RunRepor
     )
 
 
-def compute_spectrum(folder: Path, settings: DemoSettings, report: RunReport) -> Spectrum:
-    """Infrared spectrum of the trajectories at the temperature that they have."""
-    trajectory = Trajectory(folder / "dynamics")
-    dipoles = trajectory.read("dipole", structures=trajectory.whole)
+def compute_spectra(folder: Path, settings: DemoSettings, report: RunReport, surface: Potential) -> dict[str, Spectrum]:
+    """Spectra of the trajectories at the temperature that they have.
+
+    Args:
+        folder: Folder of the demonstration.
+        settings: Its settings.
+        report: Report of the run.
+        surface: Gives the polarizability along the frames, which hold the dipole.
+
+    Returns:
+        ``infrared`` and ``raman``, the latter of all scattered light.
+    """
     resolution = max(RESOLUTION, 1.01 * RESOLVED / settings.picoseconds)
-    return infrared(dipoles, TIMESTEP * EVERY, report.temperature, resolution=resolution, maximum=4500.0)
+    chosen = SpectrumSettings(report.temperature, resolution=resolution, maximum=4500.0)
+    found = trajectory_spectra(Trajectory(folder / "dynamics"), ("infrared", "raman"), chosen, surface)
+    return {kind: curves["intensity"] for kind, curves in found.curves.items()}

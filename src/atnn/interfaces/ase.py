@@ -33,7 +33,8 @@ class Calculator(ase_calculator.Calculator):
     ``stress`` is that of structures periodic in three dimensions, in ASE's sign and Voigt order. Total charge and
     unpaired electrons are read from ``atoms.info["charge"]`` and ``["spin"]``. Those that a model without such
     ``conditions`` ignores are an error, or a warning where only the charges see them. Quantities that ASE has no name
-    for are read with ``calculator.get_property(name, atoms)``.
+    for are read with ``calculator.get_property(name, atoms)``; quantities of pairs of atoms are matrices there, and a
+    ``hamiltonian`` is that of all orbitals, without the padding of its blocks.
 
     Args:
         model: A model, its file, or any other potential, for instance a reference method.
@@ -110,7 +111,7 @@ class Calculator(ase_calculator.Calculator):
                 where=f"structure {atoms.get_chemical_formula()}",
                 remedy="look at what moved the atoms: a smaller time step, or another start",
             )
-        results = {name: _as_ase(name, value) for name, value in found.items() if name in QUANTITIES}
+        results = {name: _as_ase(name, value, atoms.numbers) for name, value in found.items() if name in QUANTITIES}
         if "energy" in results:
             results["free_energy"] = results["energy"]
         self.results = results
@@ -158,10 +159,14 @@ def _potential(model: Model | str | Path | Potential, settings: dict[str, Any]) 
     return model
 
 
-def _as_ase(name: str, value: Tensor) -> float | np.ndarray:
+def _as_ase(name: str, value: Tensor, numbers: np.ndarray) -> float | np.ndarray:
     """The value of one structure as ASE has it: no axis of structures, numbers as ``float``, pairs as a matrix."""
-    array = value.detach().double().cpu().numpy()
-    array = array[0] if QUANTITIES[name].axis == "structure" else join_matrix(array, QUANTITIES[name])
+    array, row = value.detach().double().cpu().numpy(), QUANTITIES[name]
+    array = array[0] if row.axis == "structure" else join_matrix(array, row)
+    if row.sizes:
+        sizes = dict(row.sizes)
+        present = np.concatenate([np.arange(row.shape[0]) < sizes[number] for number in numbers.tolist()])
+        array = array[np.ix_(present, present)]
     if name == "stress":
         array = full_3x3_to_voigt_6_stress(array)
     return float(array) if array.ndim == 0 else array

@@ -1,4 +1,4 @@
-"""Molecules in an electric field through PySCF: the terms of the field, and coupled-perturbed Kohn-Sham equations."""
+"""Second derivatives of molecules through PySCF: coupled-perturbed Kohn-Sham equations, and the terms of a field."""
 
 from __future__ import annotations
 
@@ -90,6 +90,30 @@ def polarizability(method: Any) -> Float[np.ndarray, "3 3"]:
     alpha = sum(np.einsum("xai,yai->xy", h, u) for h, u in zip(perturbed, first, strict=True))
     alpha = -orbitals.occupation * (alpha + alpha.T)
     return alpha * bohr**2 / hartree
+
+
+def compute_hessian(method: Any) -> Float[np.ndarray, "pairs 3 3"]:
+    """Second derivatives of the energy of a converged mean field by all pairs of atoms, analytic [eV/Angstrom^2].
+
+    The row of the atoms a and b stands at a N + b. What the movement of the integration grid adds is left out, as
+    PySCF does not have it.
+
+    Raises:
+        LabellingError: PySCF has no second derivatives of the functional.
+
+    Reference: Pople, Krishnan, Schlegel and Binkley, Int. J. Quantum Chem. 16, 225 (1979),
+    doi:10.1002/qua.560160825.
+    """
+    try:
+        solver = method.Hessian()
+        solver.auxbasis_response = 2  # PySCF leaves out half of the response of the fitted density otherwise
+        found = np.asarray(solver.kernel())
+    except (NotImplementedError, RuntimeError, ValueError, np.linalg.LinAlgError) as error:
+        raise LabellingError(
+            f"PySCF has no Hessian of this functional: {error}", remedy="use another functional, e.g. b3lyp"
+        ) from error
+    found = (found + found.transpose(1, 0, 3, 2)) / 2
+    return found.reshape(-1, 3, 3) * (hartree / bohr**2)
 
 
 class _Orbitals:

@@ -21,7 +21,7 @@ def find_labeller(method: str, responses: Sequence[str] = ()) -> Labeller:
     Args:
         method: ``GFN2-xTB`` or ``GFN1-xTB`` (tblite), ``functional/basis`` such as ``pbe/def2-svp`` (PySCF), or a name
             of :data:`LABELLERS`, for the defaults of that labeller.
-        responses: Which of ``polarizability`` and ``born_charges`` to label, too.
+        responses: Which of ``polarizability``, ``born_charges`` and ``hessian`` to label, too.
 
     Raises:
         LabellingError: Nothing has this name, it gives no such response, or the program is not installed.

@@ -1,18 +1,23 @@
-"""Responses to an electric field that labellers give on demand, by central differences between small fields."""
+"""Responses that labellers give on demand, by central differences between small fields or small displacements."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
+from atnn.data.matrices import split_matrix
 from atnn.errors import LabellingError, suggest
 from atnn.labelling.protocol import Labels
+from atnn.quantities import QUANTITIES
 from atnn.structures import Structures
 
-RESPONSES = ("polarizability", "born_charges")
+FIELD_RESPONSES = ("polarizability", "born_charges")
+RESPONSES = (*FIELD_RESPONSES, "hessian")
 STEP = 0.05  # V/Angstrom, about 0.001 atomic units; beyond it dipoles bend, below it they are not converged well enough
+DISPLACEMENT = 0.005  # Angstrom; twice it changes a Hessian of GFN2-xTB by 1e-4 of its largest element
 Vector = Float[np.ndarray, "3"]
 
 
@@ -32,7 +37,8 @@ def check_responses(responses: Collection[str], program: str) -> None:
 
 def describe_responses(responses: Collection[str]) -> dict[str, str | float]:
     """What the settings of a labeller say of its responses; nothing without them, as in stores that are older."""
-    return {"responses": ",".join(sorted(set(responses))), "field_step": STEP} if responses else {}
+    steps = {"field_step": STEP} if set(responses) & set(FIELD_RESPONSES) else {}
+    return {"responses": ",".join(sorted(set(responses))), **steps} if responses else {}
 
 
 def find_field(structure: Structures, program: str, demanded: Collection[str] = ()) -> Vector | None:
@@ -46,6 +52,7 @@ def find_field(structure: Structures, program: str, demanded: Collection[str] = 
     Raises:
         LabellingError: A periodic structure is in a field, or its response to one is wanted.
     """
+    demanded = [name for name in demanded if name in FIELD_RESPONSES]
     field = structure.applied_field[0].detach().double().cpu().numpy()
     if bool(structure.pbc.any()) and (field.any() or demanded):
         what = f"a response ({', '.join(demanded)}) of" if demanded else "an electric field on"
@@ -83,3 +90,25 @@ def differentiate_by_field(
     if "born_charges" in demanded:
         found["born_charges"] = slope("forces").transpose(1, 0, 2)
     return found
+
+
+def differentiate_by_position(
+    calculate: Callable[[Structures], np.ndarray], structure: Structures, step: float = DISPLACEMENT
+) -> Float[np.ndarray, "pairs 3 3"]:
+    """Hessian by central differences of forces, six calculations for each atom, symmetrised [eV/Angstrom^2].
+
+    The row of the atoms a and b is -d forces_a / d r_b. The error of the difference is of order step^2.
+
+    Args:
+        calculate: Forces of a structure [eV/Angstrom].
+        structure: One structure.
+        step: Displacement of each coordinate to both sides [Angstrom].
+    """
+    size, columns = 3 * len(structure.numbers), []
+    for coordinate in range(size):
+        shift = torch.zeros_like(structure.positions)
+        shift.view(-1)[coordinate] = step
+        before, after = (calculate(structure.replace(positions=structure.positions + sign * shift)) for sign in (-1, 1))
+        columns.append((before - after).ravel() / (2 * step))
+    matrix = np.stack(columns, axis=1)
+    return split_matrix((matrix + matrix.T) / 2, QUANTITIES["hessian"], (size // 3) ** 2)

@@ -11,7 +11,15 @@ import numpy as np
 from atnn.basis import Basis
 from atnn.errors import LabellingError
 from atnn.labelling.protocol import Labels, check_basis, electrons, find_version
-from atnn.labelling.responses import check_responses, describe_responses, differentiate_by_field, find_field
+from atnn.labelling.responses import (
+    DISPLACEMENT,
+    FIELD_RESPONSES,
+    check_responses,
+    describe_responses,
+    differentiate_by_field,
+    differentiate_by_position,
+    find_field,
+)
 from atnn.structures import Structures
 from atnn.units import bohr, boltzmann, field_atomic_unit, hartree
 
@@ -29,7 +37,8 @@ class TbliteLabeller:
     All of it is given in the electric field that a molecule states, with dipole = -dE/dF. Polarizability and Born
     charges are central differences between fields of 0.05 V/Angstrom, six more calculations. At the default accuracy
     they are right to 1e-4 of their largest component, 3e-4 for radicals. The minimal basis makes polarizabilities too
-    small, those out of a plane most of all.
+    small, those out of a plane most of all. The Hessian is a central difference of forces between displacements of
+    0.005 Angstrom, six more calculations for each atom; that of a crystal is for displacements of all images.
     Sources: doi:10.1021/acs.jctc.8b01176 (GFN2), doi:10.1021/acs.jctc.7b00118 (GFN1).
 
     Attributes:
@@ -37,7 +46,7 @@ class TbliteLabeller:
         accuracy: Factor of tblite on all its thresholds; 0.01 converges forces to about 1e-5 eV/Angstrom.
         electronic_temperature: Temperature of the Fermi smearing [K].
         maximum_iterations: Self-consistent cycles before the calculation counts as failed.
-        responses: Which of ``polarizability`` and ``born_charges`` to label, too.
+        responses: Which of ``polarizability``, ``born_charges`` and ``hessian`` to label, too.
         orbitals: Basis, see :func:`~atnn.labelling.find_basis`, in which ``hamiltonian``, the self-consistent matrix,
             and ``overlap`` of molecules are labels, too.
     """
@@ -65,6 +74,7 @@ class TbliteLabeller:
             "electronic_temperature": self.electronic_temperature,
             "maximum_iterations": self.maximum_iterations,
             **describe_responses(self.responses),
+            **({"displacement": DISPLACEMENT} if "hessian" in self.responses else {}),
             **({} if self.orbitals is None else {"orbitals": self.orbitals.model_dump_json()}),
         }
 
@@ -87,13 +97,20 @@ class TbliteLabeller:
         def calculate(field: np.ndarray | None) -> Labels:
             return self._labels(structure, self._run(structure, charge, spin, bool(periodic.all()), field))
 
+        def find_forces(moved: Structures) -> np.ndarray:
+            return _find_forces(self._run(moved, charge, spin, bool(periodic.all()), stated))
+
         labels = calculate(stated)
-        return labels | differentiate_by_field(calculate, stated, self.responses) if self.responses else labels
+        if set(self.responses) & set(FIELD_RESPONSES):
+            labels |= differentiate_by_field(calculate, stated, self.responses)
+        if "hessian" in self.responses:
+            labels["hessian"] = differentiate_by_position(find_forces, structure)
+        return labels
 
     def _labels(self, structure: Structures, result: Any) -> Labels:
         labels = {
             "energy": np.asarray(result.get("energy") * hartree),
-            "forces": -result.get("gradient") * (hartree / bohr),
+            "forces": _find_forces(result),
             "charges": np.asarray(result.get("charges")),
         }
         if self.orbitals is not None:
@@ -132,6 +149,11 @@ class TbliteLabeller:
                 f"{self.method} failed: {error}",
                 remedy="look at the geometry, the charge and the spin; metals often need GFN1-xTB",
             ) from error
+
+
+def _find_forces(result: Any) -> np.ndarray:
+    """Forces [eV/Angstrom]."""
+    return -result.get("gradient") * (hartree / bohr)
 
 
 def _pointer(vector: np.ndarray) -> Any:

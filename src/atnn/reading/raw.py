@@ -18,6 +18,7 @@ Aliases = Mapping[str, tuple[str, ...]]
 ASE_UNITS = {"energy": "eV", "length": "Angstrom"}
 MOVE_MASK = "move_mask"  # ASE's name in extended XYZ of which atoms are free
 DIPOLE_ORIGIN = "dipole_origin"  # point that the dipole of a frame is taken about, see :mod:`atnn.reading.origins`
+MASSES = "masses"  # ASE's name; read for mass-weighted values alone
 INDEX_KEYS = ("adsorbate_indices", "friction_indices")  # in info, for files without a column of adsorbates
 STATED_BY_KEY = {entry.key: entry for entry in STATED.values()}
 

@@ -20,7 +20,7 @@ from atnn.reading.factors import find_factors
 from atnn.reading.keys import Keys
 from atnn.reading.origins import shift_dipoles
 from atnn.reading.plausibility import judge_polarizability, looks_like_hartree
-from atnn.reading.raw import Format, RawFrame
+from atnn.reading.raw import MASSES, Format, RawFrame
 from atnn.reading.values import (
     check_geometries,
     check_numbers,
@@ -32,6 +32,7 @@ from atnn.reading.values import (
     join_values,
     mark_adsorbates,
     refuse_asymmetry,
+    remove_masses,
     symmetrize,
 )
 from atnn.stated import STATED, Stated
@@ -89,7 +90,7 @@ class Recogniser:
     def sources(self) -> dict[str, Source]:
         """Quantity name -> key and unit in the file."""
         chosen = self.keys.chosen
-        return {name: Source(key, self.factors[name][0]) for name, key in chosen.items() if name in QUANTITIES}
+        return {name: Source(key, self.factors[name].unit) for name, key in chosen.items() if name in QUANTITIES}
 
     def recognise(self, frames: Sequence[RawFrame]) -> Labelled:
         """One batch in the package's units.
@@ -106,13 +107,15 @@ class Recogniser:
         for name in [name for name in QUANTITIES if name in self.keys.chosen]:
             values = [self._find_value(frame, QUANTITIES[name], self.keys.chosen[name]) for frame in frames]
             self._note_lacking(name, frames, values)
-            labels[name], masks[name] = join_values(values, QUANTITIES[name], frames, self.factors[name][1])
+            labels[name], masks[name] = join_values(values, QUANTITIES[name], frames, self.factors[name].size)
+        if any(self.factors[name].weighted for name in labels):
+            self.keys.unread.pop(MASSES, None)
         if "dipole" in labels:
             given = labels["dipole"], masks["dipole"]
             labels["dipole"] = shift_dipoles(*given, structures, frames, self.dipole_origin)
         if self._assumed and self.frames == 0 and "energy" in labels:
-            energies = np.where(masks["energy"], labels["energy"] / self.factors["energy"][1], np.nan)
-            if self.factors["energy"][0] == "eV" and looks_like_hartree(structures, energies):
+            energies = np.where(masks["energy"], labels["energy"] / self.factors["energy"].size, np.nan)
+            if self.factors["energy"].unit == "eV" and looks_like_hartree(structures, energies):
                 self._warn(
                     "energies are taken in eV as is the custom, but their size is that of all-electron energies in "
                     'hartree; if they are, declare units={"energy": "hartree", "length": ...}'
@@ -145,7 +148,8 @@ class Recogniser:
 
     def _judge_polarizability(self, structures: Structures, values: torch.Tensor, mask: torch.Tensor) -> None:
         self._unjudged = False
-        problem = judge_polarizability(structures, values, mask, *self.factors["polarizability"])
+        unit, size, _ = self.factors["polarizability"]
+        problem = judge_polarizability(structures, values, mask, unit, size)
         if problem is None:
             return
         if "polarizability" in self._declared:  # extended or excited molecules may be odd: the user has said what it is
@@ -157,7 +161,7 @@ class Recogniser:
         warnings.warn(f"{self.where}: {text}", AtnnWarning, stacklevel=5)
 
     def _build_structures(self, frames: Sequence[RawFrame]) -> Structures:
-        length = self.factors["length"][1]
+        length = self.factors["length"].size
         counts = [len(frame.numbers) for frame in frames]
         return Structures(
             positions=torch.from_numpy(np.concatenate([frame.positions for frame in frames]) * length),
@@ -191,7 +195,7 @@ class Recogniser:
                     f"{key!r} is {values[index]}, not a whole number", where=frames[index].where, remedy="repair it"
                 )
             return torch.from_numpy(np.rint(values).astype(np.int64))
-        return torch.from_numpy(values * self.factors[entry.key][1])
+        return torch.from_numpy(values * self.factors[entry.key].size)
 
     def _find_value(self, frame: RawFrame, entry: Quantity, key: str) -> np.ndarray | None:
         """A declared key may stand where the axis of its quantity does not lead one to look."""
@@ -216,11 +220,11 @@ class Recogniser:
         result, lost = symmetrize(whole)
         if lost:
             if entry.derivative is None or entry.derivative.by != "strain":  # programs give virials with their torques
-                refuse_asymmetry(whole, result, self.factors[entry.name][1], frame.where, key)
+                refuse_asymmetry(whole, result, self.factors[entry.name].size, frame.where, key)
             self._asymmetric[entry.name] += 1
         if entry.positive:
             _refuse_negative(result, entry, frame, key)
-        return result
+        return remove_masses(result, entry, frame) if self.factors[entry.name].weighted else result
 
     def _check_declared(self, frame: RawFrame, entry: Quantity, key: str) -> None:
         """Refuse a quantity whose unit is neither declared nor stated in the file, as files of this package do."""
@@ -228,7 +232,8 @@ class Recogniser:
             raise DataError(
                 f"the unit of the {entry.name} {key!r} is not stated, and files hold it in several units",
                 where=frame.where,
-                remedy=f'declare it, for instance units={{"{entry.name}": "{entry.unit}"}}',
+                remedy=f'declare it, for instance units={{"{entry.name}": "{entry.unit}"}}'
+                + (', or "1/ps" for mass-weighted values' if entry.weighted else ""),
             )
 
     def _note_lacking(self, name: str, frames: Sequence[RawFrame], values: Sequence[np.ndarray | None]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from ase.data import atomic_masses
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -15,7 +16,7 @@ from atnn.atoms import parse_mask
 from atnn.data.matrices import find_file_shape, split_matrix
 from atnn.errors import DataError
 from atnn.quantities import Quantity
-from atnn.reading.raw import INDEX_KEYS, MOVE_MASK, RawFrame
+from atnn.reading.raw import INDEX_KEYS, MASSES, MOVE_MASK, RawFrame
 from atnn.stated import ADSORBATE
 
 HEAVIEST = 118  # element
@@ -157,6 +158,29 @@ def refuse_asymmetry(value: np.ndarray, symmetric: np.ndarray, scale: float, whe
             where=where,
             remedy="look at the order of its numbers: nine in rows, or six as xx yy zz yz xz xy; or remove the frame",
         )
+
+
+def remove_masses(value: np.ndarray, entry: Quantity, frame: RawFrame) -> np.ndarray:
+    """A mass-weighted matrix times the square roots of the masses of its rows and columns.
+
+    Args:
+        value: The matrix [3 n, 3 n] of n atoms.
+        entry: Tells which atoms these are.
+        frame: Its column ``masses`` has the masses [amu]; without one they are the standard atomic weights.
+
+    Raises:
+        DataError: A mass is no positive number.
+    """
+    masses = frame.arrays.get(MASSES, atomic_masses[frame.numbers])
+    masses = check_numbers(masses, (len(frame.numbers),), frame.where, MASSES)
+    if entry.axis == "adsorbate_pair":
+        masses = masses[np.asarray(frame.arrays[ADSORBATE], dtype=bool)]
+    if masses.min() <= 0:
+        raise DataError(
+            f"a mass of {masses.min():g} amu", where=frame.where, remedy=f"repair or remove the column {MASSES}"
+        )
+    roots = np.repeat(np.sqrt(masses), len(value) // len(masses))
+    return value * roots[:, None] * roots
 
 
 def join_fixed(frames: Sequence[RawFrame]) -> Bool[Tensor, " atoms"] | None:

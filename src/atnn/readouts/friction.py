@@ -19,6 +19,8 @@ LATENTS = 16  # numbers that describe an atom to its couplings
 GAUSSIANS = 8  # functions of the distance of two coupled atoms
 WIDTH = 32  # of the network of the couplings
 REACH = 5.0  # Angstrom; farther atoms are neither coupled nor in contact
+BOND = 2.0  # Angstrom; a bond of this length counts as one contact
+DECAY = 0.5  # Angstrom, of contacts with the distance: that of the electron density outside a metal
 
 
 class _Couplings(NamedTuple):
@@ -45,8 +47,8 @@ class FrictionTensor(Part):
     with coefficients from a network of both atoms and of r, whose envelope f vanishes at the cutoff. Therefore Lambda
     is symmetric and positive semidefinite, turns with the structure, follows the exchange of atoms, and couples no
     distant atoms. Where a mirror plane holds the vectors in itself, the tensors have components across it, and the
-    friction across it is not zero. The factor ``s = 1 - exp(-sum_j f(r_aj))`` over the atoms j that are of no adsorbate
-    makes a molecule in vacuum frictionless.
+    friction across it is not zero. The factor s of :func:`find_contact` makes a molecule in vacuum frictionless, and
+    lets friction fall with the distance from a surface where no data say so.
 
     Sources: equivariant square root, M. Sachs et al., arXiv:2407.13935 (ACEfriction.jl); tensors from first and second
     derivatives, Y. Zhang, R. J. Maurer, B. Jiang, J. Phys. Chem. C 2020, 124, 186, arXiv:1910.09774.
@@ -128,12 +130,16 @@ def _couple(vectors: Tensor, matrices: Tensor, atom: Tensor, weights: Tensor, pa
 
 
 def find_contact(scene: Scene) -> Float[Tensor, " atoms"]:
-    """Contact of each atom with a surface, ``1 - exp(-sum_j f(r_aj))`` over the atoms j that are of no adsorbate."""
+    """Contact of each atom with a surface, from 0 to 1, over the atoms j that are of no adsorbate:
+
+    s_a = 1 - exp(-sum_j f(r_aj) exp(-(r_aj - r_0) / d)),       r_0 = 2 Angstrom, d = 0.5 Angstrom
+    """
     assert scene.rows.adsorbates is not None
     edges, ones = scene.far, torch.ones_like(scene.far.lengths[:1])
     marked = torch.zeros_like(scene.structures.positions[:, 0])
     marked = marked.index_add(0, scene.rows.adsorbates, ones.expand(scene.rows.adsorbates.shape[0]))
-    weights = polynomial(edges.lengths / REACH) * (1 - marked.index_select(0, edges.j))
+    weights = polynomial(edges.lengths / REACH) * torch.exp((BOND - edges.lengths) / DECAY)
+    weights = weights * (1 - marked.index_select(0, edges.j))
     return 1 - torch.exp(-sum_centers(weights[:, None], edges.i, edges.offsets)[:, 0])
 
 

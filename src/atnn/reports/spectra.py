@@ -92,15 +92,16 @@ def frequencies(
     direct: ArrayLike,
     model_intensities: ArrayLike | None = None,
     direct_intensities: ArrayLike | None = None,
+    unit: str = "km/mol",
 ) -> Exhibit:
-    """Table of harmonic frequencies [cm^-1] and intensities [km/mol] of the model beside the direct ones.
+    """Table of harmonic frequencies [cm^-1] and intensities in ``unit`` of the model beside the direct ones.
 
     Modes are matched in the order given; leave out translations and rotations.
     """
     ours, theirs = np.asarray(model, dtype=float), np.asarray(direct, dtype=float)
     columns = ["mode", "model [cm⁻¹]", "direct [cm⁻¹]", "difference [cm⁻¹]"]
     parts = [np.round(ours, 1), np.round(theirs, 1), np.round(ours - theirs, 1)]
-    for heading, values in (("model [km/mol]", model_intensities), ("direct [km/mol]", direct_intensities)):
+    for heading, values in ((f"model [{unit}]", model_intensities), (f"direct [{unit}]", direct_intensities)):
         if values is not None:
             columns.append(heading)
             parts.append(np.round(np.asarray(values, dtype=float), 1))

@@ -1,9 +1,9 @@
-"""Values that mean the same: signs of transition dipoles, branches of the polarisation, and atoms without a label."""
+"""Values that mean the same or nothing: signs, branches of the polarisation, atoms without a label, and padding."""
 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from atnn.quantities import QUANTITIES, Quantity
@@ -55,3 +55,19 @@ def find_labelled_rows(labelled: Labelled, name: str) -> Bool[Tensor, " rows"]:
 def find_missing(row: Quantity, label: Tensor) -> Bool[Tensor, " rows"]:
     """Find the rows whose label is missing, which is NaN."""
     return torch.isnan(label.reshape(label.shape[0], -1)[:, 0])
+
+
+def count_sides(row: Quantity, structures: Structures) -> Int[Tensor, "2 rows"]:
+    """Count the rows and columns of the matrix of each pair of atoms that are no padding."""
+    table = [0] * (max(z for z, _ in row.sizes) + 1)
+    for number, size in row.sizes:
+        table[number] = size
+    numbers = structures.numbers[structures.pairs("atom_pair")]
+    return torch.tensor(table, device=numbers.device)[numbers]
+
+
+def find_elements(row: Quantity, structures: Structures) -> Bool[Tensor, "rows height width"]:
+    """Find the elements of the matrix of each pair of atoms that are no padding."""
+    first, second = count_sides(row, structures)
+    height, width = (torch.arange(size, device=first.device) for size in row.shape)
+    return (height < first[:, None])[:, :, None] & (width < second[:, None])[:, None]

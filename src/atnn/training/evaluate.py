@@ -19,7 +19,7 @@ from atnn.model import Model
 from atnn.neighbors import neighbor_pairs
 from atnn.quantities import QUANTITIES
 from atnn.structures import Labelled, Structures
-from atnn.training.equivalents import approach_label, find_labelled_rows
+from atnn.training.equivalents import approach_label, find_elements, find_labelled_rows
 from atnn.training.sets import Subset
 
 FORMAT = "atnn-errors"
@@ -29,6 +29,9 @@ VERSION = 2  # 1: without frames and atoms
 @dataclass(frozen=True, slots=True)
 class QuantityErrors:
     """Predicted and reference values of one quantity, in its unit, with one row per labelled structure, atom or pair.
+
+    Matrices of orbitals are padded to the size of the largest element. They have one row per element of the matrix that
+    is no padding.
 
     Attributes:
         predicted: Predicted values; for ``energy_per_atom``, energies divided by the number of atoms.
@@ -134,11 +137,13 @@ def _compare(
         axis = QUANTITIES[name].axis
         mask, label = find_labelled_rows(labelled, name), labelled.labels[name].double()
         nearest = approach_label(name, results[name].detach().cpu().double(), label, structures, modulo)
+        if QUANTITIES[name].sizes:
+            mask = mask[:, None, None] & find_elements(QUANTITIES[name], structures)
         predicted, reference = nearest[mask].numpy(), label[mask].numpy()
         if axis == "atom":
             rows = _name_atoms(structures, frames, mask)
         else:
-            rows = {"frames": frames[structures.rows(axis)][mask].int().numpy()}
+            rows = {"frames": frames[structures.rows(axis)[mask.nonzero()[:, 0]]].int().numpy()}
         yield name, {"predicted": predicted, "reference": reference, **rows}
         if QUANTITIES[name].per_atom and not QUANTITIES[name].shape:
             atoms = structures.counts[mask].double().numpy()

@@ -15,6 +15,7 @@ from atnn.errors import AtnnWarning, DataError, SpecificationError
 from atnn.model import Model
 from atnn.neighbors import neighbor_pairs
 from atnn.parts import Statistics
+from atnn.quantities import QUANTITIES
 from atnn.reading import read
 from atnn.structures import Neighbors, Structures
 from atnn.training.checks import check_conditions, check_data, check_quantities
@@ -53,7 +54,7 @@ def initial_model(config: RunConfig, sets: Sets, start: Model | None = None) -> 
     modulo = config.training.dipole_modulo
     spreads = measure_spreads(sets.train, names, model.reference_energies, means, modulo)
     pairs = measure_pairs(sets.train, names)
-    spreads |= {name: spread_pairs(moments) for name, moments in pairs.items()}
+    spreads |= {name: spread_pairs(QUANTITIES[name], moments) for name, moments in pairs.items()}
     if start is None:
         structures, neighbors = _draw_sample(model, sets.train)
         statistics = Statistics(

@@ -21,7 +21,7 @@ from torch.nn.functional import huber_loss
 from atnn.model import Inputs
 from atnn.quantities import QUANTITIES
 from atnn.structures import Labelled
-from atnn.training.equivalents import approach_label, find_labelled_rows, find_missing
+from atnn.training.equivalents import approach_label, count_sides, find_labelled_rows, find_missing
 
 
 def label_errors(
@@ -73,9 +73,12 @@ def sum_losses(
 
 
 def count_labels(labelled: Labelled, names: Sequence[str]) -> Float[Tensor, " quantities"]:
-    """Count the labelled values of each quantity, float64."""
+    """Count the labelled values of each quantity, without padding, float64."""
     result = []
     for name in names:
-        rows = find_labelled_rows(labelled, name).sum()
-        result.append(float(rows) * math.prod(QUANTITIES[name].shape))
+        row, rows = QUANTITIES[name], find_labelled_rows(labelled, name)
+        if row.sizes:
+            result.append(float(count_sides(row, labelled.structures).prod(0)[rows].sum()))
+        else:
+            result.append(float(rows.sum()) * math.prod(row.shape))
     return torch.tensor(result, dtype=torch.float64)

@@ -10,7 +10,7 @@ import torch
 
 from atnn.data import Dataset, batches_of
 from atnn.parts import PairMoments
-from atnn.quantities import QUANTITIES
+from atnn.quantities import QUANTITIES, Quantity
 from atnn.training.statistics import MINIMAL_SPREAD
 
 Moments = Mapping[tuple[int, int], PairMoments]
@@ -43,11 +43,14 @@ def measure_pairs(dataset: Dataset, names: Sequence[str]) -> dict[str, Moments]:
     }
 
 
-def spread_pairs(moments: Moments) -> float:
+def spread_pairs(row: Quantity, moments: Moments) -> float:
     """Compute the spread of the labels of pairs: around the means of the elements where atoms are their own partners.
 
-    The blocks of an atom with itself hold constants of hundreds of eV, which a model starts from.
+    The blocks of an atom with itself hold constants of hundreds of eV, which a model starts from. Padding, which is
+    zero, does not count.
     """
-    total = sum(m.number * float((m.square - (0.0 if kind[1] else m.mean**2)).mean()) for kind, m in moments.items())
-    count = sum(m.number for m in moments.values())
+    sizes, total, count = dict(row.sizes), 0.0, 0
+    for (first, second), m in moments.items():
+        total += m.number * float((m.square - (0.0 if second else m.mean**2)).sum())
+        count += m.number * (sizes[first] * sizes[second or first] if sizes else math.prod(row.shape))
     return max(math.sqrt(max(total / max(count, 1), 0.0)), MINIMAL_SPREAD)
