@@ -17,6 +17,7 @@ from benchmarks import systems
 
 from atnn.demo import DemoSettings, run_demo, stages
 from atnn.dynamics import Trajectory
+from atnn.model import ModelPotential, load_model
 from atnn.observables import NormalModes, SpectrumSettings, trajectory_spectra
 from atnn.units import typeset
 
@@ -46,7 +47,8 @@ def draw(folder: Path, settings: DemoSettings, temperature: float, path: Path) -
         for name in ("model", "direct")
     )
     chosen = SpectrumSettings(temperature, resolution=stages.RESOLUTION)
-    spectra = trajectory_spectra(Trajectory(folder / "dynamics"), tuple(PANELS), chosen).curves
+    surface = ModelPotential(load_model(folder / "training-polarizability" / "model.atnn"))
+    spectra = trajectory_spectra(Trajectory(folder / "dynamics"), tuple(PANELS), chosen, surface).curves
     figure, axes = plt.subplots(
         2, 2, figsize=(11, 5), sharex=True, height_ratios=(3, 2), layout="constrained", squeeze=False
     )

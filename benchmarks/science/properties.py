@@ -139,7 +139,7 @@ def differentiate_dipoles(atoms: Atoms) -> np.ndarray:
 
 DIPOLE, ALPHA = ("dipole",), ("polarizability",)
 ROWS = {
-    "monomer": Row(lambda: read("water_sagpr/monomer.xyz.gz", *ALPHA), ALPHA, 800, 20, "0.06 %"),
+    "monomer": Row(lambda: read("water_sagpr/monomer.xyz.gz", *ALPHA), ALPHA, 400, 20, "0.06 %"),
     "zundel": Row(lambda: read("water_sagpr/zundel.xyz.gz", *ALPHA), ALPHA, 600, 20, "0.1 %"),
     "dimer": Row(lambda: read("water_sagpr/dimer.xyz.gz", *ALPHA), ALPHA, 400, 20, "1.6 %"),
     "bulk": Row(lambda: read("water_sagpr/bulk.xyz.gz", *ALPHA), ALPHA, 80, 4, "2.1 %"),
