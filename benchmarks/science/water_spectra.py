@@ -57,6 +57,7 @@ MEASURED: dict[str, dict[float, bool]] = {
     "raman": {800.0: True, 1640.0: False, 3232.0: True, 3441.0: True},
 }
 NAMES = ("isotropic", "anisotropic")
+FAINT, MAGNIFIED = 2500.0, 20  # Raman below this [cm^-1] is drawn larger
 
 
 def open_forces() -> Dataset:
@@ -182,21 +183,19 @@ def draw(found: dict[str, Any], path: Path) -> None:
     top.plot(x, curves["infrared"], color="#1c6ea4", label="model")
     top.set(ylabel="absorption times refractive index [1/cm]", title="Liquid water, infrared")
     scale = max(curves[name].max() for name in NAMES)
+    faint = x < FAINT
     for name, color in zip(NAMES, ("#1c6ea4", "#b2602c"), strict=True):
-        bottom.plot(x, curves[name] / scale, color=color, label=f"model, {name}")
-    below = x < 2500
-    inset = bottom.inset_axes((0.06, 0.3, 0.5, 0.6))
-    for name, color in zip(NAMES, ("#1c6ea4", "#b2602c"), strict=True):
-        inset.plot(x[below], curves[name][below] / scale, color=color)
-    inset.set(xlim=(0, 2300), ylim=(0, None))
-    inset.tick_params(labelsize=8)
+        bottom.plot(x[~faint], curves[name][~faint] / scale, color=color, label=f"model, {name}")
+        bottom.plot(x[faint], MAGNIFIED * curves[name][faint] / scale, color=color, linewidth=1.0)
+    bottom.axvline(FAINT, color="0.85", linewidth=0.8)
+    bottom.text(FAINT - 40, 0.9, f"{MAGNIFIED} times", ha="right")
     bottom.set(ylabel="Raman activity [largest = 1]", xlabel="wavenumber [1/cm]", title="Liquid water, Raman")
     for axes, kind in ((top, "infrared"), (bottom, "raman")):
         for seen, line, words in ((True, "-", "measured"), (False, ":", "measured, about")):
             places = [place for place, known in MEASURED[kind].items() if known == seen]
             axes.vlines(places, 0, 1, transform=axes.get_xaxis_transform(), color="0.6", linestyle=line, label=words)
         axes.set(ylim=(0, None), xlim=(0, HIGHEST))
-        axes.legend(frameon=False, loc="upper right" if kind == "infrared" else "center right")
+        axes.legend(frameon=False, loc="upper right" if kind == "infrared" else "upper left")
     figure.savefig(path, dpi=110)
 
 
