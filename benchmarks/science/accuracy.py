@@ -21,6 +21,7 @@ from typing import Any
 import matplotlib
 import torch
 from benchmarks import systems
+from benchmarks.kept import keep
 from benchmarks.timing import seconds
 
 from atnn.errors import AtnnError
@@ -137,44 +138,36 @@ def processor_time(step: Step, batch: Batch) -> float:
 def result(data: str, model: str, seed: int, minutes: float, output: Path) -> dict[str, Any]:
     """Errors and learning curve of one training, from the kept results if it is there."""
     key = f"{data}, {model}, {minutes:g} minutes, seed {seed}"
-    if key not in kept():
-        folder = output / data / model
-        pace = seconds_per_epoch(configuration(data, model, 0, folder, 1), folder)
-        epochs = max(2, math.floor(60 * minutes / pace))
-        run = train(configuration(data, model, seed, folder / f"{minutes:g}-minutes-seed-{seed}", epochs))
-        tests = SETS[data]["tests"].items()
-        errors = {name: evaluate(run.model, read(systems.data(*file.split("/")))) for name, file in tests}
-        errors = errors or {"test": run.errors["test"]}
-        keep(
-            key,
-            {
-                "errors": {name: {q: 1e3 * e[q].rmse for q in ("energy", "forces")} for name, e in errors.items()},
-                "epochs": epochs,
-                "curve": [(row["epoch"] * pace, row["validation_forces"]) for row in run.history],
-            },
-        )
-    return kept()[key]
+    return keep(RESULTS, key, lambda: measure(data, model, seed, minutes, output))
 
 
-def kept() -> dict[str, Any]:
-    """Results of earlier calls, on whatever machine."""
-    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-
-
-def keep(key: str, value: dict[str, Any]) -> None:
-    """Add a result."""
-    write_atomically(RESULTS, json.dumps(kept() | {key: value}, indent=1))
+def measure(data: str, model: str, seed: int, minutes: float, output: Path) -> dict[str, Any]:
+    """Train, and test on all sets."""
+    folder = output / data / model
+    pace = seconds_per_epoch(configuration(data, model, 0, folder, 1), folder)
+    epochs = max(2, math.floor(60 * minutes / pace))
+    run = train(configuration(data, model, seed, folder / f"{minutes:g}-minutes-seed-{seed}", epochs))
+    tests = SETS[data]["tests"].items()
+    errors = {name: evaluate(run.model, read(systems.data(*file.split("/")))) for name, file in tests}
+    errors = errors or {"test": run.errors["test"]}
+    return {
+        "errors": {name: {q: 1e3 * e[q].rmse for q in ("energy", "forces")} for name, e in errors.items()},
+        "epochs": epochs,
+        "curve": [(row["epoch"] * pace, row["validation_forces"]) for row in run.history],
+    }
 
 
 def cost(model: str) -> dict[str, float]:
     """Compiled energy and forces, microseconds per atom, on 64 waters; weights do not matter."""
-    key = f"cost, {model}"
-    if key not in kept():
-        values = parse(ModelConfig, MODELS[model], where=model).model_dump(exclude={"preset"})
-        network = Model(parse(ModelSpecification, values | {"elements": (1, 6, 7, 8)}, where=model)).float()
-        graph, parameters = CompiledModel(network), sum(p.numel() for p in network.parameters())
-        keep(key, {"water192": time_per_atom(network, graph, "water192"), "parameters": parameters})
-    return kept()[key]
+    return keep(RESULTS, f"cost, {model}", lambda: measure_cost(model))
+
+
+def measure_cost(model: str) -> dict[str, float]:
+    """Compile a model with random weights, and time it."""
+    values = parse(ModelConfig, MODELS[model], where=model).model_dump(exclude={"preset"})
+    network = Model(parse(ModelSpecification, values | {"elements": (1, 6, 7, 8)}, where=model)).float()
+    graph, parameters = CompiledModel(network), sum(p.numel() for p in network.parameters())
+    return {"water192": time_per_atom(network, graph, "water192"), "parameters": parameters}
 
 
 def time_per_atom(model: Model, graph: CompiledModel, name: str) -> float:

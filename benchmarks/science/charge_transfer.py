@@ -22,7 +22,6 @@ of them there only the table and, of all sets and models, the picture are writte
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import warnings
 from pathlib import Path
@@ -32,11 +31,11 @@ import matplotlib
 import numpy as np
 import torch
 from benchmarks import systems
+from benchmarks.kept import keep, read_kept
 from benchmarks.science.accuracy import seconds_per_epoch
 from benchmarks.science.charge_transfer_sets import SETS, make, sizes
 
 from atnn.errors import AtnnError, AtnnWarning
-from atnn.files import write_atomically
 from atnn.specification import parse
 from atnn.training import RunConfig, train
 
@@ -119,24 +118,22 @@ def configuration(name: str, model: str, path: Path, output: Path, epochs: int) 
 def result(name: str, model: str, count: int, minutes: float, output: Path) -> Errors:
     """Errors of one training, from the kept results if it is there."""
     key = f"{name}-{count}.xyz.gz, {model}, {minutes:g} minutes"
-    if key not in kept():
-        path = make(name, count, output)
-        folder = output / path.stem / model.replace(", ", "-").replace(" ", "-")
-        pace = seconds_per_epoch(configuration(name, model, path, folder, 1), folder)
-        epochs = max(2, math.floor(60 * minutes / pace))
-        run = train(configuration(name, model, path, folder / f"{minutes:g}-minutes", epochs))
-        errors = run.errors["test"]
-        found = [1e3 * errors[q].rmse if q in errors else None for q in ("energy_per_atom", "forces", "charges")]
-        median = float(np.median(np.abs(errors["forces"].predicted - errors["forces"].reference)))
-        value = {"epochs": epochs, "errors": found, "pace": pace, "median_forces": 1e3 * median}
-        write_atomically(RESULTS, json.dumps(kept() | {key: value}, indent=1))
-    print(key, kept()[key], flush=True)
-    return tuple(kept()[key]["errors"])
+    found = keep(RESULTS, key, lambda: measure(name, model, count, minutes, output))
+    print(key, found, flush=True)
+    return tuple(found["errors"])
 
 
-def kept() -> dict[str, Any]:
-    """Results of earlier calls, on whatever machine."""
-    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+def measure(name: str, model: str, count: int, minutes: float, output: Path) -> dict[str, Any]:
+    """Label, train and test."""
+    path = make(name, count, output)
+    folder = output / path.stem / model.replace(", ", "-").replace(" ", "-")
+    pace = seconds_per_epoch(configuration(name, model, path, folder, 1), folder)
+    epochs = max(2, math.floor(60 * minutes / pace))
+    run = train(configuration(name, model, path, folder / f"{minutes:g}-minutes", epochs))
+    errors = run.errors["test"]
+    found = [1e3 * errors[q].rmse if q in errors else None for q in ("energy_per_atom", "forces", "charges")]
+    median = float(np.median(np.abs(errors["forces"].predicted - errors["forces"].reference)))
+    return {"epochs": epochs, "errors": found, "pace": pace, "median_forces": 1e3 * median}
 
 
 def table(results: dict[str, dict[str, Errors]], counts: dict[str, int]) -> str:
@@ -192,7 +189,11 @@ def main() -> None:
     print("\n" + table(results, counts))
     for name, count in counts.items():
         ends = (f"{name}-{count}.", f", {arguments.minutes:g} minutes")
-        values = [v["median_forces"] for key, v in kept().items() if key.startswith(ends[0]) and key.endswith(ends[1])]
+        values = [
+            v["median_forces"]
+            for key, v in read_kept(RESULTS).items()
+            if key.startswith(ends[0]) and key.endswith(ends[1])
+        ]
         print(f"{name}: half of all force components of each model within {min(values):.1f} to {max(values):.1f} meV/A")
     if len(results) == len(MODELS) and len(counts) == len(SETS):
         draw(results, counts)

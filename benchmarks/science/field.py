@@ -11,7 +11,7 @@ learning rate that was still the first. Results are kept in field.json beside th
 from __future__ import annotations
 
 import argparse
-import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from ase.io import read as read_ase
 from benchmarks import systems
+from benchmarks.kept import keep
 
 from atnn.data import Dataset, Frames, select
-from atnn.files import write_atomically
 from atnn.reading import read
 from atnn.specification import parse
 from atnn.training import RunConfig, evaluate, train
@@ -99,12 +99,9 @@ def main() -> None:
     print(f"{systems.machine()}; {len(frames['train'])} frames to train, {len(frames['test'])} to test", flush=True)
     print(f"| model | parameters | epochs | minutes | {UNITS} |\n|---|--:|--:|--:|--:|--:|--:|--:|")
     for name in arguments.models:
-        kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        given = name, frames, arguments.epochs, arguments.seed, arguments.output
         key = f"{name}, {arguments.epochs} epochs, seed {arguments.seed}"
-        if key not in kept:
-            kept[key] = measure(name, frames, arguments.epochs, arguments.seed, arguments.output)
-            write_atomically(RESULTS, json.dumps(kept, indent=1) + "\n")
-        print(row(name, kept[key]), flush=True)
+        print(row(name, keep(RESULTS, key, partial(measure, *given))), flush=True)
     print("| FIREANN, its log | | 97 | | " + " | ".join(str(value) for value in FIREANN) + " |")
 
 

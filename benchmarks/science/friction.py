@@ -13,7 +13,6 @@ Finished trainings are kept in benchmarks/science/friction.json, and with all of
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -22,11 +21,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from benchmarks import systems
+from benchmarks.kept import keep
 from benchmarks.science.properties import MODELS
 
 from atnn.data import Frames, select
 from atnn.data.matrices import join_matrix
-from atnn.files import write_atomically
 from atnn.model import Model
 from atnn.neighbors import neighbor_pairs
 from atnn.quantities import QUANTITIES
@@ -106,11 +105,7 @@ def join(blocks: torch.Tensor) -> np.ndarray:
 def run(data: Data, model: str, choice: str, seed: int, steps: int) -> dict[str, Any]:
     """Results of all trainings of a model; kept ones are not computed again."""
     key = f"{model}, {choice}, seed {seed}, {steps} steps"
-    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    if key not in kept:
-        kept[key] = measure(data, model, CHOICES[choice], seed, steps)
-        write_atomically(RESULTS, json.dumps(kept, indent=1) + "\n")
-    return kept[key]
+    return keep(RESULTS, key, lambda: measure(data, model, CHOICES[choice], seed, steps))
 
 
 def measure(data: Data, model: str, choice: Choice, seed: int, steps: int) -> dict[str, Any]:

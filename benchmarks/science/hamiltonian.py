@@ -7,8 +7,8 @@ that GFN2-xTB samples (thermal displacements along normal modes and Langevin dyn
 runs-hamiltonian/, and the command, called again, goes on where it was stopped: with sampling, labels or training. Of
 the frames one in five is held out for the errors, and one in ten is for validation. Orbital energies follow from the
 predicted matrix and PySCF's overlap. The published models (SchNOrb, doi:10.1038/s41467-019-12875-2; PhiSNet,
-arXiv:2106.02347) train on other frames, many more of them, and for days. Results go into hamiltonian.json beside this
-file.
+arXiv:2106.02347) train on other frames, many more of them, and for days. Results are kept in hamiltonian.json beside
+this file and not computed again.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from ase import Atoms
 from ase.build import molecule
 from ase.io import read, write
 from benchmarks import systems
+from benchmarks.kept import keep
 
 from atnn.active import sample_geometries
 from atnn.basis import Basis
 from atnn.data import Frames
-from atnn.files import write_atomically
 from atnn.labelling import LabellerPotential, PyscfLabeller, TbliteLabeller, find_basis, label
 from atnn.model import Model
 from atnn.neighbors import neighbor_pairs
@@ -137,7 +137,7 @@ def run(name: str, frames: int, minutes: float, epochs: int) -> dict[str, Any]:
     started = time.perf_counter()
     result = train(configure(basis, folder / f"training-{frames}", minutes, epochs), sets)
     errors = measure(result.model, sets["test"][:], basis)
-    row = {
+    return {
         "frames": {part: len(own) for part, own in sets.items()},
         "parameters": sum(p.numel() for p in result.model.parameters()),
         "seed": 0,
@@ -146,12 +146,10 @@ def run(name: str, frames: int, minutes: float, epochs: int) -> dict[str, Any]:
         "errors_meV": {what: round(value, 3) for what, value in errors.items()},
         "wanted_meV": WANTED[name],
     }
-    print(f"{name}: {json.dumps(row)}")
-    return row
 
 
 def main() -> None:
-    """Run one molecule and write its row."""
+    """Run one molecule, unless its row is kept, and print it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("molecule", choices=MOLECULES)
     parser.add_argument("--frames", type=int, default=500)
@@ -159,10 +157,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2000)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    row = run(arguments.molecule, arguments.frames, arguments.minutes, arguments.epochs)
-    rows[f"{arguments.molecule}, {arguments.frames} frames"] = row
-    write_atomically(RESULTS, json.dumps(rows, indent=1) + "\n")
+    given = arguments.molecule, arguments.frames, arguments.minutes, arguments.epochs
+    key = f"{arguments.molecule}, {arguments.frames} frames, {arguments.epochs} epochs"
+    print(f"{key}: {json.dumps(keep(RESULTS, key, lambda: run(*given)))}")
 
 
 if __name__ == "__main__":

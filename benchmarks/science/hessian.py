@@ -16,7 +16,6 @@ Finished trainings are kept in benchmarks/science/hessian.json, and with all of 
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Callable
@@ -27,12 +26,12 @@ import numpy as np
 import torch
 from ase.build import molecule
 from benchmarks import systems
+from benchmarks.kept import keep
 
 from atnn import read
 from atnn.active import sample_geometries
 from atnn.data import Frames, select
 from atnn.data.matrices import join_matrix
-from atnn.files import write_atomically
 from atnn.labelling import LabellerPotential, TbliteLabeller, label
 from atnn.model import Model
 from atnn.model.presets import PRESETS
@@ -89,11 +88,7 @@ ROWS = {"isomers": Row(load_isomers, 4, 1200, 4), "ethanol": Row(label_ethanol, 
 def run(name: str, model: str, labels: str, fold: int, scale: float) -> dict[str, Any]:
     """Train with one part held out; kept results are not computed again."""
     key = f"{name}, {model}, {labels}, fold {fold}" + ("" if scale == 1 else f", scale {scale:g}")
-    kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    if key not in kept:
-        kept[key] = measure(ROWS[name], model, LABELS[labels], fold, scale)
-        write_atomically(RESULTS, json.dumps(kept, indent=1) + "\n")
-    return kept[key]
+    return keep(RESULTS, key, lambda: measure(ROWS[name], model, LABELS[labels], fold, scale))
 
 
 def measure(row: Row, model: str, quantities: tuple[str, ...], fold: int, scale: float) -> dict[str, Any]:

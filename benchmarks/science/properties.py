@@ -11,7 +11,6 @@ model which always gives the mean of the test labels. The data are those under A
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from collections.abc import Callable
@@ -24,9 +23,9 @@ import torch
 from ase import Atoms
 from ase.build import molecule
 from benchmarks import systems
+from benchmarks.kept import keep
 
 from atnn.data import Frames, select
-from atnn.files import write_atomically
 from atnn.model import Model
 from atnn.model.presets import PRESETS
 from atnn.quantities import QUANTITIES
@@ -156,16 +155,7 @@ ROWS = {
 def run(name: str, model: str, seed: int, scale: float, compiled: bool) -> dict[str, Any]:
     """Train on half of the frames and test on the others; kept results are not computed again."""
     key = f"{name}, {model}, seed {seed}" + ("" if scale == 1 else f", scale {scale:g}")
-    if key not in read_kept():
-        result = measure(ROWS[name], model, seed, scale, compiled)
-        # Read again, because another run may have written meanwhile.
-        write_atomically(RESULTS, json.dumps(read_kept() | {key: result}, indent=1) + "\n")
-    return read_kept()[key]
-
-
-def read_kept() -> dict[str, dict[str, Any]]:
-    """Results of earlier runs."""
-    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    return keep(RESULTS, key, lambda: measure(ROWS[name], model, seed, scale, compiled))
 
 
 def measure(row: Row, model: str, seed: int, scale: float, compiled: bool) -> dict[str, Any]:
