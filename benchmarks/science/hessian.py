@@ -27,6 +27,7 @@ import torch
 from ase.build import molecule
 from benchmarks import systems
 from benchmarks.kept import keep
+from benchmarks.science.properties import MODELS
 
 from atnn import read
 from atnn.active import sample_geometries
@@ -34,7 +35,6 @@ from atnn.data import Frames, select
 from atnn.data.matrices import join_matrix
 from atnn.labelling import LabellerPotential, TbliteLabeller, label
 from atnn.model import Model
-from atnn.model.presets import PRESETS
 from atnn.neighbors import neighbor_pairs
 from atnn.observables import Curvature, normal_modes, relax
 from atnn.quantities import QUANTITIES
@@ -43,10 +43,6 @@ from atnn.structures import Labelled, Structures
 from atnn.training import RunConfig, train
 
 RESULTS = Path(__file__).with_name("hessian.json")
-MODELS: dict[str, dict[str, Any]] = {
-    "reann": PRESETS["fast"],
-    "neat": {"representation": {"name": "neat", "cutoff": 5.0, "channels": 32}, "hidden": [16]},
-}
 WEIGHTS = {"energy": (0.01, 0.1), "forces": 1.0, "hessian": 1.0}
 LABELS = {"with Hessians": tuple(WEIGHTS), "without": ("energy", "forces")}
 
@@ -175,7 +171,7 @@ def main() -> None:
     """Run what is asked for and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=["reann", "neat"])
     parser.add_argument("--folds", type=int, default=1)
     parser.add_argument("--scale", type=float, default=1.0)
     given = parser.parse_args()

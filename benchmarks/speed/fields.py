@@ -9,18 +9,15 @@ is the time of energy and forces beside that of the same model without a field.
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from benchmarks import systems
+from benchmarks.speed.table import tabulate
 from benchmarks.timing import seconds
 
-from atnn.kernels import keep_memory
-from atnn.model import REPRESENTATIONS, Model, ModelSpecification
+from atnn.model import Model, ModelSpecification
 from atnn.model.compiled import CompiledModel
 from atnn.model.inputs import Inputs
 from atnn.neighbors import neighbor_pairs
@@ -66,27 +63,13 @@ def measure_model(name: str) -> dict[str, float]:
     return row
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", default=",".join(sorted(REPRESENTATIONS)), help="representations, by comma")
-    parser.add_argument("--output", type=Path, help="file for the numbers")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    keep_memory()
-    print(systems.machine())
-    print(
-        "| representation | energy + forces, ms | " + " | ".join(ASKED) + " | longest compilation, s | with / without |"
-    )
-    print("|---|--:|" + "--:|" * (len(ASKED) + 2), flush=True)
-    rows = {}
-    for name in arguments.models.split(","):
-        row = rows[name] = measure_model(name)
-        longest = max(value for key, value in row.items() if "compilation" in key)
-        cells = [f"{row['energy + forces [ms]']:.1f}", *(f"{row[words]:.2f}" for words in ASKED)]
-        print(f"| {name} | " + " | ".join([*cells, f"{longest:.0f}", f"{row['field / none']:.2f}"]) + " |", flush=True)
-    if arguments.output:
-        arguments.output.write_text(json.dumps({"machine": systems.machine(), "models": rows}, indent=1))
+def show(row: dict[str, float]) -> list[str]:
+    """The cells of a row."""
+    longest = max(value for key, value in row.items() if "compilation" in key)
+    ratios = [f"{row[words]:.2f}" for words in ASKED]
+    return [f"{row['energy + forces [ms]']:.1f}", *ratios, f"{longest:.0f}", f"{row['field / none']:.2f}"]
 
 
 if __name__ == "__main__":
-    main()
+    head = ("energy + forces, ms", *ASKED, "longest compilation, s", "with / without")
+    tabulate(__doc__, head, measure_model, show)
