@@ -8,18 +8,27 @@ from ase.build import molecule
 
 from atnn.errors import AtnnError
 from atnn.labelling import LabellerPotential, TbliteLabeller
-from atnn.model import ModelPotential, Potential
+from atnn.model import Composed, ModelPotential, Potential
 from atnn.quantities import QUANTITIES
 from atnn.structures import Structures
 from contracts.models import small_model
 from systems import ethanol
 
-NAMES = ["model", pytest.param("compiled model", marks=pytest.mark.compiled), "labeller", "labeller with a store"]
+NAMES = [
+    "model",
+    pytest.param("compiled model", marks=pytest.mark.compiled),
+    "composed",
+    "labeller",
+    "labeller with a store",
+]
+TENSORS = ("polarizability", "shieldings")
 FEW = ("forces", "energy")  # few sets of outputs: each is compiled anew
 
 
 @pytest.fixture(scope="module", params=NAMES)
 def potential(request, tmp_path_factory):
+    if request.param == "composed":
+        return Composed(*(ModelPotential(small_model("eann", (1, 6, 8), outputs=o)) for o in (("energy",), TENSORS)))
     if "model" in request.param:
         return ModelPotential(small_model("eann", elements=(1, 6, 8)), compile="compiled" in request.param)
     pytest.importorskip("tblite")

@@ -231,7 +231,7 @@ def test_an_unknown_element_is_refused_by_name(model):
 @pytest.mark.compiled
 @pytest.mark.parametrize("name", NAMES)
 def test_one_compiled_graph_equals_the_eager_model_at_every_size(name):
-    """Of one round, where the second of a method has the operations of the first."""
+    """NEMP and SpookyNet have one round here, because a second one has the same operations."""
     alike = {"rounds": 1} if name in ("nemp", "spookynet") else {}
     model = small_model(name, outputs=("energy",), terms=({"name": "zbl"},), **alike)
     eager, compiled = ModelPotential(model), ModelPotential(model, compile=True)

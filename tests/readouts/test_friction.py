@@ -156,7 +156,7 @@ def test_gradients_of_its_loss_equal_finite_differences(model):
 def test_compiled_and_eager_results_agree_for_any_number_of_adsorbates(output):
     model = small_model("eann", outputs=("energy", output))
     compiled = CompiledModel(model)
-    names = ("friction",)  # the forces of this model are in the graph of its representation
+    names = ("friction",)  # forces of the same features are compiled in tests/contracts/test_representation.py
     for atoms in ([hydrogen()], [hydrogen(), slab(), hydrogen(seed=4)[:-1]]):
         structures = Structures.from_ase(atoms)
         inputs = model.prepare(structures, neighbor_pairs(structures, model.cutoff))

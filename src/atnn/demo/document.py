@@ -134,8 +134,8 @@ def _caution(settings: DemoSettings) -> str:
     if settings.level != "xtb":
         return ""
     return (
-        f" The small basis of {settings.method} makes polarizabilities too small, that of water 0.4 instead of 1.5 Å³. "
-        "The model is to be compared with the lines of the method, and neither with an experiment."
+        f" The small basis of {settings.method} makes polarizabilities too small. Compare the model with the lines of "
+        "the method, and neither of them with an experiment."
     )
 
 

@@ -20,11 +20,10 @@ from rich.table import Table
 
 from atnn.demo import stages
 from atnn.demo.document import write_report
-from atnn.demo.joined import Joined
 from atnn.demo.settings import LEVELS, DemoSettings, claim
 from atnn.dynamics import RunReport
 from atnn.files import write_atomically
-from atnn.model import ModelPotential
+from atnn.model import Composed, ModelPotential
 from atnn.observables import NormalModes
 from atnn.progress import logger as progress
 from atnn.specification import parse
@@ -97,7 +96,7 @@ def run_demo(
             surface = stages.train_surface(folder, settings)
         with _stage("harmonic analysis", seconds, console):
             exact = (ModelPotential(copy.deepcopy(r.model), dtype=torch.float64) for r in (trained, surface))
-            model_modes = stages.find_modes(Joined(*exact), settings, folder / "modes-model.json")
+            model_modes = stages.find_modes(Composed(*exact), settings, folder / "modes-model.json")
             reference = stages.reference_potential(folder, settings)
             direct_modes = stages.find_modes(reference, settings, folder / "modes-direct.json")
         with _stage("dynamics", seconds, console):

@@ -1,5 +1,6 @@
 """A model is a representation and parts under one specification, here built, evaluated, compiled and saved."""
 
+from atnn.model.composed import Composed
 from atnn.model.files import hash_model, load_model, save_model
 from atnn.model.inputs import Inputs, bring_home, group_elements
 from atnn.model.model import Model
@@ -13,6 +14,7 @@ __all__ = [
     "PRESETS",
     "REPRESENTATIONS",
     "TERMS",
+    "Composed",
     "Identified",
     "Inputs",
     "Model",

@@ -53,21 +53,27 @@ def refuse_bare(structures: Structures, outputs: Collection[str]) -> None:
         )
 
 
-def refuse_charged_cells(structures: Structures, where: str = "") -> None:
-    """Refuse charged cells where Born charges derive from a dipole, in which a cell has no charge times position.
+def refuse_charged_cells(
+    structures: Structures, outputs: Collection[str], given: Collection[str], where: str = ""
+) -> None:
+    """Refuse charged cells where outputs derive from a dipole, in which a cell has no charge times position.
 
     Args:
         structures: The structures.
+        outputs: Names of the quantities that are asked for.
+        given: Those that the model gives without differentiation.
         where: File or caller, for the message.
 
     Raises:
         DataError: A periodic structure is charged. Its Born charges would sum to zero and not to its charge.
     """
-    if structures.charge is not None and bool((structures.charge.bool() & structures.pbc.any(1)).any()):
+    derivatives = {name: QUANTITIES[name].derivative for name in outputs if name not in given}
+    wrong = [name for name, d in derivatives.items() if d and (d.of, d.by) == ("dipole", "positions")]
+    if wrong and bool(((structures.total_charge != 0) & structures.pbc.any(1)).any()):
         raise DataError(
-            "Born charges of a charged cell as derivatives of its dipole, which sum to zero and not to the charge",
+            f"{', '.join(wrong)} of a charged cell as slopes of its dipole, which sum to zero and not to the charge",
             where=where,
-            remedy="train a model with `outputs: [born_charges]`, whose sum is the charge",
+            remedy=f"train a model with `outputs: [{', '.join(wrong)}]`, whose sum is the charge",
         )
 
 

@@ -230,8 +230,8 @@ class Model(nn.Module):
             SpecificationError: The model does not give an output, stress is requested of a structure that is not
                 periodic in three dimensions, or a part cannot describe a structure.
             DataError: The model does not know an element, ignores a field, or cannot describe a charge in a field, no
-                atom is of an adsorbate where an output is one of adsorbates, or Born charges of a charged cell would be
-                derivatives of its dipole.
+                atom is of an adsorbate where an output is one of adsorbates, or an output of a charged cell would be a
+                derivative of its dipole.
         """
         self.check_outputs(outputs, structures)
         refuse_ignored(structures, self.depends)
@@ -249,8 +249,7 @@ class Model(nn.Module):
                 + f"choose from: {', '.join(sorted(self.outputs))}",
             )
         refuse_bare(structures, outputs)
-        if "born_charges" in outputs and "born_charges" not in self.given:
-            refuse_charged_cells(structures)
+        refuse_charged_cells(structures, outputs, self.given)
         over_volume = [name for name in outputs if QUANTITIES[name].per_volume]
         if over_volume and not bool(structures.pbc.all()):
             raise SpecificationError(

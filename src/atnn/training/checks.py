@@ -39,8 +39,7 @@ def check_data(model: Model, sets: Sets, names: list[str]) -> None:
             model.check_structures(labelled.structures, where=f"{name} data")
             _check_volumes(labelled, names, where=f"{name} data")
             _check_charges(labelled, names, where=f"{name} data")
-            if "born_charges" in names and "born_charges" not in model.given:
-                refuse_charged_cells(labelled.structures, where=f"{name} data")
+            refuse_charged_cells(labelled.structures, names, model.given, where=f"{name} data")
             if "hamiltonian" in names and "hamiltonian" in labelled.labels:
                 _check_orbitals(model, labelled, where=f"{name} data")
 
