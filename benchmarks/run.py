@@ -26,6 +26,7 @@ COMMANDS = (
     ("speed.readouts",),
     ("science.field", "--epochs", "60", "--models", "EANN"),
     ("science.properties", "--models", "reann"),
+    ("science.properties", "--models", "neat", "--rows", "planar formaldehyde", "bent water"),
     ("science.friction", "--models", "eann"),
     ("science.friction", "--models", "neat", "--choices", "reach"),
     ("science.hessian", "--rows", "isomers", "--models", "reann"),

@@ -17,7 +17,7 @@ from atnn.structures import Structures
 FIELD_RESPONSES = ("polarizability", "born_charges")
 RESPONSES = (*FIELD_RESPONSES, "hessian")
 STEP = 0.05  # V/Angstrom, about 0.001 atomic units; beyond it dipoles bend, below it they are not converged well enough
-DISPLACEMENT = 0.005  # Angstrom; twice it changes a Hessian of GFN2-xTB by 1e-4 of its largest element
+DISPLACEMENT = 0.005  # Angstrom; twice it changes Hessians of GFN2-xTB by 2e-4 of their largest element
 Vector = Float[np.ndarray, "3"]
 
 
