@@ -74,22 +74,24 @@ def derivation(outputs: Iterable[str], given: Collection[str]) -> tuple[Quantity
         SpecificationError: An output is neither given nor a derivative of what is given.
     """
     ordered: dict[str, Quantity] = {}
-
-    def visit(name: str) -> None:
-        if name not in given and name not in ordered:
-            row = quantity(name)
-            if not _is_derivable(row, get_args(Variable)):
-                raise SpecificationError(
-                    f"{name} is not given and does not follow from {', '.join(sorted(given)) or 'nothing'}",
-                    where="outputs",
-                    remedy="remove it, or add an output to the model that gives it",
-                )
-            visit(_rule_of(row).of)
-            ordered[name] = row
-
     for name in outputs:
-        visit(name)
+        _append_row(name, given, ordered)
     return tuple(ordered.values())
+
+
+def _append_row(name: str, given: Collection[str], ordered: dict[str, Quantity]) -> None:
+    """Append a row after those that it derives from, unless it is given or there already."""
+    if name in given or name in ordered:
+        return
+    row = quantity(name)
+    if not _is_derivable(row, get_args(Variable)):
+        raise SpecificationError(
+            f"{name} is not given and does not follow from {', '.join(sorted(given)) or 'nothing'}",
+            where="outputs",
+            remedy="remove it, or add an output to the model that gives it",
+        )
+    _append_row(_rule_of(row).of, given, ordered)
+    ordered[name] = row
 
 
 def make_variables(structures: Structures, outputs: Iterable[str], given: Collection[str]) -> Variables:

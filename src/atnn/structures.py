@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -95,13 +95,7 @@ class Structures:
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Structures:
         """Copy to another device, or to another floating-point type."""
-
-        def move(value):
-            if not isinstance(value, Tensor):
-                return value
-            return value.to(device=device, dtype=dtype if value.is_floating_point() else None)
-
-        return Structures(**{f.name: move(getattr(self, f.name)) for f in fields(self)})
+        return Structures(**{f.name: _move(getattr(self, f.name), device, dtype) for f in fields(self)})
 
     def select(
         self, indices: Sequence[int] | np.ndarray | Int[Tensor, " selected"] | Bool[Tensor, " structures"] | slice
@@ -223,28 +217,14 @@ class Structures:
         if not parts:
             raise DataError("nothing to concatenate", remedy="give at least one structure")
         offsets = np.cumsum([0] + [len(part) for part in parts[:-1]])
-
-        def join(name: str):
-            values = [getattr(part, name) for part in parts]
-            given = next((v for v in values if v is not None), None)
-            if given is None:
-                return None
-            zeros = (given.new_zeros((len(part), *given.shape[1:])) for part in parts)
-            return torch.cat([z if v is None else v for v, z in zip(values, zeros, strict=True)])
-
-        def join_marks(name: str):
-            if all(getattr(part, name) is None for part in parts):
-                return None
-            return torch.cat([getattr(part, f"{name}_atoms") for part in parts])
-
         return Structures(
             positions=torch.cat([part.positions for part in parts]),
             numbers=torch.cat([part.numbers for part in parts]),
             cell=torch.cat([part.cell for part in parts]),
             pbc=torch.cat([part.pbc for part in parts]),
             batch=torch.cat([part.batch + int(o) for part, o in zip(parts, offsets, strict=True)]),
-            **{name: join(name) for name in STATED},
-            **{name: join_marks(name) for name in MARKS},
+            **{name: _join_stated(parts, name) for name in STATED},
+            **{name: _join_marks(parts, name) for name in MARKS},
         )
 
     @staticmethod
@@ -309,6 +289,27 @@ class Labelled(NamedTuple):
     structures: Structures
     labels: dict[str, Tensor]
     masks: dict[str, Bool[Tensor, " structures"]]
+
+
+def _move(value: Any, device: torch.device | str | None, dtype: torch.dtype | None) -> Any:
+    if not isinstance(value, Tensor):
+        return value
+    return value.to(device=device, dtype=dtype if value.is_floating_point() else None)
+
+
+def _join_stated(parts: Sequence[Structures], name: str) -> Tensor | None:
+    values = [getattr(part, name) for part in parts]
+    given = next((v for v in values if v is not None), None)
+    if given is None:
+        return None
+    zeros = (given.new_zeros((len(part), *given.shape[1:])) for part in parts)
+    return torch.cat([z if v is None else v for v, z in zip(values, zeros, strict=True)])
+
+
+def _join_marks(parts: Sequence[Structures], name: str) -> Tensor | None:
+    if all(getattr(part, name) is None for part in parts):
+        return None
+    return torch.cat([getattr(part, f"{name}_atoms") for part in parts])
 
 
 class Neighbors(NamedTuple):

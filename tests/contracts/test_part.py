@@ -38,7 +38,7 @@ MOVED = {"charge": 1.0, "spin": 2, "field": 0.1}
 
 @pytest.fixture(params=CASES)
 def model(request):
-    return small_model("neat", **CASES[request.param])
+    return small_model("neat" if request.param.startswith("output") else "eann", **CASES[request.param])
 
 
 def scene_of(model, structures, cutoff=None):

@@ -51,11 +51,11 @@ def without_time(history):
 
 
 def test_training_learns_and_keeps_everything(tmp_path):
-    result = run(tmp_path, outputs=("energy", "dipole"), epochs=40, weights={"energy": 0.1, "forces": 1, "dipole": 1})
+    result = run(tmp_path, outputs=("energy", "dipole"), epochs=25, weights={"energy": 0.1, "forces": 1, "dipole": 1})
     first, last = result.history[0], result.history[-1]
     assert last["validation_forces"] < 0.5 * first["validation_forces"]
     assert last["validation_dipole"] < 0.5 * first["validation_dipole"]
-    assert result.finished and len(result.history) == 40
+    assert result.finished and len(result.history) == 25
     errors = load_errors(tmp_path / "errors_validation.safetensors")
     difference = errors["forces"].predicted - errors["forces"].reference
     assert errors["forces"].rmse == pytest.approx(np.sqrt((difference**2).mean()))
@@ -104,13 +104,13 @@ def modified(path):
 
 
 def test_killed_at_any_moment_it_resumes_to_the_same_weights(tmp_path):
-    command = [sys.executable, str(SCRIPT), str(tmp_path / "killed"), "60"]
+    command = [sys.executable, str(SCRIPT), str(tmp_path / "killed"), "20"]
     generator = random.Random(3)
     for _ in range(3):
         process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL)
         count = generator.randint(2, 8)  # of checkpoints, not seconds: machines and the load on them differ
         kill_after(process, tmp_path / "killed" / "checkpoint.safetensors", count, generator.random())
-    resumed, undisturbed = (run(tmp_path / name, epochs=60, dtype="float64") for name in ("killed", "undisturbed"))
+    resumed, undisturbed = (run(tmp_path / name, epochs=20, dtype="float64") for name in ("killed", "undisturbed"))
     assert same_weights(tmp_path / "undisturbed", tmp_path / "killed")
     assert without_time(undisturbed.history) == without_time(resumed.history)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -100,18 +101,14 @@ def name_sizes(given: Given) -> list[Names]:
 def unflatten_inputs(tensors: Sequence[Tensor], given: Given) -> Inputs:
     """Put the tensors of :func:`flatten_inputs` together again."""
     rest = iter(tensors)
-    slots = iter([next(rest) if there else None for there in given])
-
-    def take(parts: Sequence) -> list:
-        return [next(slots) for _ in parts]
-
-    structures = Structures(*take(_STRUCTURES))
-    displacements, origins = take(_HOME)
-    near, far = (take(_NEAR), take(_FAR))
-    (molecular,), elements, (reference,) = take([0]), Elements(*take(_ELEMENTS)), take([0])
+    slots: Iterator[Any] = iter([next(rest) if there else None for there in given])
+    structures = Structures(*_take(slots, _STRUCTURES))
+    displacements, origins = _take(slots, _HOME)
+    near, far = _take(slots, _NEAR), _take(slots, _FAR)
+    molecular, elements, reference = next(slots), Elements(*_take(slots, _ELEMENTS)), next(slots)
     pairs = [None if part[0] is None else Pairs(Neighbors(*part[:-1]), part[-1]) for part in (near, far)]
     assert pairs[0] is not None
-    rows = Rows(*take(_ROWS))
+    rows = Rows(*_take(slots, _ROWS))
     return Inputs(
         structures, displacements, origins, pairs[0], pairs[1], molecular, elements, reference, rows, next(slots)
     )
@@ -153,3 +150,7 @@ def group_elements(index: Int[Tensor, " atoms"], elements: int, dtype: torch.dty
     place[order] = slot
     filled = torch.zeros(len(slots), dtype=dtype, device=index.device).index_fill(0, slot, 1.0)
     return Elements(index, slots.reshape(-1, rows), filled.reshape(-1, rows), block_element, place)
+
+
+def _take(slots: Iterator, names: Sequence) -> list:
+    return list(islice(slots, len(names)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from jaxtyping import Float
 from scipy import fft
@@ -71,6 +73,7 @@ def _shape(name: str, x: np.ndarray) -> np.ndarray:
     raise SpecificationError(f"unknown window {name!r}", where="window", remedy=f"use one of {', '.join(WINDOWS)}")
 
 
+@cache
 def _width(name: str) -> float:
     """Full width at half maximum of the transform of a window that ends at one."""
     x = (np.arange(2000) + 0.5) / 2000

@@ -136,10 +136,9 @@ class Step:
             self._spreads,
             factors.to(self._spreads),
         ]
-        if self.compiled and given not in self._graphs:
-            self._compile(arguments, given)
-        run = self._graphs[given] if self.compiled else self._function(given)
-        terms, squares, *gradients = run(*(a.detach() for a in arguments))
+        if given not in self._graphs:
+            self._graphs[given] = self._make_graph(arguments, given)
+        terms, squares, *gradients = self._graphs[given](*(a.detach() for a in arguments))
         # The fused optimizer assumes that a gradient has the memory layout of its parameter.
         return StepResult(terms, squares, tuple(gradient.contiguous() for gradient in gradients))
 
@@ -161,17 +160,18 @@ class Step:
 
         return evaluate
 
-    def _compile(self, arguments: Sequence[Tensor], given: Given) -> None:
+    def _make_graph(self, arguments: Sequence[Tensor], given: Given) -> Callable:
+        """Compile the step, or leave it as it is where it shall not or cannot be compiled."""
+        if not self.compiled:
+            return self._function(given)
         fixed = [(None,) * p.dim() for p in self.parameters.values()]
         shapes = [_learned_shape(name) for name in self.names]
         masks = [(ROWS[axis],) for axis, _ in shapes]
         labels = [(ROWS[axis], *(None,) * len(shape)) for axis, shape in shapes]
         names = [*fixed, *name_sizes(given), *labels, *masks, (None,), (None,)]
         graph = try_compile(self._function(given), [a.detach() for a in arguments], names, "the training step")
-        if graph is None:
-            self.compiled = False
-        else:
-            self._graphs[given] = graph
+        self.compiled = graph is not None
+        return graph or self._function(given)
 
 
 class _ModelLoss(nn.Module):
