@@ -38,6 +38,16 @@ def _rows_are_forgotten():
 
 
 @pytest.fixture
+def traced_only(monkeypatch: pytest.MonkeyPatch):
+    """Graphs run as they are traced, for a compilation takes a minute.
+
+    What PyTorch's compiler makes of a graph is tested for every representation, for a training step and for a model in
+    a field.
+    """
+    monkeypatch.setattr("atnn.model.tracing.compile_graph", lambda graph, stand_ins: graph)
+
+
+@pytest.fixture
 def hooked(request: pytest.FixtureRequest) -> bool:
     """Whether shapes and types are checked at run time in this pytest call."""
     return bool(request.config.getoption("--jaxtyping-packages", default=None))

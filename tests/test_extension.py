@@ -188,6 +188,7 @@ def test_a_field_is_refused_by_models_without_and_taken_by_those_that_depend_on_
 
 
 @pytest.mark.compiled
+@pytest.mark.usefixtures("traced_only")
 def test_components_of_ones_own_are_compiled(monkeypatch):
     model = model_of(outputs=("energy", "charges", "polarizability"), terms=("springs",))
     structures = Structures.from_ase([ethanol(), methane()])

@@ -126,6 +126,7 @@ def test_gradients_of_its_loss_equal_finite_differences_with_every_representatio
 
 
 @pytest.mark.compiled
+@pytest.mark.usefixtures("traced_only")
 def test_a_compiled_step_learns_it_as_an_eager_one():
     data = _labelled(small_model("eann", outputs=("energy",), seed=1), [water(), ethanol()])
     model, names = small_model("eann", outputs=("energy",), seed=2), ("energy", "forces", "hessian")

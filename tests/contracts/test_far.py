@@ -56,6 +56,7 @@ def test_nor_does_a_slab():
 
 
 @pytest.mark.compiled
+@pytest.mark.usefixtures("traced_only")
 def test_nor_does_a_compiled_model():
     """Of its energy alone, whose graph is small and brings atoms home in the same way."""
     potential = ModelPotential(small_model("eann", outputs=("energy",)).float(), compile=True)

@@ -199,6 +199,7 @@ def test_unknown_elements_and_missing_properties_are_errors():
 
 
 @pytest.mark.compiled
+@pytest.mark.usefixtures("traced_only")
 def test_compiled_and_plain_results_agree():
     atoms = ethanol()
     model = _model(outputs=("energy",), name="eann")

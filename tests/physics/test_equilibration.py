@@ -299,6 +299,7 @@ def test_a_source_of_charges_without_charges_is_refused():
 
 
 @pytest.mark.compiled
+@pytest.mark.usefixtures("traced_only")
 def test_compiled_equilibration_equals_eager_for_batches_of_all_kinds():
     m, s = model("eann"), systems()
     graph = CompiledModel(m)

@@ -152,6 +152,7 @@ def test_gradients_of_its_loss_equal_finite_differences(model):
 
 
 @pytest.mark.compiled
+@pytest.mark.usefixtures("traced_only")
 @pytest.mark.parametrize("output", ["friction", "embedding_density"])
 def test_compiled_and_eager_results_agree_for_any_number_of_adsorbates(output):
     model = small_model("eann", outputs=("energy", output))

@@ -212,6 +212,7 @@ def test_labels_without_overlaps_cannot_be_checked(waters, tmp_path):
 
 
 @pytest.mark.compiled
+@pytest.mark.usefixtures("traced_only")
 def test_compiled_it_gives_the_same_matrices_energies_and_forces_of_molecules_of_any_size():
     small = Basis(name="small", shells={"H": (0,), "C": (0, 0), "O": (0,)})
     model = small_model("eann", elements=ORGANIC, outputs=("energy", "hamiltonian"), basis=small)

@@ -188,6 +188,7 @@ def test_a_potential_takes_charge_and_spin_from_the_structures():
 
 
 @pytest.mark.compiled
+@pytest.mark.usefixtures("traced_only")
 def test_charge_and_spin_are_arguments_of_the_compiled_graph():
     model = small_model("spookynet", outputs=("energy",), rounds=1)  # they enter before the first
     graph = CompiledModel(model)

@@ -117,6 +117,7 @@ def test_ions_are_refused_by_a_training_that_lacks_their_charge(tmp_path):
 
 
 @pytest.mark.compiled
+@pytest.mark.usefixtures("traced_only")
 @pytest.mark.parametrize("name", ["eann"])
 def test_the_compiled_step_has_the_gradient_of_all_four(name):
     model = started(name, labelled(6))

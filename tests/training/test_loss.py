@@ -196,6 +196,7 @@ def test_the_compiled_step_equals_the_eager_one_for_every_batch():
 
 
 @pytest.mark.compiled
+@pytest.mark.usefixtures("traced_only")
 def test_the_compiled_step_with_stress_equals_the_eager_one_beside_molecules():
     model = metallic({"name": "eann", "cutoff": 4.0, "channels": 3, "contraction": 6})
     data, names = crystals_and_molecules(6), ("energy", "stress")
