@@ -41,8 +41,7 @@ def _rows_are_forgotten():
 def traced_only(monkeypatch: pytest.MonkeyPatch):
     """Graphs run as they are traced, for a compilation takes a minute.
 
-    What PyTorch's compiler makes of a graph is tested for every representation, for a training step and for a model in
-    a field.
+    What PyTorch's compiler makes of a graph is tested for every representation and for a training step.
     """
     monkeypatch.setattr("atnn.model.tracing.compile_graph", lambda graph, stand_ins: graph)
 

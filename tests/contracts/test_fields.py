@@ -241,6 +241,7 @@ def in_state(atoms, charge, spin, field=FIELD):
 
 
 @pytest.mark.compiled
+@pytest.mark.usefixtures("traced_only")
 def test_one_compiled_graph_gives_energy_forces_and_responses_in_every_state():
     """Of a model with all conditions. The orbital of the field is in the compiled step of training/test_fields.py."""
     model = field_model("gmp", conditions=("charge", "spin", "field"))
