@@ -43,10 +43,10 @@ class DemoSettings(Specification):
     level: Literal["xtb", "dft"] = Field("xtb", description="labels: GFN2-xTB, or B3LYP/def2-SVP through PySCF")
     geometries: int = Field(500, ge=20, le=1_000_000, description="labelled geometries")
     seed: int = Field(0, ge=0, lt=2**63, description="of sampling, split, training and dynamics")
-    epochs: int = Field(150, ge=1, description="passes over the training data")
+    epochs: int = Field(100, ge=1, description="passes over the training data")
     rounds: int = Field(2, ge=0, le=8, description="message-passing rounds of the REANN")
-    copies: int = Field(24, ge=2, le=10_000, description="trajectories at constant energy")
-    picoseconds: float = Field(4.0, gt=0, description="length of each trajectory")
+    copies: int = Field(48, ge=2, le=10_000, description="trajectories at constant energy")
+    picoseconds: float = Field(2.0, gt=0, description="length of each trajectory")
     temperature: float = Field(300.0, gt=0, description="temperature of the dynamics [K]")
 
     @property

@@ -123,7 +123,7 @@ def train_surface(folder: Path, settings: DemoSettings) -> TrainingResult:
     the forces, and the forces worse.
     """
     rounds, weights = min(1, settings.rounds), {"polarizability": 1.0}
-    return _train(folder, settings, "training-polarizability", ("polarizability",), rounds, weights, batch_size=20)
+    return _train(folder, settings, "training-polarizability", ("polarizability",), rounds, weights, batch_size=30)
 
 
 def _train(
