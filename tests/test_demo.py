@@ -11,7 +11,7 @@ from atnn.demo import run_demo
 from atnn.errors import DataError, SpecificationError
 
 pytest.importorskip("tblite")
-SMALL = {"molecule": "water", "geometries": 40, "epochs": 30, "rounds": 1, "copies": 4, "picoseconds": 0.3}
+SMALL = {"molecule": "water", "geometries": 60, "epochs": 50, "rounds": 1, "copies": 4, "picoseconds": 0.3}
 
 
 @pytest.fixture(scope="module")
