@@ -39,9 +39,9 @@ def _rows_are_forgotten():
 
 @pytest.fixture
 def traced_only(monkeypatch: pytest.MonkeyPatch):
-    """Graphs run as they are traced, for a compilation takes a minute.
+    """Graphs run as they are traced, because a compilation takes a minute.
 
-    What PyTorch's compiler makes of a graph is tested for every representation and for a training step.
+    What PyTorch's compiler makes of a graph is tested for every representation, for terms, and for a training step.
     """
     monkeypatch.setattr("atnn.model.tracing.compile_graph", lambda graph, stand_ins: graph)
 

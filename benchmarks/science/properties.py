@@ -170,12 +170,13 @@ def measure(row: Row, model: str, seed: int, scale: float, compiled: bool) -> di
     half, held = order[: count // 2], max(1, count // 20)
     parts = {"train": half[held:], "validation": half[:held], "test": order[count // 2 :]}
     sets = {part: Frames(select(data, chosen)) for part, chosen in parts.items()}
-    epochs, chosen = max(1, round(scale * row.epochs)), MODELS[model]
+    epochs = max(1, round(scale * row.epochs))
+    settings = MODELS[model] | {"outputs": row.outputs}
+    settings["representation"] = settings["representation"] | {"cutoff": row.cutoff}
     with tempfile.TemporaryDirectory() as folder:
         values = {
             "data": {"train": "given"},
-            "model": chosen
-            | {"outputs": row.outputs, "representation": chosen["representation"] | {"cutoff": row.cutoff}},
+            "model": settings,
             "training": {
                 "epochs": epochs,
                 "batch_size": row.batch_size,

@@ -17,19 +17,21 @@ from scenes import make_scene
 from systems import crystal, ethanol, methane
 from tensors import shape, turn
 
+DIPOLE = {"outputs": ("energy", "dipole")}
+# Readouts see tensors of a representation. A cheap representation does for all other parts.
 CASES = {
     # Quantities of adsorbates, which these scenes do not have, are tested in tests/readouts/test_friction.py.
     **{
-        f"output {name}": {"outputs": outputs}
+        f"output {name}": ("neat", {"outputs": outputs})
         for name, outputs in SMALL_OUTPUTS.items()
         if name not in ("friction", "embedding_density")
     },
-    **{f"charges {name}": {"outputs": ("energy", "dipole"), "charges": name} for name in SMALL_CHARGES},
-    **{f"term {name}": {"outputs": ("energy", "dipole"), "terms": (term,)} for name, term in SMALL_TERMS.items()},
-    "term electrostatics of dipoles": {
-        "outputs": ("energy", "dipole"),
-        "terms": (SMALL_TERMS["electrostatics"] | {"dipoles": True},),
-    },
+    **{f"charges {name}": ("eann", DIPOLE | {"charges": name}) for name in SMALL_CHARGES},
+    **{f"term {name}": ("eann", DIPOLE | {"terms": (term,)}) for name, term in SMALL_TERMS.items()},
+    "term electrostatics of dipoles": (
+        "eann",
+        DIPOLE | {"terms": (SMALL_TERMS["electrostatics"] | {"dipoles": True},)},
+    ),
 }
 ROTATION = Rotation.from_rotvec([0.3, -1.1, 0.7]).as_matrix()
 FAR = 1e5  # Angstrom
@@ -38,7 +40,8 @@ MOVED = {"charge": 1.0, "spin": 2, "field": 0.1}
 
 @pytest.fixture(params=CASES)
 def model(request):
-    return small_model("neat" if request.param.startswith("output") else "eann", **CASES[request.param])
+    representation, settings = CASES[request.param]
+    return small_model(representation, **settings)
 
 
 def scene_of(model, structures, cutoff=None):

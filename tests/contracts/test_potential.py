@@ -22,15 +22,8 @@ NAMES = [
     "labeller with a store",
 ]
 TENSORS = ("polarizability", "shieldings")
-FEW = ("forces", "energy")  # few sets of outputs: each is compiled anew
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _traced_only():
-    """As the fixture traced_only, for models that live as long as this file."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("atnn.model.tracing.compile_graph", lambda graph, stand_ins: graph)
-        yield
+FEW = ("forces", "energy")  # few sets of outputs: each is traced anew
+pytestmark = pytest.mark.usefixtures("traced_only")
 
 
 @pytest.fixture(scope="module", params=NAMES)

@@ -175,8 +175,7 @@ def test_charges_twice_are_refused():
 
 
 @pytest.mark.compiled
-@pytest.mark.usefixtures("traced_only")
-@pytest.mark.parametrize("dipoles", [False, True])
+@pytest.mark.parametrize("dipoles", [pytest.param(False, marks=pytest.mark.usefixtures("traced_only")), True])
 def test_compiled_terms_equal_eager_ones_for_molecules_and_crystals(dipoles):
     """Those that are not electrostatics are in either model, because graphs of all take a minute."""
     other = SMALL_TERMS["d4" if dipoles else "latent_electrostatics"]
