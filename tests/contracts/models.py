@@ -27,7 +27,7 @@ NAMES = sorted(REPRESENTATIONS)
 ANYWHERE = {"name": "electrostatics", "cutoff": 5.0, "background": "uniform"}
 SMALL_TERMS = {
     "d3": {"name": "d3", "functional": "pbe", "cutoff": 7.0},
-    "d4": {"name": "d4", "functional": "pbe", "cutoff": 7.0},
+    "d4": {"name": "d4", "functional": "pbe", "cutoff": 7.0, "three_body_cutoff": 5.0},
     "electrostatics": ANYWHERE,
     "latent_electrostatics": {"name": "latent_electrostatics", "channels": 2},
     "zbl": {"name": "zbl", "learnable": True},

@@ -85,6 +85,11 @@ def test_a_file_of_version_3_still_loads():
         torch.testing.assert_close(found[name].double(), wanted, rtol=1e-10, atol=1e-10)
 
 
+def test_d4_of_a_file_before_version_5_has_no_three_body_term():
+    (old,) = (term for term in load_model(OLD.parent / "model_v2.atnn").specification.terms if term.name == "d4")
+    assert old.s9 == 0.0
+
+
 def test_no_flipped_bit_loads(saved):
     path, _ = saved
     content = path.read_bytes()
@@ -178,7 +183,7 @@ def test_a_truncated_file_is_refused(saved, kept):
 
 
 def test_a_newer_format_is_refused_with_the_remedy(saved):
-    with pytest.raises(ModelFileError, match=r"newer than 4(.|\n)*update atnn"):
+    with pytest.raises(ModelFileError, match=r"newer than 5(.|\n)*update atnn"):
         load_model(rewritten(saved[0], version=files.VERSION + 1))
 
 

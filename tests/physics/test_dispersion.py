@@ -1,4 +1,4 @@
-"""D3 and D4 against the reference programs, and what any dispersion energy owes."""
+"""D3 and D4 of pairs against the reference programs, and what any dispersion energy owes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ OTHER_REFERENCES = {"d3": {101}, "d4": {92, 95, 98}}
 
 def term(method, numbers, functional="pbe", cutoff=10.0):
     module, specification = TERMS[method]
-    return module(specification(functional=functional, cutoff=cutoff), sorted(set(np.asarray(numbers).tolist())))
+    pairs_only = {"s9": 0.0} if method == "d4" else {}
+    return module(
+        specification(functional=functional, cutoff=cutoff, **pairs_only), sorted(set(np.asarray(numbers).tolist()))
+    )
 
 
 def some_charges(structures):

@@ -19,7 +19,7 @@ from atnn.model.model import Model
 from atnn.model.registry import ModelSpecification
 from atnn.specification import Specification, parse
 
-FORMAT, VERSION = "atnn-model", 4
+FORMAT, VERSION = "atnn-model", 5
 SEALED = 4  # first version whose files carry hashes
 REMEDY = "give an intact model file written by atnn train or save_model"
 
@@ -79,7 +79,7 @@ def load_model(path: str | Path) -> Model:
     path = Path(path)
     archive = Archive(path, FORMAT, VERSION, SEALED, ModelFileError, REMEDY)
     header = _read_header(archive)
-    specification = parse(ModelSpecification, header.specification, where=str(path))
+    specification = parse(ModelSpecification, _convert_specification(header), where=str(path))
     if set(header.reference_energies) != set(specification.elements):
         raise archive.damaged("the reference energies are not those of the elements")
     weights = _check_weights(_read_weights(archive, header.version, specification), path)
@@ -101,6 +101,15 @@ def _read_header(archive: Archive) -> Header:
         return parse(Header, content)
     except SpecificationError as error:
         raise archive.damaged(f"header: {error.what}") from error
+
+
+def _convert_specification(header: Header) -> dict[str, Any]:
+    """Before version 5, D4 had no three-body term."""
+    terms = header.specification.get("terms", ())
+    if header.version >= 5 or not isinstance(terms, list):
+        return header.specification
+    old = [{**t, "s9": 0.0} if isinstance(t, dict) and t.get("name") == "d4" else t for t in terms]
+    return {**header.specification, "terms": old}
 
 
 def _read_weights(archive: Archive, version: int, specification: ModelSpecification) -> dict[str, Tensor]:

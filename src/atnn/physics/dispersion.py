@@ -1,8 +1,7 @@
 """London dispersion between pairs of atoms: DFT-D3 with rational damping, and DFT-D4 with charges.
 
 Both methods interpolate the C6 coefficient of a pair between those of reference molecules. D3 uses the coordination
-numbers of the two atoms, D4 also their charges. Only the two-body part of the published methods is included, without
-the three-body term of Axilrod, Teller and Muto (s9).
+numbers of the two atoms, D4 also their charges. D4 adds the three-body term of Axilrod, Teller and Muto, as published.
 """
 
 from __future__ import annotations
@@ -15,9 +14,10 @@ from jaxtyping import Float, Int
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
+from atnn import units
 from atnn.errors import SpecificationError
 from atnn.functions import polynomial
-from atnn.kernels import sum_centers, weighted_neighbor_sum
+from atnn.kernels import pair_products, sum_centers, weighted_neighbor_sum
 from atnn.parts import Design, Part, Scene, Values
 from atnn.physics.dispersion_tables import (
     Damping,
@@ -28,6 +28,7 @@ from atnn.physics.dispersion_tables import (
     damping_parameters,
     element_data,
 )
+from atnn.physics.three_body import triangle_energies
 from atnn.specification import Specification
 from atnn.structures import Edges, Elements
 
@@ -37,6 +38,7 @@ D4_STEEPNESS, D4_WIDTH = 7.5, 6.0
 UNBOUND = -6.0  # below this, erf is -1 in double precision; the clamp avoids slow arithmetic with subnormals
 D4_BOND = (4.10451, 19.08857, 2 * 11.28174**2)  # k4, k5 and k6 of the weight d of a bond
 D4_CHARGE = (3.0, 2.0)  # height and steepness of the charge scaling z
+D4_DAMPING = 16 / 3  # exponent of the damping of three atoms
 SMALLEST_CHARGE = 0.01  # e, lower bound of Z + q; the charge scaling is constant below
 
 
@@ -69,11 +71,18 @@ class D3Specification(Specification):
 
 
 class D4Specification(Specification):
-    """DFT-D4 dispersion with rational damping. The cutoff acts as in :class:`D3Specification`."""
+    """DFT-D4 dispersion with rational damping and three-body term.
+
+    The cutoff acts as in :class:`D3Specification`. A triangle is switched off over the last fifth of its cutoff.
+    """
 
     name: Literal["d4"] = "d4"
     functional: str = Field(description="density functional of the labels or of the energy that dispersion is added to")
     cutoff: float = Field(10.0, gt=0, le=1000, description="distance beyond which pairs do not interact [Angstrom]")
+    s9: float = Field(1.0, ge=0, le=1, description="scale of the three-body term; 1 as published, 0 to leave it out")
+    three_body_cutoff: float = Field(
+        8.0, gt=0, le=1000, description="longest side of a triangle of the three-body term [Angstrom]"
+    )
 
     @field_validator("functional")
     @classmethod
@@ -100,18 +109,19 @@ class DampedPairs(nn.Module):
     """
 
     table: Tensor
+    radii: Tensor
 
     def __init__(self, damping: Damping, cutoff: float, ratios: Float[Tensor, " elements"]):
         super().__init__()
         self.cutoff, self.s6 = cutoff, damping.s6
         c = 3 * torch.outer(ratios, ratios).flatten()
         radius = damping.a1 * c.sqrt() + damping.a2
+        self.register_buffer("radii", radius, persistent=False)
         self.register_buffer("table", torch.stack([radius**6, radius**8, damping.s8 * c]), persistent=False)
 
     def switch(self, lengths: Float[Tensor, " pairs"]) -> Float[Tensor, " pairs"]:
-        """Compute f of each pair, with two continuous derivatives."""
-        start = SWITCH * self.cutoff
-        return polynomial(((lengths - start) / (self.cutoff - start)).clamp(min=0.0), order=3)
+        """Compute f of each pair."""
+        return switch_off(lengths, self.cutoff)
 
     def forward(
         self, lengths: Float[Tensor, " pairs"], kinds: Int[Tensor, " pairs"], switch: Float[Tensor, " pairs"]
@@ -136,7 +146,7 @@ class D3(Part):
     Source: S. Grimme, J. Antony, S. Ehrlich, H. Krieg, J. Chem. Phys. 132, 154104 (2010), doi:10.1063/1.3382344.
 
     Args:
-        specification: Functional and cutoff.
+        specification: Functional, cutoffs and scale of the three-body term.
         numbers: Atomic numbers of the model's elements.
 
     Raises:
@@ -183,12 +193,13 @@ class D4(Part):
     The sums run over the reference atoms a, b of the two elements, with s = 1, or s = 1, 2, 3 where references share a
     coordination number. g and f are those of :class:`DampedPairs`, R covalent radii, x electronegativities, h
     hardnesses and Z effective nuclear charges. The published coordination numbers n have no switch f. Charges may come
-    from any source, but the parameters were fitted with charges of the EEQ model and with the three-body term.
+    from any source, but the parameters were fitted with charges of the EEQ model. The energies of
+    :func:`atnn.physics.three_body.three_body_energies` are added, with the C6 of neutral atoms and p = 16/3.
 
     Source: E. Caldeweyher et al., J. Chem. Phys. 150, 154122 (2019), doi:10.1063/1.5090222.
 
     Args:
-        specification: Functional and cutoff.
+        specification: Functional, cutoffs and scale of the three-body term.
         numbers: Atomic numbers of the model's elements.
 
     Raises:
@@ -208,9 +219,11 @@ class D4(Part):
 
     def __init__(self, specification: D4Specification, numbers: Sequence[int]):
         super().__init__()
-        self.specification, self.cutoff = specification, specification.cutoff
+        self.specification, reach = specification, specification.three_body_cutoff if specification.s9 else 0.0
+        self.cutoff = max(specification.cutoff, reach)
         references, data = d4_references(numbers), element_data(numbers)
-        self.damped = DampedPairs(damping_parameters("d4", specification.functional), self.cutoff, data.ratios)
+        damping = damping_parameters("d4", specification.functional)
+        self.damped = DampedPairs(damping, specification.cutoff, data.ratios)
         radii = (data.radii[:, None] + data.radii).flatten()
         polarity = (data.electronegativities[:, None] - data.electronegativities).abs().flatten()
         strength = D4_BOND[0] * torch.exp(-((polarity + D4_BOND[1]) ** 2) / D4_BOND[2])
@@ -226,9 +239,24 @@ class D4(Part):
         slope, half = (row.index_select(0, kinds) for row in self.bonds.to(switch.dtype))
         counts = switch * half * (1 + torch.erf((D4_STEEPNESS - slope * edges.lengths).clamp(min=UNBOUND)))
         numbers = sum_centers(counts[:, None], edges.i, edges.offsets)
-        weights = self.weights(numbers, elements) * self.scales(values["charges"].to(switch.dtype), elements)
-        vectors = weights @ self.vectors.to(switch.dtype)
-        return {"atomic_energies": pair_energies(edges, vectors, self.signs, self.damped(edges.lengths, kinds, switch))}
+        weights, charges = self.weights(numbers, elements), values["charges"].to(switch.dtype)
+        vectors = (weights * self.scales(charges, elements)) @ self.vectors.to(switch.dtype)
+        pairs = pair_energies(edges, vectors, self.signs, self.damped(edges.lengths, kinds, switch))
+        if not self.specification.s9:
+            return {"atomic_energies": pairs}
+        neutral = (weights * self.scales(torch.zeros_like(charges), elements)) @ self.vectors.to(switch.dtype)
+        return {"atomic_energies": pairs + self.three_body(scene, neutral)}
+
+    def three_body(self, scene: Scene, vectors: Float[Tensor, "atoms k"]) -> Float[Tensor, " atoms"]:
+        """Compute the three-body energy of each atom [eV] from the ``vectors`` of neutral atoms."""
+        edges, cutoff = scene.edges, self.specification.three_body_cutoff
+        kinds = pair_kinds(edges, scene.elements, len(self.absent))
+        c6 = pair_products(vectors * self.signs.to(vectors.dtype), vectors, edges) / units.hartree ** (1 / 3)
+        scale = self.specification.s9 ** (1 / 3)
+        lengths = edges.lengths
+        strength = scale * c6.clamp(min=0).sqrt() * switch_off(lengths, cutoff) / lengths**3
+        damping = (self.damped.radii.to(lengths.dtype).index_select(0, kinds) / lengths) ** D4_DAMPING
+        return triangle_energies(scene, torch.stack([lengths**2, strength, damping], dim=1), cutoff)
 
     def weights(self, numbers: Float[Tensor, "atoms 1"], elements: Elements) -> Float[Tensor, "atoms references"]:
         """Compute the weights w from coordination numbers, normalised for each atom."""
@@ -244,6 +272,12 @@ class D4(Part):
         height, steepness = D4_CHARGE
         growth = torch.exp(steepness * hardness * (1 - (nuclear + self.charges.to(charges.dtype)) / left))
         return torch.exp(height * (1 - growth))
+
+
+def switch_off(lengths: Float[Tensor, " pairs"], cutoff: float) -> Float[Tensor, " pairs"]:
+    """Go from one at four fifths of the cutoff to zero at the cutoff, with two continuous derivatives."""
+    start = SWITCH * cutoff
+    return polynomial(((lengths - start) / (cutoff - start)).clamp(min=0.0), order=3)
 
 
 def pair_kinds(edges: Edges, elements: Elements, count: int) -> Int[Tensor, " pairs"]:
