@@ -46,7 +46,12 @@ def of_program(atoms, reach=100.0):
 
 @pytest.mark.parametrize(
     "atoms",
-    [ethanol(), molecule("C60"), two_fragments(4.0), Atoms("MgO3", [[0, 0, 0], [2.1, 0, 0], [0, -2.2, 0], [0, 0, 2.3]])],
+    [
+        ethanol(),
+        molecule("C60"),
+        two_fragments(4.0),
+        Atoms("MgO3", [[0, 0, 0], [2.1, 0, 0], [0, -2.2, 0], [0, 0, 2.3]]),
+    ],
     ids=["ethanol", "C60", "fragments", "oxide"],
 )
 def test_molecules_have_the_energy_of_the_reference_program(atoms):
