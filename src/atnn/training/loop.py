@@ -17,6 +17,7 @@ from atnn.model import Model, load_model, save_model
 from atnn.progress import LOG, Progress, record
 from atnn.quantities import QUANTITIES
 from atnn.training.config import RunConfig
+from atnn.training.continued import open_start
 from atnn.training.distributed import Processes
 from atnn.training.evaluate import Errors, evaluate, save_errors
 from atnn.training.feed import Feed
@@ -63,15 +64,18 @@ def train(
     Args:
         config: The run.
         datasets: Data sets ``train``, ``validation``, ``test`` to use instead of the files of the configuration.
-        start: A model to continue from, for instance one that was trained on many cheap labels. It must be the model
-            that the configuration describes. It is not changed.
+        start: A model to continue from, for instance one that was trained on many cheap labels, instead of the file
+            that the configuration names. It must be the model that the configuration describes, if it describes one.
+            It is not changed.
 
     Raises:
         DataError: The data cannot be used.
         InUseError: Another process trains in the folder.
+        ModelFileError: The model to continue from cannot be loaded.
         SpecificationError: The configuration cannot work, or the folder holds another run.
         TrainingDiverged: The gradient stayed NaN or infinite.
     """
+    config, start = open_start(config, start)
     processes = Processes()
     with hold_folder(config) if processes.first else nullcontext():
         return _train(config, processes, datasets, start)
@@ -114,7 +118,7 @@ class Trainer:
         self.spreads = {name: spreads[name] for name in self.config.weights}
         if processes.device is not None:
             self.model.to(processes.device)
-        self.model.provenance = describe_training(config, sets, self.model.reference_energies)
+        self.model.provenance = describe_training(config, sets, self.model.reference_energies, start)
         self.plan = Plan(self.config, sets.train, config.seed_of("order"))
         steps = self.config.epochs * len(self.plan(0))
         self.learner = Learner(config, folder, self.model, self.spreads, steps, processes)
