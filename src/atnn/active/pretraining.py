@@ -71,10 +71,10 @@ def pretrain(config: RunConfig, datasets: Mapping[str, Dataset] | None = None) -
         )
     folder = Path(config.output) / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    known = open_sets(config, folder, datasets).train
+    whole = open_sets(config, folder, datasets).train
     # Half of the cheap labels at most are of known geometries.
-    chosen = np.unique(np.linspace(0, len(known) - 1, config.pretrain.structures // 2).round().astype(int))
-    known = known[chosen].structures.to(dtype=torch.float64)
+    chosen = np.unique(np.linspace(0, len(whole) - 1, config.pretrain.structures // 2).round().astype(int))
+    known = whole[chosen].structures.to(dtype=torch.float64)
     draft = _train(config, folder, "draft", _label_known(config.pretrain, folder, known))
     return _train(config, folder, "surface", _label_sampled(config, folder, draft, known), draft)
 
