@@ -24,6 +24,7 @@ from atnn.imports.checkpoints import Shape, check_tensors, read_checkpoint
 from atnn.imports.reann_settings import Form, Settings, read_settings
 from atnn.model import Model, ModelSpecification
 from atnn.reading.factors import find_factors
+from atnn.readouts import EnergyReadout
 from atnn.specification import parse
 
 REMEDY = "give the input files that the model was trained with, and REANN.pth of the package as of 2023-08 or later"
@@ -210,11 +211,11 @@ def _convert_networks(tensors: Mapping[str, Tensor], settings: Settings) -> dict
 def _convert_energies(model: Model, tensors: Mapping[str, Tensor], settings: Settings, energy: float) -> None:
     """Make the constants of the last layer reference energies, which are exact in float64, and convert the unit."""
     readout = model.parts["energy"]
-    last = readout.network.layers[-1].bias
+    assert isinstance(readout, EnergyReadout)
     for row, z in zip(_sort_rows(settings), model.elements, strict=True):
         name = f"{ENERGY}.elemental_nets.{settings.elements[row]}.{settings.energy.blocks + 2}.bias"
         constant = tensors[name].double() + tensors.get(f"{ENERGY}.initpot", torch.zeros(1)).double()
         model.reference_energies[z] = float(constant) * energy
     with torch.no_grad():
-        last.zero_()
+        readout.network.layers[-1].get_parameter("bias").zero_()
         readout.scale.fill_(energy)
