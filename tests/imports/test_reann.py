@@ -121,6 +121,7 @@ SETTINGS = {
     "code": ({"cutoff": "__import__('os').getcwd()"}, "is no assignment of a number"),
     "no number": ({"nwave": "'three'"}, "nwave = 'three' is of the wrong kind"),
     "no widths": ({"nl": "[]"}, r"nl = \[\]"),
+    "endless rounds": ({"oc_loop": 10**9}, "`representation.reann.rounds` = 1000000000"),
 }
 
 

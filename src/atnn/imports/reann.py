@@ -66,6 +66,7 @@ def import_reann(path: Path, input: Path, units: Mapping[str, str] = {}) -> Mode
     length, energy = factors["length"].size, factors["energy"].size
     settings, tensors = read_settings(input), read_checkpoint(path, "reannparam", REMEDY)
     equivariant = tensors.get("density.hyper", torch.empty(0)).dim() == 4
+    _describe(settings, equivariant, settings.cutoff * length, input)  # refuses sizes beyond all reason
     check_tensors(tensors, _list_shapes(settings, equivariant), path, REMEDY)
     _check_agreement(tensors, settings, path)
     cutoff = float(tensors["density.cutoff"]) * length  # models in float32 have a rounded one
