@@ -20,7 +20,7 @@ from atnn.reading import open_dataset
 from training.runs import labelled
 
 COMMANDS = ["init", "train", "eval", "info", "md", "spectrum", "modes", "relax", "label", "report", "schema", "demo"]
-COMMANDS += ["data inspect", "data convert", "data split"]
+COMMANDS += ["import", "data inspect", "data convert", "data split"]
 CONFIG = """
 data: {{train: {folder}/data.xyz, validation: 4, test: 4}}
 model:

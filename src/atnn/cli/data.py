@@ -39,7 +39,7 @@ def inspect(
     from atnn.data import inspect, render
     from atnn.reading import open_dataset
 
-    keys, declared = _parse_keys(key), _parse_pairs(unit)
+    keys, declared = _parse_keys(key), parse_pairs(unit)
     found = inspect(open_dataset(files, keys=keys, units=declared, format=format, dipole_origin=dipole_origin))
     found = replace(found, findings=tuple(replace(f, text=rephrase(f.text, ["unit"])) for f in found.findings))
     show(render(found))
@@ -58,7 +58,7 @@ def convert(
     """Convert files to one store, which is read lazily: training takes the same memory for a store of any size."""
     from atnn.reading import convert
 
-    keys, units = _parse_keys(key), _parse_pairs(unit)
+    keys, units = _parse_keys(key), parse_pairs(unit)
     store = convert(files, output, keys=keys, units=units, format=format, dipole_origin=dipole_origin)
     print(f"wrote {output}: {len(store)} structures")
     return {"output": output, "structures": len(store)}
@@ -73,7 +73,7 @@ def split(
     """Split reproducibly into extended XYZ files; identical geometries stay together."""
     from atnn.reading import split_files
 
-    sizes = {name: _parse_size(name, size) for name, size in (_parse_pairs(parts) or {}).items()}
+    sizes = {name: _parse_size(name, size) for name, size in (parse_pairs(parts) or {}).items()}
     written = split_files(file, sizes, seed, folder)
     for path, count in written.items():
         print(f"wrote {path}: {count} structures")
@@ -82,11 +82,12 @@ def split(
 
 def _parse_keys(values: list[str] | None) -> dict[str, str | None] | None:
     """Keys of quantities; a quantity without a key (``spin=``) is left out."""
-    pairs = _parse_pairs(values)
+    pairs = parse_pairs(values)
     return None if pairs is None else {name: key or None for name, key in pairs.items()}
 
 
-def _parse_pairs(values: list[str] | None) -> dict[str, str] | None:
+def parse_pairs(values: list[str] | None) -> dict[str, str] | None:
+    """Parse values of an option that is given several times, each name=value; None if there are none."""
     if not values:
         return None
     pairs: dict[str, str] = {}

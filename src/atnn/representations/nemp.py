@@ -35,7 +35,11 @@ from atnn.structures import HIGHEST, Edges, Elements, Features, Structures
 
 
 class NEMPSpecification(RepresentationSpecification):
-    """Settings of a NEMP representation; the defaults are those of the published example input."""
+    """Settings of a NEMP representation.
+
+    The defaults are the sizes of the published example input. The networks on pairs and elements are smaller than
+    published, see the page on representations for all that differs.
+    """
 
     name: Literal["nemp"] = "nemp"
     cutoff: float = Field(6.0, gt=0, le=100, description="cutoff radius [Angstrom]")
