@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
+from pydantic_core import to_jsonable_python
 from torch import Tensor
 
 from atnn.archives import Archive, encode, hash_tensor
@@ -61,11 +62,25 @@ def save_model(path: str | Path, model: Model) -> None:
 def hash_model(model: Model) -> str:
     """Hash of all that the predictions of a model depend on: specification, reference energies and weights.
 
-    It is the same after saving and loading.
+    It is the same after saving and loading. Keys of the specification that have their defaults are not part of it, so
+    that new keys leave the hashes of old models as they are.
     """
     weights = {name: hash_tensor(tensor) for name, tensor in model.state_dict().items()}
-    content = [model.specification.model_dump(mode="json"), model.reference_energies, weights]
+    content = [_list_given(model.specification), model.reference_energies, weights]
     return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _list_given(value: Any) -> Any:
+    """List the names of components and the keys that do not have their defaults, as JSON."""
+    if isinstance(value, Specification):
+        defaults = {
+            name: field.get_default(call_default_factory=True) for name, field in type(value).model_fields.items()
+        }
+        kept = [name for name, default in defaults.items() if name == "name" or getattr(value, name) != default]
+        return {name: _list_given(getattr(value, name)) for name in kept}
+    if isinstance(value, list | tuple):
+        return [_list_given(item) for item in value]
+    return to_jsonable_python(value)
 
 
 def load_model(path: str | Path) -> Model:
