@@ -78,15 +78,14 @@ def test_the_hash_of_a_model_survives_its_file_and_notices_every_change(saved):
 
 def test_hashes_tell_terms_without_parameters_apart():
     energies, hashes = {1: -1.0, 8: -2.0}, set()
-    for name in ("d3", "d4"):
-        terms = [{"name": name, "functional": "pbe"}]
+    for terms in ([], [{"name": "zbl"}], [{"name": "d3", "functional": "pbe"}]):
         specification = ModelSpecification(elements=(1, 8), representation="eann", terms=terms)
         hashes.add(hash_model(Model(specification, energies, seed=0)))
-    assert len(hashes) == 2
+    assert len(hashes) == 3
 
 
 def test_a_hash_does_not_depend_on_keys_that_have_their_defaults():
-    described = files._list_given(ModelSpecification(elements=(1, 8), representation={"name": "eann", "channels": 8}))
+    described = files._list_given(ModelSpecification(elements=(1, 8), representation={"name": "eann", "cutoff": 5.0}))
     assert described == {"elements": [1, 8], "representation": {"name": "eann"}}
 
 
