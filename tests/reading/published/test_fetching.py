@@ -202,17 +202,30 @@ def test_without_a_network_a_part_below_atnn_data_stands_for_the_set(publish, tm
     assert not found.complete and found.paths == [tmp_path / "local" / "other" / "part.xyz"]
 
 
-def test_a_local_copy_is_checked_and_used_where_it_stands(publish, server, tmp_path, monkeypatch):
+def test_a_local_copy_is_checked_and_linked(publish, server, tmp_path, monkeypatch):
     publish({"name": "a.bin", "checksum": f"sha256:{SHA256}"})
     local = tmp_path / "local" / "set" / "a.bin"
     local.parent.mkdir(parents=True)
     local.write_bytes(CONTENT)
     monkeypatch.setenv("ATNN_DATA", str(tmp_path / "local"))
-    assert fetch("set", tmp_path).paths == [local] and server.asked == []
+    (path,) = fetch("set", tmp_path).paths
+    assert path == tmp_path / "set" / "a.bin" and path.resolve() == local.resolve() and server.asked == []
     local.write_bytes(b"damaged")
     with pytest.raises(DataError, match="the known one is") as caught:
-        fetch("set", tmp_path)
+        fetch("set", tmp_path / "other")
     assert str(local) in caught.value.where
+
+
+def test_a_link_that_leads_nowhere_is_replaced(publish, tmp_path):
+    publish({"name": "a.bin", "checksum": f"sha256:{SHA256}"})
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "a.bin").symlink_to(tmp_path / "gone")
+    assert fetch("set", tmp_path).paths[0].read_bytes() == CONTENT
+
+
+def test_a_file_in_a_folder_of_its_own_is_put_there(publish, server, tmp_path):
+    publish({"name": "data_0/set.000/a.bin", "url": f"{server.url}/a.bin"})
+    assert fetch("set", tmp_path).paths == [tmp_path / "set" / "data_0" / "set.000" / "a.bin"]
 
 
 def test_archives_are_unpacked_once(publish, server, tmp_path):

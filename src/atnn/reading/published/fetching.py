@@ -42,7 +42,7 @@ class Fetched(NamedTuple):
 def fetch(name: str, folder: str | os.PathLike = "data") -> Fetched:
     """Get a public set into ``folder/name``, or use the copy or the part of it below ``ATNN_DATA``.
 
-    A file that is there is checked and not fetched again. One below ``ATNN_DATA`` is used where it stands. Others are
+    A file that is there is checked and not fetched again. One at ``ATNN_DATA/name`` is checked and linked. Others are
     downloaded, and where there is no network, a part of the set below ``ATNN_DATA`` stands for it.
 
     Args:
@@ -86,7 +86,7 @@ def _fetch_all(chosen: PublishedSet, folder: Path) -> Fetched:
     for file in chosen.files:
         path = _fetch_file(file, folder, chosen.name, record)
         checksums[file.name] = f"sha256:{compute_checksum(path, 'sha256')}"
-        own = _unpack(path, folder, file, record) if file.archive else [path]
+        own = _unpack(path, record.get(file.name, {})) if file.archive else [path]
         entry = {"checksum": checksums[file.name], "url": file.url, "members": [item.name for item in own]}
         record = record | {file.name: entry}
         write_atomically(folder / RECORD, json.dumps(record, indent=1) + "\n")
@@ -104,26 +104,22 @@ def _fetch_file(file: SetFile, folder: Path, name: str, record: dict) -> Path:
         if known:
             check(target, known, remedy)
         return target
+    target.parent.mkdir(parents=True, exist_ok=True)
     if local is not None:
         if known:
             check(local, known, f"remove it from {local.parent}, or copy it there again")
-        log.info("%s: used where it stands", local)
-        return local
-    target.parent.mkdir(exist_ok=True)
+        target.unlink(missing_ok=True)  # a link that leads nowhere
+        target.symlink_to(local.resolve())
+        log.info("%s: linked to %s", target, local)
+        return target
     download(file._replace(checksum=known), target)
     return target
 
 
-def _unpack(path: Path, folder: Path, file: SetFile, record: dict) -> list[Path]:
-    """What an archive unpacks to; one below ``ATNN_DATA`` is linked, so that it is unpacked here and not there."""
-    members = [folder / name for name in record.get(file.name, {}).get("members", [])]
-    if members and all(member.exists() for member in members):
-        return members
-    target = folder / file.name
-    if path != target:
-        target.unlink(missing_ok=True)
-        target.symlink_to(path.resolve())
-    return unpack(target)
+def _unpack(path: Path, entry: dict) -> list[Path]:
+    """What an archive unpacks to; what its entry in the record names and is there is not unpacked again."""
+    members = [path.with_name(name) for name in entry.get("members", ())]
+    return members if members and all(member.exists() for member in members) else unpack(path)
 
 
 def _read_record(folder: Path) -> dict:
