@@ -85,7 +85,7 @@ def test_hashes_tell_terms_without_parameters_apart():
 
 
 def test_a_hash_does_not_depend_on_keys_that_have_their_defaults():
-    described = files._list_given(ModelSpecification(elements=(1, 8), representation={"name": "eann", "cutoff": 5.0}))
+    described = files._list_given(ModelSpecification(elements=(1, 8), representation={"name": "eann", "degree": 2}))
     assert described == {"elements": [1, 8], "representation": {"name": "eann"}}
 
 

@@ -1,4 +1,4 @@
-"""Commands for data: inspect, convert, split."""
+"""Commands for data: get, inspect, convert, split."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from atnn.cli.options import LARGEST_SEED
 from atnn.cli.wording import rephrase
 from atnn.errors import SpecificationError
 
-app = typer.Typer(help="Inspect, convert and split labelled structures.", no_args_is_help=True, rich_markup_mode="rich")
+app = typer.Typer(
+    help="Get, inspect, convert and split labelled structures.", no_args_is_help=True, rich_markup_mode="rich"
+)
 
 EXAMPLES = {
+    "get": "Example: [bold]atnn data get qm9 --folder data[/bold]",
     "inspect": "Example: [bold]atnn data inspect md17.npz --unit energy=kcal/mol --unit length=Angstrom[/bold]",
     "convert": "Example: [bold]atnn data convert train.xyz more.xyz --output train.h5[/bold]",
     "split": "Example: [bold]atnn data split all.xyz train=0.8 validation=0.1 test=0.1[/bold]",
@@ -29,6 +32,29 @@ Origin = Annotated[
     str | None, typer.Option(help="Point of dipoles of ions: coordinates, mass or nuclear_charge.", metavar="POINT")
 ]
 Format = Annotated[str | None, typer.Option(help="Format, if the file name does not tell it.")]
+
+
+def get(
+    name: Annotated[str | None, typer.Argument(help="Name of a public set.")] = None,
+    folder: Annotated[Path, typer.Option(help="Folder of all sets; each has its own in it.")] = Path("data"),
+    list: Annotated[bool, typer.Option("--list", help="Show the sets, with licence, split and checksum.")] = False,
+) -> dict[str, Any]:
+    """Download a public data set and check it, or use the copy below ATNN_DATA. Call it again to go on."""
+    from atnn.reading.published import fetch, list_sets
+
+    if list:
+        print("\n\n".join(row.text() for row in list_sets().values()))
+        return {"sets": [row._asdict() | {"files": [f._asdict() for f in row.files]} for row in list_sets().values()]}
+    if name is None:
+        raise SpecificationError("no set is named", remedy="name one of atnn data get --list")
+    found = fetch(name, folder)
+    for path in found.paths:
+        print(path)
+    for file in found.unknown:
+        print(f"no checksum of {file} is published; it has {found.checksums[file]}, and the next time must have it")
+    if not found.complete:
+        print(f"this is a part of {name}; the whole set needs a network")
+    return found._asdict()
 
 
 def inspect(
@@ -112,4 +138,4 @@ def _parse_size(name: str, size: str) -> float:
     )
 
 
-COMMANDS = (inspect, convert, split)
+COMMANDS = (get, inspect, convert, split)
