@@ -62,6 +62,11 @@ class GMPSpecification(RepresentationSpecification):
         return given
 
     @property
+    def elements(self) -> tuple[int, ...]:
+        """Atomic numbers of the densities that are given."""
+        return tuple(atomic_numbers[symbol] for symbol in self.densities or {})
+
+    @property
     def widths(self) -> tuple[float, ...]:
         """Widths of the probes [Angstrom]."""
         if isinstance(self.sigmas, tuple):
