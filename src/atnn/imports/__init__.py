@@ -9,11 +9,13 @@ from typing import Any
 
 from atnn.errors import SpecificationError, suggest
 from atnn.imports.reann import import_reann
+from atnn.imports.spookynet import import_spookynet
 from atnn.model import Model
 
 # Package that trained the checkpoint -> function that takes the file, and by name what else the package needs.
 IMPORTERS: dict[str, Callable[..., Model]] = {
     "reann": import_reann,
+    "spookynet": import_spookynet,
 }
 
 
@@ -48,4 +50,4 @@ def import_model(package: str, path: str | Path, **options: Any) -> Model:
     return IMPORTERS[package](Path(path), **given)
 
 
-__all__ = ["IMPORTERS", "import_model", "import_reann"]
+__all__ = ["IMPORTERS", "import_model", "import_reann", "import_spookynet"]

@@ -16,7 +16,7 @@ from atnn.data import Dataset
 from atnn.model import Model, load_model, save_model
 from atnn.progress import LOG, Progress, record
 from atnn.quantities import QUANTITIES
-from atnn.training.config import RunConfig
+from atnn.training.config import ModelConfig, RunConfig
 from atnn.training.continued import open_start
 from atnn.training.distributed import Processes
 from atnn.training.evaluate import Errors, evaluate, save_errors
@@ -81,12 +81,19 @@ def train(
         return _train(config, processes, datasets, start)
 
 
+def _find_element(model: ModelConfig) -> list[int]:
+    """Find an element that all parts of a model know."""
+    basis = model.basis.elements if model.basis else ()
+    named = [set(elements) for elements in (basis, model.representation.elements) if elements]
+    return sorted(set.intersection(*named))[:1] if named else [1]
+
+
 def _train(
     config: RunConfig, processes: Processes, datasets: Mapping[str, Dataset] | None, start: Model | None
 ) -> TrainingResult:
     folder = Path(config.output)
-    known = config.model.basis.elements[:1] if config.model.basis else [1]
-    Model(config.model.specification(known))  # fails before the data are read if parts do not fit each other
+    # Fails before the data are read if parts do not fit each other.
+    Model(config.model.specification(_find_element(config.model)))
     if processes.first:
         claim_folder(config)
         # A split without a checkpoint belongs to a run that never began, perhaps with other parts.
