@@ -11,9 +11,10 @@ a fifth of the frames validates, and only energies are learned unless ``--forces
 
 Other than published: densities are the table of this package unless ``--densities`` names a folder of theirs; networks
 have SiLU, a residual connection and no batch norm; the loss is quadratic below one spread and linear beyond; the rate
-falls as a cosine. They trained 4000 epochs on 50000 frames of MD17. The default is 300 epochs on the 1200 frames of
-rMD17 that are under ATNN_DATA, so the defaults say who is ahead with few frames, not whether a published number is
-reached. The time of a step contains that of the features, which they computed once.
+falls as a cosine. The one network for all elements also sees their electron shells, theirs the features alone. They
+trained 4000 epochs on 50000 frames of MD17. The default is 300 epochs on the 1200 frames of rMD17 that are under
+ATNN_DATA, so the defaults say who is ahead with few frames, not whether a published number is reached. The time of a
+step contains that of the features, which they computed once.
 
 Finished trainings are kept in benchmarks/published/gmp_aspirin.json, and with all of them there only the table is
 written.

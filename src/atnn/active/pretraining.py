@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ from atnn.neighbors import edges, neighbor_pairs
 from atnn.reading import read
 from atnn.structures import Labelled, Structures
 from atnn.training import DataConfig, PretrainConfig, RunConfig, train
+from atnn.training.distributed import Processes
 from atnn.training.sets import open_sets
 
 log = logging.getLogger("atnn")
@@ -69,14 +71,29 @@ def pretrain(config: RunConfig, datasets: Mapping[str, Dataset] | None = None) -
         raise SpecificationError(
             "pretraining knows the elements of the data only", where="model.elements", remedy="leave one of them out"
         )
-    folder = Path(config.output) / FOLDER
+    folder, processes = Path(config.output) / FOLDER, Processes()
     folder.mkdir(parents=True, exist_ok=True)
-    whole = open_sets(config, folder, datasets).train
+    with _first_of(processes):
+        whole = open_sets(config, folder, datasets).train
     # Half of the cheap labels at most are of known geometries.
     chosen = np.unique(np.linspace(0, len(whole) - 1, config.pretrain.structures // 2).round().astype(int))
     known = whole[chosen].structures.to(dtype=torch.float64)
-    draft = _train(config, folder, "draft", _label_known(config.pretrain, folder, known))
-    return _train(config, folder, "surface", _label_sampled(config, folder, draft, known), draft)
+    with _first_of(processes):
+        data = _label_known(config.pretrain, folder, known)
+    draft = _train(config, folder, "draft", data)
+    with _first_of(processes):
+        data = _label_sampled(config, folder, draft, known)
+    return _train(config, folder, "surface", data, draft)
+
+
+@contextmanager
+def _first_of(processes: Processes) -> Iterator[None]:
+    """Let the first process write a file while the others wait, and then find it."""
+    if not processes.first:
+        processes.wait()
+    yield
+    if processes.first:
+        processes.wait()
 
 
 def _label_known(settings: PretrainConfig, folder: Path, known: Structures) -> Path:
