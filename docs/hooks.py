@@ -20,13 +20,18 @@ WORD = re.compile(r'(?:<mi mathvariant="normal">\w</mi>){2,}')
 # How a format is recognised, in words; what recognises it is a function.
 RECOGNISED = {
     "deepmd": "a folder with `type.raw` and `set.*/*.npy`",
-    "extxyz": "`.xyz`, `.extxyz`, also gzipped",
+    "qm9": "a file, folder or `.tar.bz2` of QM9 as published",
+    "ocp": "`.extxyz.xz` beside `.txt.xz`, or a folder of such pairs",
+    "extxyz": "`.xyz`, `.extxyz`, also as `.gz` and `.xz`",
     "npz": "`.npz`, as MD17 and rMD17 use it",
     "runner": "`.data`, as `input.data` of n2p2 and RuNNer",
     "reann": "`configuration` of the REANN and EANN codes",
     "reann-fractional": "by its name only: the same with fractional positions",
     "fireann": "`configuration` with `External_field`",
     "fireann-reversed-field": "by its name only: the same with other signs",
+    "qm7x": "HDF5 with the layout of QM7-X",
+    "schnetpack": "`.db` of SchNetPack",
+    "lmdb": "`.lmdb`; refused",
     "ase": "everything else that ASE reads",
 }
 
@@ -103,7 +108,8 @@ def _tabulate_formats() -> str:
 
     rows = []
     for form in FORMATS:
-        units = ", ".join(f"{name} `{unit}`" for name, unit in (form.units or {}).items()) or "to be declared"
+        units = ", ".join(f"{name} `{unit}`" for name, unit in (form.units or {}).items())
+        units = units or ("stated in the file" if form.find_units else "to be declared")
         more = "; ".join(f"{_keys(keys)} for `{name}`" for name, keys in form.aliases.items())
         rows.append((f"`{form.name}`", RECOGNISED[form.name], units, more, form.convention.partition(": ")[2]))
     return _rows("format", "recognised by", "units", "further keys", "conventions", rows=rows)

@@ -6,8 +6,7 @@
 Writes dispersion_references.safetensors, dispersion_functionals.json and dispersion-LICENSE.txt in src/atnn/physics.
 The wheels are unpacked, not installed: tad-dftd4 asks for an older NumPy, and of all three only tables are needed. All
 are under the Apache licence 2.0, which allows to pass the numbers on with its text and a note of what was changed:
-references that do not exist are left out, C6 coefficients of pairs are stored once and as integers, and the D4
-polarizabilities of the atoms are worked out from those of the reference molecules.
+references that do not exist are left out, and C6 coefficients of pairs are stored once and as integers.
 """
 
 from __future__ import annotations
@@ -30,7 +29,6 @@ PHYSICS = Path(__file__).resolve().parents[1] / "src/atnn/physics"
 PACKAGES = ("tad_dftd3-0.7.0", "tad_dftd4-0.8.0", "tad_mctc-0.11.3")
 ELEMENTS = 104  # with a row for the number zero
 C6_UNIT = 1e-4  # hartree bohr^6; the published coefficients have four decimals
-CHARGE_HEIGHT, CHARGE_STEEPNESS = 3.0, 2.0  # of the function zeta of D4
 # As the dftd4 program has had them since: wb97x now means wB97X-V (doi:10.1002/jcc.26411), not the functional of 2008;
 # a2 of r2SCAN-CIDH is another (doi:10.1063/5.0174988).
 LATER_D4 = {"wb97x": [1.0, 0.5093, 0.0662, 5.4487], "r2scan-cidh": [0.8666, 0.5336, 0.4171, 5.9125]}
@@ -77,24 +75,27 @@ def d3_data(folder: Path) -> dict[str, np.ndarray]:
     }
 
 
-def d4_data(folder: Path, elements: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """References of D4 with their dynamic polarizabilities [bohr^3] at imaginary frequencies."""
+def d4_data(folder: Path) -> dict[str, np.ndarray]:
+    """References of D4: molecules, and their hydrogens, halogens or other partners, with dynamic polarizabilities.
+
+    Polarizabilities [bohr^3] are at imaginary frequencies. That of the atom itself is what the partners leave.
+    """
     tables = load(folder / "tad_dftd4/reference/d4/params.py")
     charges = load(folder / "tad_dftd4/reference/d4/charge_eeq.py")
     element, reference = torch.nonzero(tables.refc > 0, as_tuple=True)
     place = (element, reference)
-    partner = tables.refsys[place]
-    charge, hardness = (torch.from_numpy(elements[name])[partner] for name in ("effective_charges", "hardnesses"))
-    scale = torch.exp(CHARGE_STEEPNESS * hardness * (1 - charge / (charges.clsh[place] + charge)))
-    zeta = torch.where(partner > 0, torch.exp(CHARGE_HEIGHT * (1 - scale)), 0.0)
-    partners = zeta[:, None] * tables.secscale[partner] * tables.secalpha[partner]
-    molecule = tables.refalpha[place] - tables.refscount[place][:, None] * partners
+    assert tables.refsys[place].min() > 0
     return {
         "d4.elements": element.numpy(),
         "d4.coordination": tables.refcovcn[place].numpy(),
         "d4.gaussians": tables.refc[place].numpy(),
         "d4.charges": charges.clsq[place].double().numpy(),
-        "d4.polarizabilities": (tables.refascale[place][:, None] * molecule).clamp(min=0).numpy(),
+        "d4.molecules": tables.refalpha[place].numpy(),
+        "d4.shares": tables.refascale[place].numpy(),
+        "d4.partners": tables.refsys[place].numpy(),
+        "d4.partner_counts": tables.refscount[place].numpy(),
+        "d4.partner_charges": charges.clsh[place].double().numpy(),
+        "d4.partner_polarizabilities": (tables.secscale * tables.secalpha).numpy(),
         "d4.integration": integration_weights(folder),
     }
 
@@ -142,7 +143,7 @@ def main() -> None:
         folder = Path(unpacked)
         sys.path.insert(0, unpacked)
         elements = element_data(folder)
-        arrays = elements | d3_data(folder) | d4_data(folder, elements)
+        arrays = elements | d3_data(folder) | d4_data(folder)
         metadata = {
             "source": source,
             "license": "Apache-2.0, dispersion-LICENSE.txt",

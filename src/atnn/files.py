@@ -34,10 +34,10 @@ def write_atomically(path: str | os.PathLike, content: bytes | str | Callable[[P
         else:
             temporary.write_bytes(content.encode() if isinstance(content, str) else content)
         _make_readable(temporary, target)
-        _flush(temporary)
+        flush(temporary)
         os.replace(temporary, target)
         temporary = None
-        _flush(target.parent)
+        flush(target.parent)
     except OSError as error:
         raise DataError(
             f"cannot be written ({error.strerror or error})",
@@ -62,7 +62,8 @@ def _make_readable(temporary: Path, target: Path) -> None:
     os.chmod(temporary, mode)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Wait until a file or folder is safe on disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from atnn.basis import Basis
-from atnn.functions import ElementNetwork, Species
+from atnn.functions import Activation, ElementNetwork, Species
 from atnn.specification import Specification
 from atnn.structures import Edges, Elements, Features, Rows, Structures
 
@@ -159,6 +159,8 @@ class Design(NamedTuple):
         charges: Specification of the source of charges, whose ``parts`` compute charges from ``raw_charges``.
         energy_inputs: Atomic values that the network of the energy takes as inputs beside the features.
         basis: Atomic orbitals of a Hamiltonian.
+        activation: Activation of the networks.
+        layer_norm: Whether the layers in their residual blocks are normalised.
     """
 
     species: Species
@@ -168,6 +170,8 @@ class Design(NamedTuple):
     charges: ChargesSpecification | None = None
     energy_inputs: tuple[str, ...] = ()
     basis: Basis | None = None
+    activation: Activation = "silu"
+    layer_norm: bool = False
 
     def width(self, degree: int) -> int:
         """Give the number of channels of the features of a degree; those that the representation lacks are added."""
@@ -188,7 +192,8 @@ class Design(NamedTuple):
             known: Standard deviations of further inputs, which follow the invariants.
         """
         inputs = self.width(0) + len(known)
-        return ElementNetwork(self.species, inputs, self.hidden, outputs, self.blocks, scale, known)
+        sizes = inputs, self.hidden, outputs, self.blocks, scale, known
+        return ElementNetwork(self.species, *sizes, self.activation, self.layer_norm)
 
 
 def add_values(values: Values, more: Values) -> dict[str, Tensor]:

@@ -20,7 +20,7 @@ from atnn.reading import open_dataset
 from training.runs import labelled
 
 COMMANDS = ["init", "train", "eval", "info", "md", "spectrum", "modes", "relax", "label", "report", "schema", "demo"]
-COMMANDS += ["data inspect", "data convert", "data split"]
+COMMANDS += ["import", "data get", "data inspect", "data convert", "data split"]
 CONFIG = """
 data: {{train: {folder}/data.xyz, validation: 4, test: 4}}
 model:
@@ -204,6 +204,23 @@ def test_data_commands(trained, tmp_path):
     torch.testing.assert_close(stored[[3]].labels["forces"], source[[3]].labels["forces"])
     run("data", "split", trained / "data.xyz", "a=0.75", "b=0.25", "--folder", tmp_path)
     assert [len(read(tmp_path / f"{name}.xyz", ":")) for name in "ab"] == [18, 6]
+
+
+def test_public_sets_are_listed_and_their_parts_found(tmp_path, capsys, monkeypatch):
+    output = run("data", "get", "--list")
+    assert "qm9: QM9" in output and "md5:ad1ebd51ee7f5b3a6e32e974e5d54012" in output and "licence CC0" in output
+    assert "no checksum is published" in output
+    listed = json.loads(CliRunner().invoke(app, ["data", "get", "--list", "--json"]).stdout)["sets"]
+    assert {row["name"] for row in listed} >= {"rmd17", "acac"}
+    part = tmp_path / "local" / "qm9_100" / "qm9_100.xyz"
+    part.parent.mkdir(parents=True)
+    part.touch()
+    monkeypatch.setenv("ATNN_DATA", str(tmp_path / "local"))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")  # where nobody answers
+    output = run("data", "get", "qm9", "--folder", tmp_path)
+    assert str(part) in output and "this is a part of qm9" in output
+    assert "no public set is called" in fails(capsys, monkeypatch, "data", "get", "qm8")
+    assert "no set is named" in fails(capsys, monkeypatch, "data", "get", "--folder", tmp_path)
 
 
 def test_a_typo_in_a_configuration_is_explained(trained, tmp_path, capsys, monkeypatch):

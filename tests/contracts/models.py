@@ -20,14 +20,18 @@ SMALL = {
     "reann": {"cutoff": 4.0, "channels": 3, "rounds": 2, "hidden": (8, 8)},
     "spookynet": {"cutoff": 4.0, "channels": 6, "rounds": 2, "radial": 6, "random_features": 16},
 }
+# Options that change what a representation computes.
+OPTIONS = {"neat-projections": ("neat", {"projections": True})}
 # Representations with a nonlocal part are asked for the additivity of distant fragments without it.
 LOCAL = {"spookynet": {"attention": False}}
 NAMES = sorted(REPRESENTATIONS)
+CASES = {f"{name}-{networks}": (name, {"networks": networks}) for name in NAMES for networks in ("element", "shared")}
+CASES |= OPTIONS
 # A new output, source of charges or physics term adds a line; without it the suite fails.
 ANYWHERE = {"name": "electrostatics", "cutoff": 5.0, "background": "uniform"}
 SMALL_TERMS = {
     "d3": {"name": "d3", "functional": "pbe", "cutoff": 7.0},
-    "d4": {"name": "d4", "functional": "pbe", "cutoff": 7.0, "three_body_cutoff": 5.0},
+    "d4": {"name": "d4", "functional": "pbe", "cutoff": 7.0, "s9": 1.0, "three_body_cutoff": 5.0},
     "electrostatics": ANYWHERE,
     "latent_electrostatics": {"name": "latent_electrostatics", "channels": 2},
     "zbl": {"name": "zbl", "learnable": True},

@@ -13,16 +13,16 @@ from atnn.model import ModelPotential, load_model, save_model
 from atnn.neighbors import neighbor_pairs
 from atnn.so3 import solid_harmonics
 from atnn.structures import Structures
-from contracts.models import LOCAL, NAMES, SMALL, evaluate, features, small_model
+from contracts.models import CASES, LOCAL, NAMES, SMALL, evaluate, features, small_model
 from systems import crystal, ethanol, methane, single_atom, slab, two_fragments
 
 ROTATION = Rotation.from_rotvec([0.3, -1.1, 0.7]).as_matrix()
 
 
-@pytest.fixture(params=[(name, networks) for name in NAMES for networks in ("element", "shared")], ids="-".join)
+@pytest.fixture(params=CASES)
 def model(request):
-    name, networks = request.param
-    return small_model(name, networks=networks)
+    name, options = CASES[request.param]
+    return small_model(name, **options)
 
 
 def rotated(atoms, matrix):

@@ -16,15 +16,19 @@ from references.loading import reference
 from systems import crystal, ethanol
 
 
-def textbook_zbl(z1, z2, r):
+def unswitched_zbl(z1, z2, r):
     """Ziegler, Biersack, Littmark (1985), in eV and Angstrom."""
     published = reference("zbl")
     x = r * (z1 ** published["power"] + z2 ** published["power"]) / published["length"]
     waves = zip(published["amplitudes"], published["decays"], strict=True)
-    phi = sum(c * np.exp(-d * x) for c, d in waves)
+    return 14.399645 * z1 * z2 / r * sum(c * np.exp(-d * x) for c, d in waves)
+
+
+def textbook_zbl(z1, z2, r):
+    """The same, switched off where bonds begin."""
     x = r / (covalent_radii[z1] + covalent_radii[z2])
     switch = 1 - 28 * x**6 + 48 * x**7 - 21 * x**8 if x < 1 else 0.0
-    return 14.399645 * z1 * z2 / r * phi * switch
+    return unswitched_zbl(z1, z2, r) * switch
 
 
 def repulsion(atoms, outputs=("energy",)):
@@ -49,6 +53,21 @@ def test_the_envelope_is_the_published_polynomial_and_smooth_at_its_end():
     )
     assert np.abs(np.diff(energies, 2) / 1e-6).max() < 5.0
     assert energies[-1] == 0.0
+
+
+@pytest.mark.parametrize("distance", [0.2, 1.1, 3.0, 4.6])
+def test_with_a_cutoff_zbl_has_the_cutoff_function_of_spookynet(distance):
+    atoms = Atoms("CO", positions=[[0, 0, 0], [0, 0, distance]])
+    models = [small_model("eann", terms=terms) for terms in (({"name": "zbl", "cutoff": 4.5},), ())]
+    assert models[0].cutoff == 4.5
+    found, without = (evaluate(model, atoms, ("energy",))["energy"].item() for model in models)
+    switch = np.exp(-(distance**2) / (4.5**2 - distance**2)) if distance < 4.5 else 0.0
+    assert found - without == pytest.approx(unswitched_zbl(6, 8, distance) * switch, rel=1e-6, abs=1e-9)
+
+
+def test_zbl_has_one_range():
+    with pytest.raises(SpecificationError, match="either a cutoff or a reach"):
+        small_model("eann", terms=({"name": "zbl", "cutoff": 4.5, "reach": 0.7},))
 
 
 def test_forces_equal_finite_differences():

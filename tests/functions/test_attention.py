@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from atnn.functions.attention import linear_attention, orthogonal_features
+from atnn.functions.attention import linear_attention, orthogonal_features, raised_attention
 
 SIZES = (5, 1, 9)
 BATCH = torch.repeat_interleave(torch.arange(3), torch.tensor(SIZES))
@@ -88,3 +88,42 @@ def test_the_order_of_the_atoms_of_a_structure_does_not_matter():
     before = linear_attention(*arguments, w, BATCH, OFFSETS)
     after = linear_attention(*(x[order] for x in arguments), w, BATCH, OFFSETS)
     torch.testing.assert_close(after, before[order])
+
+
+def raised(queries, keys, values, features, constant):
+    """Attention of one structure with a constant in the features, in the words of the published code."""
+    scale = queries.shape[1] ** -0.25
+    phi = []
+    for x, largest in ((queries, torch.amax(scale * queries @ features, 1, keepdim=True)), (keys, None)):
+        products = scale * x @ features
+        largest = products.max() if largest is None else largest
+        phi.append(torch.exp(products - 0.5 * (scale * x).square().sum(1, keepdim=True) - largest) + constant)
+    weights = phi[0] @ phi[1].T / features.shape[1]
+    return weights @ values / (weights.sum(1, keepdim=True) + 1e-8)
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+def test_a_constant_is_added_to_the_features_of_each_structure(scale):
+    w, arguments = features(4, 16), inputs(scale=scale)
+    found = raised_attention(*arguments, w, BATCH, OFFSETS, 1e-2)
+    parts = zip(*(x.split(SIZES) for x in arguments), strict=True)
+    torch.testing.assert_close(found, torch.cat([raised(*part, w, 1e-2) for part in parts]))
+    assert (found - linear_attention(*arguments, w, BATCH, OFFSETS)).abs().max() > 1e-3
+
+
+def test_attention_with_a_vanishing_constant_is_that_without():
+    w, arguments = features(4, 16), inputs()
+    found = raised_attention(*arguments, w, BATCH, OFFSETS, 0.0)
+    # But for the 1e-8 that is added to the mean of the weights, which is as small as 1e-3 here.
+    torch.testing.assert_close(found, linear_attention(*arguments, w, BATCH, OFFSETS), rtol=1e-4, atol=1e-4)
+
+
+def test_derivatives_with_a_constant_pass_gradcheck():
+    """Those of the largest products, too, which do not cancel then."""
+    arguments = tuple(x[:6].requires_grad_() for x in inputs())
+
+    def attention(q, k, v):
+        return raised_attention(q, k, v, w, BATCH[:6], OFFSETS[:3], 0.1)
+
+    w = features(4, 16)
+    assert torch.autograd.gradcheck(attention, arguments) and torch.autograd.gradgradcheck(attention, arguments)

@@ -304,6 +304,30 @@ def test_an_unknown_functional_is_named_with_the_known_ones():
         D4Specification(functional="m11l")
 
 
+def test_damping_by_numbers_is_that_of_the_functional_with_these_numbers():
+    numbers = D4Specification(functional="pbe").damping._asdict()
+    atoms, charges = ethanol(), torch.linspace(-0.2, 0.2, 9, dtype=torch.float64)
+    structures = Structures.from_ase(atoms)
+    pairs = edges(structures, neighbor_pairs(structures, 10.0))
+    known = sorted({*atoms.numbers.tolist()})
+    part = D4(D4Specification(functional=numbers), known)
+    found = energies(part, make_scene(structures, pairs, numbers=known), {"charges": charges})
+    assert torch.equal(found, energy("d4", atoms, charges))
+
+
+def test_damping_that_lacks_a_number_is_refused():
+    with pytest.raises(SpecificationError, match=r"missing key `functional.*a2`"):
+        parse(D4Specification, {"functional": {"s8": 1.0, "a1": 0.4}})
+
+
+def test_references_without_charges_are_those_of_neutral_atoms():
+    """The charge of hydrogen in a reference molecule, such as HF, lowers what is subtracted for it."""
+    charged, neutral = (d4_references([1, 9], scale) for scale in (1.0, 0.0))
+    assert charged.charges.abs().max() > 0.1 and not neutral.charges.any()
+    c6 = [(part.vectors * part.signs) @ part.vectors.T for part in (charged, neutral)]
+    assert (c6[1] - c6[0]).abs().max() > 0.01 * c6[0].max()
+
+
 @pytest.mark.parametrize("method", TERMS)
 def test_an_element_without_references_is_named(method):
     with pytest.raises(SpecificationError, match=rf"{method.upper()} has no reference atoms of Rf(?s:.*)from H to Lr"):

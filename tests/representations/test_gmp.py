@@ -20,14 +20,17 @@ from atnn.errors import SpecificationError
 from atnn.functions import Species, polynomial
 from atnn.kernels import gaussian_sums
 from atnn.kernels.gaussians import weighted_sums
-from atnn.model import ModelSpecification
+from atnn.model import ModelSpecification, load_model, save_model
 from atnn.representations import GMP, GMPSpecification
-from atnn.representations.gmp import DENSITIES, SMOOTHING, convolve_probes, estimate_multipoles, read_densities
+from atnn.representations.densities import DENSITIES, read_densities
+from atnn.representations.gmp import SMOOTHING, convolve_probes, estimate_multipoles
 from atnn.so3 import solid_harmonics
 from atnn.specification import parse
-from contracts.models import features, small_model
+from contracts.models import evaluate, features, small_model
+from references.loading import reference
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "fit_gmp_densities.py"
+PUBLISHED = reference("gmp")
 TABLE = json.loads(DENSITIES.read_text())["elements"]
 RADII = np.linspace(0.0, 15.0, 6001)  # Angstrom
 
@@ -233,3 +236,93 @@ def test_impossible_settings_are_refused(wrong):
 def test_an_element_without_a_density_is_refused_by_name():
     with pytest.raises(SpecificationError, match="no density of Fr, U"):
         GMP(GMPSpecification(), Species((1, 87, 92)))
+
+
+# -- the published form ------------------------------------------------------------------------------------------------
+
+
+def densities(folder=None):
+    """Made-up densities, with two to four Gaussians; of some elements in files."""
+    given = dict(PUBLISHED["densities"])
+    for symbol in ("H", "Cu") if folder else ():
+        path = folder / f"{symbol}_pseudodensity.g"
+        path.write_text("\n".join(f"{b} {beta}" for b, beta in given[symbol]) + "\n")
+        given[symbol] = str(path)
+    return given
+
+
+def published_model(case, form, folder=None):
+    return small_model(
+        "gmp",
+        elements=(1, 6, 8, 29),
+        cutoff=PUBLISHED[case]["cutoff"],
+        sigmas=tuple(PUBLISHED["sigmas"]),
+        degree=4,
+        form=form,
+        sharp=True,
+        densities=densities(folder),
+    )
+
+
+def published_atoms(case):
+    entry = PUBLISHED[case]
+    return Atoms(entry["symbols"], entry["positions"], cell=entry["cell"], pbc=entry["periodic"])
+
+
+@pytest.mark.parametrize("form", ["norms", "squares"])
+@pytest.mark.parametrize("case", ["molecule", "crystal"])
+def test_features_of_the_published_form_are_those_of_the_published_code(case, form, tmp_path):
+    found = features(published_model(case, form, tmp_path), published_atoms(case)).nodes[0][:, 0]
+    expected = torch.tensor(PUBLISHED[case][form], dtype=torch.float64)
+    torch.testing.assert_close(found, expected, rtol=1e-13, atol=1e-13)
+
+
+def test_a_model_of_the_published_form_needs_no_files_of_densities_later(tmp_path):
+    model, atoms = published_model("molecule", "norms", tmp_path), published_atoms("molecule")
+    save_model(tmp_path / "model.atnn", model)
+    for path in tmp_path.glob("*.g"):
+        path.unlink()
+    expected, found = (evaluate(m, atoms) for m in (model, load_model(tmp_path / "model.atnn")))
+    assert torch.equal(found["energy"], expected["energy"]) and torch.equal(found["forces"], expected["forces"])
+
+
+def test_a_model_of_the_published_form_in_single_precision_is_saved_too(tmp_path):
+    model, atoms = published_model("molecule", "squares").float(), published_atoms("molecule")
+    save_model(tmp_path / "model.atnn", model)
+    found = evaluate(load_model(tmp_path / "model.atnn"), atoms, ("energy",))["energy"]
+    torch.testing.assert_close(found, evaluate(model, atoms, ("energy",))["energy"])
+
+
+def test_norms_that_vanish_by_symmetry_have_finite_forces():
+    atoms = molecule("CH4")
+    found = evaluate(small_model("gmp", elements=(1, 6), form="norms"), atoms)
+    assert torch.isfinite(found["forces"]).all()
+
+
+def test_squares_are_those_of_the_norms_and_of_the_table_of_densities(ammonium):
+    norms, squares = (
+        features(small_model("gmp", elements=(1, 6, 7, 8), form=form), ammonium).nodes[0]
+        for form in ("norms", "squares")
+    )
+    torch.testing.assert_close(norms.square(), squares)
+    smooth = published(small_model("gmp", elements=(1, 6, 7, 8)), ammonium)
+    # Models keep the table of densities in float32.
+    np.testing.assert_allclose(norms.numpy().reshape(smooth.shape), smooth, rtol=1e-5, atol=1e-6)
+
+
+def test_a_file_of_densities_is_checked_line_by_line(tmp_path):
+    path = tmp_path / "C.g"
+    path.write_text("1.0 2.0\n\n3.0\n")
+    with pytest.raises(SpecificationError, match=r"densities.*C\.g, line 3: '3\.0' is not the two numbers"):
+        small_model("gmp", elements=(6,), densities={"C": str(path)})
+    with pytest.raises(SpecificationError, match=r"absent\.g cannot be read"):
+        small_model("gmp", elements=(6,), densities={"C": str(tmp_path / "absent.g")})
+
+
+def test_densities_of_no_element_or_not_of_all_elements_are_refused():
+    with pytest.raises(SpecificationError, match="no elements: Xx"):
+        small_model("gmp", elements=(6,), densities={"Xx": [[1.0, 2.0]]})
+    with pytest.raises(SpecificationError, match=r"no density of O(?s:.*)add them to `densities`"):
+        small_model("gmp", elements=(6, 8), densities={"C": [[1.0, 2.0]]})
+    with pytest.raises(SpecificationError, match="greater than 0"):
+        small_model("gmp", elements=(6,), densities={"C": [[1.0, -2.0]]})

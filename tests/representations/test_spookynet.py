@@ -78,7 +78,7 @@ def embedded(embedding, psi, x):
 
 
 def published(net, atoms, numbers, charge, spin):
-    """Features of one molecule, all atoms of which are neighbors, with exact attention of the given random features."""
+    """Features of one molecule, all atoms of which are neighbors, with attention by the model's random features."""
     positions, count = torch.tensor(atoms.positions), len(atoms)
     rows = torch.tensor([numbers.index(z) for z in atoms.numbers])
     shells = electron_shells(atoms.numbers.tolist()).float().double()  # as models keep them

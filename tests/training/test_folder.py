@@ -119,6 +119,18 @@ def test_another_configuration_is_refused_with_the_keys_that_differ(tmp_path):
     run(tmp_path, epochs=2)  # more epochs are no other configuration
 
 
+def test_a_run_that_was_begun_before_a_key_existed_goes_on(tmp_path):
+    run(tmp_path, epochs=1)
+    path = tmp_path / "config.json"
+    stored = json.loads(path.read_text())
+    del stored["start"], stored["model"]["activation"], stored["training"]["schedule"]
+    path.write_text(json.dumps(stored))
+    assert len(run(tmp_path, epochs=2).history) == 2
+    path.write_text(json.dumps(stored | {"colour": "red"}))
+    with pytest.raises(SpecificationError, match='`colour` was "red"'):
+        run(tmp_path, epochs=2)
+
+
 def test_more_epochs_go_on_from_the_end(tmp_path):
     run(tmp_path, epochs=2)
     assert [row["epoch"] for row in run(tmp_path, epochs=3).history] == [1.0, 2.0, 3.0]

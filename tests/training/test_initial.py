@@ -10,14 +10,13 @@ from pydantic import ValidationError
 
 from atnn import units
 from atnn.data import Frames
-from atnn.errors import DataError, SpecificationError
+from atnn.errors import DataError
 from atnn.neighbors import neighbor_pairs
 from atnn.structures import Labelled, Structures
 from atnn.training import DataConfig, ModelConfig, evaluate
 from atnn.training.config import Seeds
 from atnn.training.initial import initial_model
 from atnn.training.sets import open_sets
-from atnn.training.statistics import sum_reference_energies
 from training.runs import TINY, config, labelled, run
 
 
@@ -137,28 +136,6 @@ def test_charges_start_from_the_means_of_the_elements_and_the_energy_from_what_t
     assert errors["charges"].rmse < 0.2
     # Without the electrostatics taken off, the start would miss by its 1.8 eV per atom.
     assert abs(float(np.mean(errors["energy_per_atom"].predicted - errors["energy_per_atom"].reference))) < 0.9
-
-
-def test_a_model_to_go_on_from_keeps_its_weights_and_gets_the_reference_energies_of_the_new_labels(tmp_path):
-    settings, data = config(tmp_path), labelled()
-    first, _ = initial_model(settings, open_sets(settings, tmp_path, {"train": Frames(data)}))
-    first.parts["energy"].scale.fill_(7.0)
-    shifted = data._replace(labels=data.labels | {"energy": data.labels["energy"] - 50.0 * data.structures.counts})
-    sets = open_sets(settings, tmp_path, {"train": Frames(shifted)})
-    model, _ = initial_model(settings, sets, first)
-    for (name, a), (_, b) in zip(first.state_dict().items(), model.state_dict().items(), strict=True):
-        assert torch.equal(a, b) and a.data_ptr() != b.data_ptr(), name
-    old, new = (sum_reference_energies(data.structures, m.reference_energies) for m in (first, model))
-    torch.testing.assert_close(old - new, 50.0 * data.structures.counts.double(), rtol=1e-9, atol=0)
-
-
-def test_a_model_to_go_on_from_must_be_the_one_of_the_configuration(tmp_path):
-    settings, data = config(tmp_path), {"train": Frames(labelled())}
-    sets = open_sets(settings, tmp_path, data)
-    first, _ = initial_model(settings, sets)
-    other = settings.model_copy(update={"model": settings.model.model_copy(update={"hidden": (9,)})})
-    with pytest.raises(SpecificationError, match="differs from the configuration in hidden"):
-        initial_model(other, sets, first)
 
 
 def test_each_seed_decides_its_own(tmp_path):

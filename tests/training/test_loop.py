@@ -20,6 +20,7 @@ from atnn.errors import AtnnWarning, DataError, ModelFileError, SpecificationErr
 from atnn.model import load_model
 from atnn.training import (
     DataConfig,
+    ModelConfig,
     RunConfig,
     TrainingConfig,
     TrainingDiverged,
@@ -202,6 +203,15 @@ def test_stress_of_crystals_is_learned_beside_molecules_that_have_none(tmp_path)
     first, *_, last = train(config(tmp_path, epochs=30, batch_size=4, weights=weights), data).history
     assert last["validation_stress"] < 0.5 * first["validation_stress"]
     assert last["validation_forces"] < 0.9 * first["validation_forces"]
+
+
+def test_a_representation_that_is_limited_to_the_elements_of_the_data_is_trained(tmp_path):
+    copper = Frames(crystals_and_molecules())[range(1, 8, 2)]
+    gmp = {"name": "gmp", "cutoff": 4.0, "sigmas": 2, "degree": 1, "densities": {"Cu": [[1.0, 2.0]]}}
+    model = ModelConfig(representation=gmp, hidden=(8,))
+    settings = config(tmp_path, epochs=1).model_copy(update={"model": model})
+    data = {"train": Frames(copper), "validation": Frames(copper)}
+    assert train(settings, data).model.elements == (29,)
 
 
 def test_a_stress_of_a_molecule_is_refused(tmp_path):

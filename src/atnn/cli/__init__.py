@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from atnn.cli import data, demo, label, model, modes, relax, report, schema, simulate, training, trajectory
+from atnn.cli import data, demo, imports, label, model, modes, relax, report, schema, simulate, training, trajectory
 from atnn.cli.commands import register, set_loudness
 from atnn.errors import AtnnError
 
@@ -28,7 +28,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(trajectory.app, name="trajectory")
-for module in (training, model, simulate, modes, relax, label, report, schema, demo):
+for module in (training, model, imports, simulate, modes, relax, label, report, schema, demo):
     register(app, module)
 register(data.app, data)
 register(trajectory.app, trajectory)

@@ -1,4 +1,4 @@
-"""Commands for data: inspect, convert, split."""
+"""Commands for data: get, inspect, convert, split."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from atnn.cli.options import LARGEST_SEED
 from atnn.cli.wording import rephrase
 from atnn.errors import SpecificationError
 
-app = typer.Typer(help="Inspect, convert and split labelled structures.", no_args_is_help=True, rich_markup_mode="rich")
+app = typer.Typer(
+    help="Get, inspect, convert and split labelled structures.", no_args_is_help=True, rich_markup_mode="rich"
+)
 
 EXAMPLES = {
+    "get": "Example: [bold]atnn data get qm9 --folder data[/bold]",
     "inspect": "Example: [bold]atnn data inspect md17.npz --unit energy=kcal/mol --unit length=Angstrom[/bold]",
     "convert": "Example: [bold]atnn data convert train.xyz more.xyz --output train.h5[/bold]",
     "split": "Example: [bold]atnn data split all.xyz train=0.8 validation=0.1 test=0.1[/bold]",
@@ -31,6 +34,29 @@ Origin = Annotated[
 Format = Annotated[str | None, typer.Option(help="Format, if the file name does not tell it.")]
 
 
+def get(
+    name: Annotated[str | None, typer.Argument(help="Name of a public set.")] = None,
+    folder: Annotated[Path, typer.Option(help="Folder of all sets; each has its own in it.")] = Path("data"),
+    list: Annotated[bool, typer.Option("--list", help="Show the sets, with licence, split and checksum.")] = False,
+) -> dict[str, Any]:
+    """Download a public data set and check it, or use the copy below ATNN_DATA. Call it again to go on."""
+    from atnn.reading.published import fetch, list_sets
+
+    if list:
+        print("\n\n".join(row.text() for row in list_sets().values()))
+        return {"sets": [row._asdict() | {"files": [f._asdict() for f in row.files]} for row in list_sets().values()]}
+    if name is None:
+        raise SpecificationError("no set is named", remedy="name one of atnn data get --list")
+    found = fetch(name, folder)
+    for path in found.paths:
+        print(path)
+    for file in found.unknown:
+        print(f"no checksum of {file} is published; it has {found.checksums[file]}, and the next time must have it")
+    if not found.complete:
+        print(f"this is a part of {name}; the whole set needs a network")
+    return found._asdict()
+
+
 def inspect(
     files: Files, key: Keys = None, unit: Units = None, format: Format = None, dipole_origin: Origin = None
 ) -> dict[str, Any]:
@@ -39,7 +65,7 @@ def inspect(
     from atnn.data import inspect, render
     from atnn.reading import open_dataset
 
-    keys, declared = _parse_keys(key), _parse_pairs(unit)
+    keys, declared = _parse_keys(key), parse_pairs(unit)
     found = inspect(open_dataset(files, keys=keys, units=declared, format=format, dipole_origin=dipole_origin))
     found = replace(found, findings=tuple(replace(f, text=rephrase(f.text, ["unit"])) for f in found.findings))
     show(render(found))
@@ -58,7 +84,7 @@ def convert(
     """Convert files to one store, which is read lazily: training takes the same memory for a store of any size."""
     from atnn.reading import convert
 
-    keys, units = _parse_keys(key), _parse_pairs(unit)
+    keys, units = _parse_keys(key), parse_pairs(unit)
     store = convert(files, output, keys=keys, units=units, format=format, dipole_origin=dipole_origin)
     print(f"wrote {output}: {len(store)} structures")
     return {"output": output, "structures": len(store)}
@@ -73,7 +99,7 @@ def split(
     """Split reproducibly into extended XYZ files; identical geometries stay together."""
     from atnn.reading import split_files
 
-    sizes = {name: _parse_size(name, size) for name, size in (_parse_pairs(parts) or {}).items()}
+    sizes = {name: _parse_size(name, size) for name, size in (parse_pairs(parts) or {}).items()}
     written = split_files(file, sizes, seed, folder)
     for path, count in written.items():
         print(f"wrote {path}: {count} structures")
@@ -82,11 +108,12 @@ def split(
 
 def _parse_keys(values: list[str] | None) -> dict[str, str | None] | None:
     """Keys of quantities; a quantity without a key (``spin=``) is left out."""
-    pairs = _parse_pairs(values)
+    pairs = parse_pairs(values)
     return None if pairs is None else {name: key or None for name, key in pairs.items()}
 
 
-def _parse_pairs(values: list[str] | None) -> dict[str, str] | None:
+def parse_pairs(values: list[str] | None) -> dict[str, str] | None:
+    """Parse values of an option that is given several times, each name=value; None if there are none."""
     if not values:
         return None
     pairs: dict[str, str] = {}
@@ -111,4 +138,4 @@ def _parse_size(name: str, size: str) -> float:
     )
 
 
-COMMANDS = (inspect, convert, split)
+COMMANDS = (get, inspect, convert, split)

@@ -14,7 +14,7 @@ NO_ARGUMENTS: tuple[str, ...] = ()
 
 def label(
     geometries: Annotated[Path, typer.Argument(help="Structures, with charge and spin where they matter.")],
-    method: Annotated[str, typer.Option(help="GFN2-xTB, GFN1-xTB, or functional/basis.")] = "GFN2-xTB",
+    method: Annotated[str, typer.Option(help="GFN2-xTB, GFN1-xTB, functional/basis, or models.")] = "GFN2-xTB",
     store: Annotated[Path, typer.Option(help="Keeps each finished calculation.")] = Path("labels.db"),
     output: Annotated[Path, typer.Option(help="Extended XYZ with the labels.")] = Path("labelled.xyz"),
     response: Annotated[

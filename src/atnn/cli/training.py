@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from atnn.model import Model
+    from atnn.training import RunConfig
 
 EXAMPLES = {
     "init": "Example: [bold]atnn init config.yaml[/bold]",
@@ -38,7 +42,8 @@ def train(config: Annotated[Path, typer.Argument(help="YAML file; see `atnn init
     from atnn.training import train as run
 
     keep_memory()
-    result = run(load_config(config))
+    settings = load_config(config)
+    result = run(settings, start=_pretrain(settings))
     for name, errors in result.errors.items():
         show(tabulate_errors(errors, f"Errors on the {name} data"))
     print(f"model: {result.folder / 'model.atnn'}" + ("" if result.finished else "   (not finished: run again)"))
@@ -48,6 +53,14 @@ def train(config: Annotated[Path, typer.Argument(help="YAML file; see `atnn init
         "finished": result.finished,
         "errors": {name: list_errors(errors) for name, errors in result.errors.items()},
     }
+
+
+def _pretrain(settings: RunConfig) -> Model | None:
+    if settings.pretrain is None:
+        return None
+    from atnn.active import pretrain
+
+    return pretrain(settings)
 
 
 COMMANDS = (init, train)

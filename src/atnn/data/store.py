@@ -199,7 +199,11 @@ class Store:
 
     def _check_version(self, file: h5py.File) -> int:
         if file.attrs.get("format") != FORMAT:
-            raise DataError("is an HDF5 file, but no store", where=str(self.path), remedy="convert: atnn data convert")
+            raise DataError(
+                "is an HDF5 file, but neither a store nor QM7-X as published",
+                where=str(self.path),
+                remedy="convert what it was made from to a store (atnn data convert), or write its arrays as npz",
+            )
         version = int(file.attrs["version"])
         if version > VERSION:
             raise DataError(

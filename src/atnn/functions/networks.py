@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import silu
 
 from atnn.errors import SpecificationError
+from atnn.functions.activations import Activated, Activation
 from atnn.functions.species import PerElement, Species
 from atnn.kernels import from_blocks, to_blocks
 from atnn.structures import Elements
@@ -24,7 +24,8 @@ MOST_WEIGHTS = 2**28  # of one network
 class ElementNetwork(nn.Module):
     """Residual network applied to every atom, with weights per element or shared by all elements.
 
-    ``x -> L_in x -> n times (x + L_b silu(... L_1 silu(x))) -> L_out silu(x)``, as in REANN (doi:10.1063/5.0080766).
+    ``x -> L_in x -> n times (x + L_b s(... L_1 s(x))) -> L_out s(x)``, as in REANN (doi:10.1063/5.0080766), with the
+    activation s, which :class:`Activated` describes. Layer normalisation, if there is one, follows it within blocks.
     The last layer of each block and the output layer start small or from zero, so that training begins from a smooth
     function. The inputs are standardised by their mean and standard deviation in a sample of the data. A shared network
     sees the element through the biases of its first and last layer, which are functions of the electron shells. Its
@@ -38,6 +39,8 @@ class ElementNetwork(nn.Module):
         blocks: Number of residual blocks.
         output_scale: Factor on the initial weights of the output layer.
         known: Standard deviations of the last inputs, if they are known; these inputs have mean zero.
+        activation: The activation.
+        layer_norm: Normalise the layers of the residual blocks.
     """
 
     mean: Tensor
@@ -52,6 +55,8 @@ class ElementNetwork(nn.Module):
         blocks: int = 1,
         output_scale: float = 1.0,
         known: Sequence[float] = (),
+        activation: Activation = "silu",
+        layer_norm: bool = False,
     ):
         super().__init__()
         self.blocks = blocks
@@ -69,6 +74,10 @@ class ElementNetwork(nn.Module):
         with torch.no_grad():
             layers[-1].weight.mul_(output_scale)
         self.layers = nn.ModuleList(layers)
+        self.activations = nn.ModuleList(
+            Activated(species, width, activation, layer_norm and k < len(layers) - 2)
+            for k, width in enumerate([*widths[:-1] * blocks, hidden[0]])
+        )
         if species.shared:
             self.first = PerElement(species, torch.randn(len(species.numbers), hidden[0]))
             self.last = PerElement(species, torch.zeros(len(species.numbers), outputs))
@@ -105,15 +114,15 @@ class ElementNetwork(nn.Module):
             self.start_from(rows[:, None])
 
     def _layers(self, x: Tensor, elements: Elements, embedding: Tensor | None = None) -> Tensor:
-        layers = iter(self.layers)
+        layers, activations = iter(self.layers), iter(self.activations)
         x = next(layers)(x, elements)
         x = x if embedding is None else x + embedding
         for _ in range(self.blocks):
             y = x
             for _ in range(self.layers_per_block):
-                y = next(layers)(silu(y), elements)
+                y = next(layers)(next(activations)(y, elements), elements)
             x = x + y
-        return next(layers)(silu(x), elements)
+        return next(layers)(next(activations)(x, elements), elements)
 
     def _calibrate(self, x: Float[Tensor, "atoms inputs"]) -> None:
         x = x[:, : self.measured]

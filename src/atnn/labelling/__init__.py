@@ -1,6 +1,7 @@
 """Reference calculations: labellers, the resumable label store, and labellers driven as potentials."""
 
 from atnn.labelling.execution import Failure, LabellingResult, label
+from atnn.labelling.models import ModelLabeller
 from atnn.labelling.orbitals import compute_overlap, find_basis
 from atnn.labelling.potential import LabellerPotential
 from atnn.labelling.protocol import Labeller
@@ -14,6 +15,7 @@ __all__ = [
     "Labeller",
     "LabellerPotential",
     "LabellingResult",
+    "ModelLabeller",
     "PyscfLabeller",
     "TbliteLabeller",
     "compute_overlap",

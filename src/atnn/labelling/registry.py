@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
 from atnn.errors import LabellingError, suggest
+from atnn.labelling.models import ModelLabeller
 from atnn.labelling.protocol import Labeller
 from atnn.labelling.pyscf import PyscfLabeller, check_names
 from atnn.labelling.tblite import Parametrisation, TbliteLabeller
@@ -19,9 +20,10 @@ def find_labeller(method: str, responses: Sequence[str] = ()) -> Labeller:
     """Make the labeller of a method.
 
     Args:
-        method: ``GFN2-xTB`` or ``GFN1-xTB`` (tblite), ``functional/basis`` such as ``pbe/def2-svp`` (PySCF), or a name
-            of :data:`LABELLERS`, for the defaults of that labeller.
-        responses: Which of ``polarizability``, ``born_charges`` and ``hessian`` to label, too.
+        method: ``GFN2-xTB`` or ``GFN1-xTB`` (tblite), ``functional/basis`` such as ``pbe/def2-svp`` (PySCF), files of
+            models separated by commas, or a name of :data:`LABELLERS`, for the defaults of that labeller.
+        responses: Which of ``polarizability``, ``born_charges`` and ``hessian`` to label, too; of models, any of their
+            outputs.
 
     Raises:
         LabellingError: Nothing has this name, it gives no such response, or the program is not installed.
@@ -31,6 +33,8 @@ def find_labeller(method: str, responses: Sequence[str] = ()) -> Labeller:
     further: dict[str, Any] = {"responses": tuple(responses)} if responses else {}  # labellers of users may know none
     if method.lower() in parametrisations:
         labeller: Labeller = TbliteLabeller(parametrisations[method.lower()], **further)
+    elif method.endswith(".atnn"):
+        labeller = ModelLabeller(tuple(method.split(",")), tuple(responses))
     elif method in LABELLERS:
         labeller = _make(method, further)
     elif slash:
@@ -40,7 +44,8 @@ def find_labeller(method: str, responses: Sequence[str] = ()) -> Labeller:
         known = [*parametrisations.values(), *LABELLERS]
         raise LabellingError(
             f"no method is called {method!r}",
-            remedy=f"{suggest(method, known)}known: {', '.join(known)}, and functional/basis such as pbe/def2-svp",
+            remedy=f"{suggest(method, known)}known: {', '.join(known)}, functional/basis such as pbe/def2-svp, and "
+            "files of models such as model.atnn",
         )
     _ = labeller.settings  # names the version of the program, and so tells whether it is installed
     return labeller

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
+from pydantic_core import to_jsonable_python
 from torch import Tensor
 
 from atnn.archives import Archive, encode, hash_tensor
@@ -19,7 +20,7 @@ from atnn.model.model import Model
 from atnn.model.registry import ModelSpecification
 from atnn.specification import Specification, parse
 
-FORMAT, VERSION = "atnn-model", 5
+FORMAT, VERSION = "atnn-model", 4
 SEALED = 4  # first version whose files carry hashes
 REMEDY = "give an intact model file written by atnn train or save_model"
 
@@ -61,11 +62,25 @@ def save_model(path: str | Path, model: Model) -> None:
 def hash_model(model: Model) -> str:
     """Hash of all that the predictions of a model depend on: specification, reference energies and weights.
 
-    It is the same after saving and loading.
+    It is the same after saving and loading. Keys of the specification that have their defaults are not part of it, so
+    that new keys leave the hashes of old models as they are.
     """
     weights = {name: hash_tensor(tensor) for name, tensor in model.state_dict().items()}
-    content = [model.specification.model_dump(mode="json"), model.reference_energies, weights]
+    content = [_list_given(model.specification), model.reference_energies, weights]
     return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _list_given(value: Any) -> Any:
+    """List the names of components and the keys that do not have their defaults, as JSON."""
+    if isinstance(value, Specification):
+        defaults = {
+            name: field.get_default(call_default_factory=True) for name, field in type(value).model_fields.items()
+        }
+        kept = [name for name, default in defaults.items() if name == "name" or getattr(value, name) != default]
+        return {name: _list_given(getattr(value, name)) for name in kept}
+    if isinstance(value, list | tuple):
+        return [_list_given(item) for item in value]
+    return to_jsonable_python(value)
 
 
 def load_model(path: str | Path) -> Model:
@@ -79,7 +94,7 @@ def load_model(path: str | Path) -> Model:
     path = Path(path)
     archive = Archive(path, FORMAT, VERSION, SEALED, ModelFileError, REMEDY)
     header = _read_header(archive)
-    specification = parse(ModelSpecification, _convert_specification(header), where=str(path))
+    specification = parse(ModelSpecification, header.specification, where=str(path))
     if set(header.reference_energies) != set(specification.elements):
         raise archive.damaged("the reference energies are not those of the elements")
     weights = _check_weights(_read_weights(archive, header.version, specification), path)
@@ -101,15 +116,6 @@ def _read_header(archive: Archive) -> Header:
         return parse(Header, content)
     except SpecificationError as error:
         raise archive.damaged(f"header: {error.what}") from error
-
-
-def _convert_specification(header: Header) -> dict[str, Any]:
-    """Before version 5, D4 had no three-body term."""
-    terms = header.specification.get("terms", ())
-    if header.version >= 5 or not isinstance(terms, list):
-        return header.specification
-    old = [{**t, "s9": 0.0} if isinstance(t, dict) and t.get("name") == "d4" else t for t in terms]
-    return {**header.specification, "terms": old}
 
 
 def _read_weights(archive: Archive, version: int, specification: ModelSpecification) -> dict[str, Tensor]:

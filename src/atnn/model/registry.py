@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from atnn.basis import Basis, require_basis
 from atnn.errors import suggest
+from atnn.functions import Activation
 from atnn.functions.species import HEAVIEST
 from atnn.parts import ChargesSpecification, Design, Part
 from atnn.physics import (
@@ -120,6 +121,8 @@ class ModelSpecification(Specification):
         default=(64, 64), min_length=1, description="widths of the layers in each residual block of the readouts"
     )
     blocks: int = Field(default=1, ge=1, le=8, description="number of residual blocks of the readouts")
+    activation: Activation = Field(default="silu", description="activation of the readouts: silu, or a learned one")
+    layer_norm: bool = Field(default=False, description="normalise the layers in the residual blocks of the readouts")
 
     @field_validator("elements")
     @classmethod
@@ -160,4 +163,5 @@ class ModelSpecification(Specification):
     def design(self, species: Any, channels: tuple[int, ...]) -> Design:
         """Collect what the parts are built for."""
         inputs = ("charges",) if self.charges_in_energy else ()
-        return Design(species, channels, self.hidden, self.blocks, self.charges, inputs, self.basis)
+        form = self.activation, self.layer_norm
+        return Design(species, channels, self.hidden, self.blocks, self.charges, inputs, self.basis, *form)

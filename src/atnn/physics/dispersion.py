@@ -20,6 +20,8 @@ from atnn.functions import polynomial
 from atnn.kernels import pair_products, sum_centers, weighted_neighbor_sum
 from atnn.parts import Design, Part, Scene, Values
 from atnn.physics.dispersion_tables import (
+    CHARGE,
+    SMALLEST_CHARGE,
     Damping,
     Method,
     canonical_functional,
@@ -37,9 +39,7 @@ D3_STEEPNESS, D3_WIDTH = 16.0, 4.0  # steepness of the counting function, expone
 D4_STEEPNESS, D4_WIDTH = 7.5, 6.0
 UNBOUND = -6.0  # below this, erf is -1 in double precision; the clamp avoids slow arithmetic with subnormals
 D4_BOND = (4.10451, 19.08857, 2 * 11.28174**2)  # k4, k5 and k6 of the weight d of a bond
-D4_CHARGE = (3.0, 2.0)  # height and steepness of the charge scaling z
 D4_DAMPING = 16 / 3  # exponent of the damping of three atoms
-SMALLEST_CHARGE = 0.01  # e, lower bound of Z + q; the charge scaling is constant below
 
 
 def _canonicalise(method: Method, functional: str) -> str:
@@ -70,24 +70,44 @@ class D3Specification(Specification):
         return {self.name: D3(self, design.species.numbers)}
 
 
+class DampingSpecification(Specification):
+    """Parameters of rational damping, for functionals that the table does not have."""
+
+    s6: float = Field(1.0, ge=0, description="scale of the term r^-6")
+    s8: float = Field(ge=0, description="scale of the term r^-8")
+    a1: float = Field(ge=0, description="scale of the critical radius")
+    a2: float = Field(ge=0, description="offset of the critical radius [Angstrom]")
+
+
 class D4Specification(Specification):
-    """DFT-D4 dispersion with rational damping and three-body term.
+    """DFT-D4 dispersion with rational damping, and a three-body term if it is asked for.
 
     The cutoff acts as in :class:`D3Specification`. A triangle is switched off over the last fifth of its cutoff.
     """
 
     name: Literal["d4"] = "d4"
-    functional: str = Field(description="density functional of the labels or of the energy that dispersion is added to")
+    functional: str | DampingSpecification = Field(
+        description="density functional of the labels or of the energy that dispersion is added to, or its s8, a1, a2"
+    )
     cutoff: float = Field(10.0, gt=0, le=1000, description="distance beyond which pairs do not interact [Angstrom]")
-    s9: float = Field(1.0, ge=0, le=1, description="scale of the three-body term; 1 as published, 0 to leave it out")
+    charge_scale: float = Field(1.0, ge=0, le=2, description="factor on the charges of the reference molecules")
+    s9: float = Field(0.0, ge=0, le=1, description="scale of the three-body term; 1 as published, which is expensive")
     three_body_cutoff: float = Field(
         8.0, gt=0, le=1000, description="longest side of a triangle of the three-body term [Angstrom]"
     )
 
     @field_validator("functional")
     @classmethod
-    def _check_functional(cls, functional: str) -> str:
-        return _canonicalise("d4", functional)
+    def _check_functional(cls, functional: str | DampingSpecification) -> str | DampingSpecification:
+        return _canonicalise("d4", functional) if isinstance(functional, str) else functional
+
+    @property
+    def damping(self) -> Damping:
+        """Parameters of rational damping."""
+        given = self.functional
+        if isinstance(given, str):
+            return damping_parameters("d4", given)
+        return Damping(given.s6, given.s8, given.a1, given.a2)
 
     def parts(self, design: Design) -> dict[str, Part]:
         """Build the term."""
@@ -193,8 +213,10 @@ class D4(Part):
     The sums run over the reference atoms a, b of the two elements, with s = 1, or s = 1, 2, 3 where references share a
     coordination number. g and f are those of :class:`DampedPairs`, R covalent radii, x electronegativities, h
     hardnesses and Z effective nuclear charges. The published coordination numbers n have no switch f. Charges may come
-    from any source, but the parameters were fitted with charges of the EEQ model. The energies of
-    :func:`atnn.physics.three_body.three_body_energies` are added, with the C6 of neutral atoms and p = 16/3.
+    from any source, but the parameters were fitted with charges of the EEQ model and with the three-body term. A model
+    that learned the parameters itself, as SpookyNet does, gives them as numbers, and a factor on the charges q_a. With
+    s9, the energies of :func:`atnn.physics.three_body.triangle_energies` are added, with the C6 of neutral atoms and
+    p = 16/3.
 
     Source: E. Caldeweyher et al., J. Chem. Phys. 150, 154122 (2019), doi:10.1063/1.5090222.
 
@@ -221,9 +243,8 @@ class D4(Part):
         super().__init__()
         self.specification, reach = specification, specification.three_body_cutoff if specification.s9 else 0.0
         self.cutoff = max(specification.cutoff, reach)
-        references, data = d4_references(numbers), element_data(numbers)
-        damping = damping_parameters("d4", specification.functional)
-        self.damped = DampedPairs(damping, specification.cutoff, data.ratios)
+        references, data = d4_references(numbers, specification.charge_scale), element_data(numbers)
+        self.damped = DampedPairs(specification.damping, specification.cutoff, data.ratios)
         radii = (data.radii[:, None] + data.radii).flatten()
         polarity = (data.electronegativities[:, None] - data.electronegativities).abs().flatten()
         strength = D4_BOND[0] * torch.exp(-((polarity + D4_BOND[1]) ** 2) / D4_BOND[2])
@@ -269,7 +290,7 @@ class D4(Part):
         """Compute z, by which the charge scales the polarizability."""
         nuclear, hardness = self.atoms.to(charges.dtype).index_select(0, elements.row).split(1, dim=1)
         left = (nuclear + charges[:, None]).clamp(min=SMALLEST_CHARGE)
-        height, steepness = D4_CHARGE
+        height, steepness = CHARGE
         growth = torch.exp(steepness * hardness * (1 - (nuclear + self.charges.to(charges.dtype)) / left))
         return torch.exp(height * (1 - growth))
 

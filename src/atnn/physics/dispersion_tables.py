@@ -27,6 +27,8 @@ REFERENCES = Path(__file__).with_name("dispersion_references.safetensors")
 FUNCTIONALS = Path(__file__).with_name("dispersion_functionals.json")
 C6_UNIT = 1e-4  # hartree bohr^6; the published coefficients of D3 have four decimals
 PRECISION = 1e-8  # relative error allowed in the C6 coefficients
+CHARGE = (3.0, 2.0)  # height and steepness of the charge scaling z of D4
+SMALLEST_CHARGE = 0.01  # e, lower bound of Z + q; the charge scaling is constant below
 LANES = 8  # the vectors are padded to a multiple of this length, which makes sums over pairs several times faster
 
 Method = Literal["d3", "d4"]
@@ -152,22 +154,41 @@ def d3_references(numbers: Sequence[int]) -> ReferenceAtoms:
     return ReferenceAtoms(absent, coordination[chosen], *_factorise(c6))
 
 
-def d4_references(numbers: Sequence[int]) -> ReferenceAtoms:
+def d4_references(numbers: Sequence[int], charge_scale: float = 1.0) -> ReferenceAtoms:
     """Look up the D4 reference atoms of the elements with the given atomic numbers.
 
-    Their coefficients follow from the Casimir-Polder formula,
+    The polarizability of an atom is that of its molecule less those of the molecule's other atoms, which their charges
+    scale. The coefficients follow from the Casimir-Polder formula,
     ``C6 = 3/pi integral alpha_a(i w) alpha_b(i w) dw`` [hartree bohr^6].
+
+    Args:
+        numbers: Atomic numbers.
+        charge_scale: Factor on the charges of the reference molecules.
 
     Raises:
         SpecificationError: D4 has no references for an element.
     """
     elements, coordination, charges, gaussians = _read("d4.elements", "d4.coordination", "d4.charges", "d4.gaussians")
-    polarizabilities, integration = _read("d4.polarizabilities", "d4.integration")
     chosen, absent = _select_references("d4", elements, numbers)
-    alpha = polarizabilities[chosen]
-    c6 = 3 / math.pi * (alpha * integration) @ alpha.T
+    alpha = _atomic_polarizabilities(chosen, charge_scale)
+    c6 = 3 / math.pi * (alpha * _read("d4.integration")[0]) @ alpha.T
     shells = (gaussians[chosen] == 3).double()
-    return ReferenceAtoms(absent, coordination[chosen], *_factorise(c6), charges[chosen], shells)
+    return ReferenceAtoms(absent, coordination[chosen], *_factorise(c6), charge_scale * charges[chosen], shells)
+
+
+def _atomic_polarizabilities(
+    chosen: Int[Tensor, " references"], charge_scale: float
+) -> Float[Tensor, "references frequencies"]:
+    """Polarizabilities of the reference atoms at imaginary frequencies [bohr^3]."""
+    names = ("molecules", "shares", "partners", "partner_counts", "partner_charges")
+    molecules, shares, partners, counts, charges = (values[chosen] for values in _read(*(f"d4.{n}" for n in names)))
+    alone, nuclear, hardnesses = _read("d4.partner_polarizabilities", "effective_charges", "hardnesses")
+    height, steepness = CHARGE
+    core = nuclear[partners]
+    left = (charge_scale * charges + core).clamp(min=SMALLEST_CHARGE)
+    growth = torch.exp(steepness * hardnesses[partners] * (1 - core / left))
+    others = torch.exp(height * (1 - growth))[:, None] * alone[partners]
+    return (shares[:, None] * (molecules - counts[:, None] * others)).clamp(min=0)
 
 
 def _read(*names: str) -> list[Tensor]:

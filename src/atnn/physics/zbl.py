@@ -11,12 +11,13 @@ from typing import Literal, NamedTuple
 import torch
 from ase.data import covalent_radii
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from atnn import units
 from atnn.functions import polynomial
+from atnn.functions.bernstein import bump
 from atnn.kernels import gather_centers, gather_neighbors, sum_centers
 from atnn.parts import Design, Part, Scene, Values
 from atnn.specification import Specification
@@ -31,6 +32,15 @@ class ZBLSpecification(Specification):
     name: Literal["zbl"] = "zbl"
     reach: float = Field(1.0, gt=0, le=2, description="range in units of the sum of the two covalent radii")
     learnable: bool = Field(False, description="whether to learn the screening, starting from the universal one")
+    cutoff: float | None = Field(
+        None, gt=0, le=100, description="range of all pairs with SpookyNet's cutoff function [Angstrom]; none: by reach"
+    )
+
+    @model_validator(mode="after")
+    def _one_range(self) -> ZBLSpecification:
+        if self.cutoff is not None and self.reach != 1.0:
+            raise ValueError("give either a cutoff or a reach")
+        return self
 
     def parts(self, design: Design) -> dict[str, Part]:
         """Build the term."""
@@ -45,7 +55,8 @@ class ZBL(Part):
     The universal screening has d = 0.4685 Angstrom, p = 0.23 and four exponentials. R are covalent radii and f is a
     polynomial envelope with two continuous derivatives. The repulsion keeps atoms apart at distances without data.
     Where there are data, the network learns the difference. Softplus keeps learned c, b, p and d positive, as in
-    SpookyNet (O. T. Unke et al., Nat. Commun. 2021, 12, 7273, doi:10.1038/s41467-021-27504-0).
+    SpookyNet (O. T. Unke et al., Nat. Commun. 2021, 12, 7273, doi:10.1038/s41467-021-27504-0). With a ``cutoff``, f is
+    its cutoff function (:func:`bump`) of that range instead, and the repulsion acts at bond lengths, too.
 
     Args:
         specification: Range of the term, and whether the screening is learned.
@@ -59,7 +70,8 @@ class ZBL(Part):
     def __init__(self, specification: ZBLSpecification, numbers: Sequence[int]):
         super().__init__()
         self.specification = specification
-        self.cutoff = 2 * specification.reach * float(max(covalent_radii[list(numbers)]))
+        longest = 2 * specification.reach * float(max(covalent_radii[list(numbers)]))
+        self.cutoff = specification.cutoff or longest
         charges = torch.tensor([float(z) for z in numbers])
         radii = torch.tensor([float(covalent_radii[z]) for z in numbers])
         self.register_buffer("nuclei", torch.stack([charges, specification.reach * radii]), persistent=False)
@@ -86,7 +98,10 @@ class ZBL(Part):
         zi, si, ri = gather_centers(atoms, edges.i, edges.offsets).unbind(1)
         zj, sj, rj = gather_neighbors(atoms, edges.j, edges.reverse, edges.offsets).unbind(1)
         energy = units.coulomb * zi * zj / edges.lengths * screening(edges.lengths * (si + sj))
-        energy = energy * polynomial(edges.lengths / (ri + rj))
+        if self.specification.cutoff is None:
+            energy = energy * polynomial(edges.lengths / (ri + rj))
+        else:
+            energy = energy * bump(edges.lengths, self.cutoff)
         return {"atomic_energies": sum_centers(0.5 * energy[:, None], edges.i, edges.offsets)[:, 0].double()}
 
 

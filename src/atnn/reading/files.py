@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from atnn.data.summary import Source, Summary
 from atnn.errors import DataError, suggest
 from atnn.reading.raw import Format
 from atnn.reading.readers import FORMATS
+from atnn.reading.readers.qm7x import QM7X
 from atnn.reading.recognition import Recogniser
 from atnn.structures import Labelled
 
@@ -74,7 +76,7 @@ def open_dataset(
         DataError: As for :func:`read`. A store of up to 256 MB is also compared with its hash.
     """
     found = find_paths(paths)
-    if not all(is_store(path) for path in found):
+    if not all(_is_store(path, format) for path in found):
         return read(paths, keys=keys, units=units, format=format, dipole_origin=dipole_origin)
     if keys or units or dipole_origin:
         raise DataError(
@@ -112,10 +114,13 @@ def stream(
     checks = Checks()
     for path in find_paths(paths):
         checks.begin_file(str(path))
-        if is_store(path):
+        if _is_store(path, format):
             yield from _stream_store(path, summary, checks)
         else:
-            recogniser = Recogniser(find_format(path, format), keys, units, str(path), dipole_origin)
+            form = find_format(path, format)
+            if form.find_units is not None:
+                form = replace(form, units=form.find_units(path, keys or {}))
+            recogniser = Recogniser(form, keys, units, str(path), dipole_origin)
             yield from _stream_file(path, recogniser, summary, checks)
     checks.warn(summary.sources[0] if len(summary.sources) == 1 else f"{len(summary.sources)} files")
     log.info("%s", summary.text())
@@ -149,6 +154,11 @@ def _stream_store(path: Path, summary: Summary, checks: Checks) -> Iterator[Labe
         yield labelled
     summary.sources.append(str(path))
     summary.notes += [note for note in known.notes if note not in summary.notes]
+
+
+def _is_store(path: Path, format: str | None) -> bool:
+    """Whether a path is a store; HDF5 is also the format of QM7-X."""
+    return is_store(path) and format != QM7X.name and not QM7X.recognises(path)
 
 
 def find_paths(paths: Paths) -> list[Path]:

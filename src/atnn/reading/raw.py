@@ -57,6 +57,7 @@ class Format:
         units: ``energy``, ``length`` and whatever does not follow from them by its dimension; None where files of this
             format state no units, so that the user has to declare them.
         aliases: Quantity name -> keys of this format beside those of the table of quantities.
+        find_units: Finds the units that a file states itself, given its path and the keys that the user declares.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Format:
     convention: str
     units: Mapping[str, str] | None = None
     aliases: Aliases = field(default_factory=dict)
+    find_units: Callable[[Path, Mapping[str, str | None]], Mapping[str, str]] | None = None
 
 
 def list_keys(name: str, aliases: Aliases) -> tuple[str, ...]:

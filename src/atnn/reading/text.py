@@ -1,9 +1,10 @@
-"""Text files of any origin: UTF-8, plain or gzipped, in lines of bounded length."""
+"""Text files of any origin: UTF-8, plain, gzipped or as xz, in lines of bounded length."""
 
 from __future__ import annotations
 
 import gzip
 import io
+import lzma
 import re
 import zlib
 from collections.abc import Iterator, Sequence
@@ -15,10 +16,12 @@ import numpy as np
 from jaxtyping import Float
 
 from atnn.errors import DataError, unreadable
+from atnn.reading.compressed import XzFile
 
 LONGEST_LINE = 1 << 24  # bytes
 EXPANSION = 100  # of a compressed file, beyond SMALL; text of numbers shrinks three to ten times
 SMALL = 1 << 28  # bytes
+_OPENERS: dict[str, Any] = {".gz": lambda file: gzip.GzipFile(fileobj=file), ".xz": XzFile}
 
 
 @contextmanager
@@ -30,7 +33,7 @@ def open_text(path: Path) -> Iterator[io.TextIOWrapper]:
     """
     try:
         with open(path, "rb") as file:
-            source = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
+            source = _OPENERS[path.suffix](file) if path.suffix in _OPENERS else file
             limit = max(SMALL, EXPANSION * path.stat().st_size)
             buffered = io.BufferedReader(_Bounded(source, limit, path), 1 << 20)
             with io.TextIOWrapper(buffered, encoding="utf-8-sig") as stream:
@@ -100,12 +103,12 @@ class _Bounded(io.RawIOBase):
         view = memoryview(buffer)
         try:
             count = self._source.readinto(view)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError) as error:
             raise DataError(
                 f"cannot be decompressed ({error})", where=str(self._path), remedy="copy the file again"
             ) from error
         self._total += count
-        if isinstance(self._source, gzip.GzipFile) and self._total > self._limit:
+        if isinstance(self._source, gzip.GzipFile | XzFile) and self._total > self._limit:
             raise DataError(
                 f"grows to more than {self._limit >> 20} MB when it is decompressed",
                 where=str(self._path),

@@ -37,9 +37,9 @@ class EANN(OrbitalSums):
         rho_i^{l,k} = sum_{m in l} (W_i^{m,k})^2,   or   sum_{m in l} (sum_k H_{l,k,p} W_i^{m,k})^2
 
     where ``phi_m`` are the Cartesian monomials of the unit vector to the neighbor and ``n`` is the mean number of
-    neighbors. The paper uses monomials of the vector itself, which multiplies g_k by r^l. With unit vectors (as in
-    FIREANN, doi:10.1038/s41467-023-42148-y) near and far neighbors have equal weight, and training reaches half the
-    error in the same time.
+    neighbors. The paper uses monomials of the vector itself (``monomials: raw``), which multiplies g_k by r^l. With
+    unit vectors (as in FIREANN, doi:10.1038/s41467-023-42148-y) near and far neighbors have equal weight: after 16
+    epochs on 3BPA the force error is 155 instead of 189 meV/Angstrom, that of REANN 119 instead of 147.
 
     Args:
         specification: Sizes and cutoff.

@@ -5,30 +5,27 @@ X. Lei, A. J. Medford, J. Phys. Chem. Lett. 2022, 13, 7911, doi:10.1021/acs.jpcl
 
 from __future__ import annotations
 
-import functools
-import json
 import math
-from collections.abc import Collection
-from pathlib import Path
+from collections.abc import Collection, Mapping
 from typing import Annotated, Literal
 
 import numpy as np
 import torch
-from ase.data import chemical_symbols, covalent_radii
+from ase.data import atomic_numbers, covalent_radii
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from atnn.errors import SpecificationError
 from atnn.functions import Species, polynomial
 from atnn.kernels import gaussian_sums, moments
+from atnn.representations.densities import Density, gather_densities
 from atnn.representations.specification import RepresentationSpecification
 from atnn.so3 import solid_harmonics
 from atnn.structures import HIGHEST, Edges, Elements, Features, Structures
 
-DENSITIES = Path(__file__).with_name("gmp_densities.json")
 WIDEST = 2.0  # Angstrom, the widest probe if only the number of probes is given
 SMOOTHING = 0.1  # e of sqrt(x^2 + e^2) - e, in units of a typical feature
+SMALLEST = 1e-30  # of a square whose root is taken; its slope is zero below
 ATOMS = 0.1  # per Angstrom^3, density of the random arrangement that defines a typical feature
 
 Positive = Annotated[float, Field(gt=0)]
@@ -38,7 +35,8 @@ class GMPSpecification(RepresentationSpecification):
     """Settings of a GMP representation.
 
     The published models have up to 30 probes, spaced evenly up to 2 Angstrom as here, degree 2, and a sharp cutoff of
-    10 Angstrom or more.
+    10 Angstrom or more. With ``sharp`` and another ``form``, features are those of the published code for the densities
+    that are given.
     """
 
     name: Literal["gmp"] = "gmp"
@@ -47,6 +45,26 @@ class GMPSpecification(RepresentationSpecification):
         Annotated[int, Field(ge=1, le=256)] | Annotated[tuple[Positive, ...], Field(min_length=1, max_length=256)]
     ) = Field(16, description="widths of the probes [Angstrom], or their number, spaced evenly up to 2 Angstrom")
     degree: int = Field(3, ge=0, le=4, description="largest multipole order n")
+    form: Literal["smooth", "norms", "squares"] = Field(
+        "smooth", description="norms in typical units, rounded off near zero; or bare norms or squares, as published"
+    )
+    sharp: bool = Field(False, description="cut off sharply, as published; energies then jump at the cutoff")
+    densities: dict[str, Density] | None = Field(
+        None, description="by element, B [1/Angstrom^3] and beta [1/Angstrom^2] of each Gaussian, or a file of them"
+    )
+
+    @field_validator("densities")
+    @classmethod
+    def _real_elements(cls, given: dict[str, Density] | None) -> dict[str, Density] | None:
+        unknown = [symbol for symbol in given or {} if atomic_numbers.get(symbol, 0) < 1]
+        if unknown:
+            raise ValueError(f"no elements: {', '.join(unknown)}")
+        return given
+
+    @property
+    def elements(self) -> tuple[int, ...]:
+        """Atomic numbers of the densities that are given."""
+        return tuple(atomic_numbers[symbol] for symbol in self.densities or {})
 
     @property
     def widths(self) -> tuple[float, ...]:
@@ -79,17 +97,22 @@ class GMP(nn.Module):
         x_i^{n,sigma} = sqrt( n! (2 n - 1)!! sum_m (T_i^{nm,sigma})^2 )
 
     Nothing is learned. The element of a neighbor enters only through its density, so the number of features does not
-    depend on the number of elements. There are five differences from the published code. The densities are our own
-    (scripts/fit_gmp_densities.py). The envelope f_c of :func:`polynomial` makes the cutoff smooth. Every feature is
-    divided by a typical value (:func:`estimate_multipoles`). The square root is smoothed near zero,
-    ``sqrt(x^2 + e^2) - e``, instead of cut off there. For n = 0 the feature is T itself, a sum of positive numbers.
+    depend on the number of elements. Options undo the differences from the published code:
+
+    - The densities are our own (scripts/fit_gmp_densities.py), unless ``densities`` gives others.
+    - The envelope f_c of :func:`polynomial` makes the cutoff smooth, unless it is ``sharp``.
+    - In the form ``smooth``, every feature is divided by a typical value (:func:`estimate_multipoles`), and its square
+      root is rounded off near zero, ``sqrt(x^2 + e^2) - e``. For n = 0 it is T itself, a sum of positive numbers.
+
+    The forms ``norms`` and ``squares`` are x and x^2 as the published code has them without derivatives. With
+    derivatives, that code sets norms below 0.01 to zero. Slopes of norms jump where they vanish.
 
     Args:
         specification: Probes and cutoff.
         species: The elements.
 
     Raises:
-        SpecificationError: An element is heavier than radon, so there is no density for it.
+        SpecificationError: There is no density of an element; those of the table reach to radon.
     """
 
     exponents: Tensor
@@ -100,46 +123,59 @@ class GMP(nn.Module):
         super().__init__()
         self.specification, self.cutoff = specification, specification.cutoff
         widths, degree = specification.widths, specification.degree
-        exponents, amplitudes = convolve_probes(species.numbers, widths, degree)
-        amplitudes = amplitudes / estimate_multipoles(exponents, amplitudes, species.numbers, self.cutoff)[:, None]
-        # Model files hold these, so that better densities do not change models trained with the present ones.
-        dtype = torch.get_default_dtype()
-        self.register_buffer("exponents", torch.tensor(exponents, dtype=dtype))
-        self.register_buffer("amplitudes", torch.tensor(amplitudes, dtype=dtype))
-        self.register_buffer("own", torch.tensor(amplitudes[:, 0].sum(1), dtype=dtype))
+        exponents, amplitudes = convolve_probes(species.numbers, widths, degree, specification.densities)
+        if specification.form == "smooth":
+            unit = estimate_multipoles(exponents, amplitudes, species.numbers, self.cutoff)
+            amplitudes = amplitudes / unit[:, None]
+        # Model files hold these, so that better densities do not change models trained with the present ones. Densities
+        # of the specification are in the file already.
+        kept = specification.densities is None
+        dtype = torch.get_default_dtype() if kept else torch.float64
+        tables = {"exponents": exponents, "amplitudes": amplitudes, "own": amplitudes[:, 0].sum(1)}
+        for name, table in tables.items():
+            self.register_buffer(name, torch.tensor(table, dtype=dtype), persistent=kept)
         self.channels = ((degree + 1) * len(widths), *[len(widths)] * degree)
 
     def forward(self, structures: Structures, edges: Edges, elements: Elements, degree: int = HIGHEST) -> Features:
         """Return the norms of the multipoles as invariants, and the multipoles as tensors."""
-        envelope = polynomial(edges.lengths / self.cutoff)
+        dtype = edges.lengths.dtype
+        if self.specification.sharp:
+            envelope = (edges.lengths < self.cutoff).to(dtype)
+        else:
+            envelope = polynomial(edges.lengths / self.cutoff)
         square = edges.lengths * edges.lengths
         kind = elements.row.index_select(0, edges.j)
-        radial = gaussian_sums(square, kind, self.exponents, self.amplitudes)
+        radial = gaussian_sums(square, kind, self.exponents.to(dtype), self.amplitudes.to(dtype))
         harmonics = solid_harmonics(edges.vectors, envelope, self.specification.degree)
         tensors = [
             moments(angular, part, edges.i, edges.offsets)
             for angular, part in zip(harmonics, radial.unbind(0), strict=True)
         ]
-        monopole = tensors[0].squeeze(1) + self.own.index_select(0, elements.row)
-        norms = [torch.sqrt((t * t).sum(1) + SMOOTHING**2) - SMOOTHING for t in tensors[1:]]
-        invariants = torch.cat([monopole, *norms], dim=1)[:, None]
-        return Features((invariants, *tensors[1:]))
+        monopole = tensors[0].squeeze(1) + self.own.to(dtype).index_select(0, elements.row)
+        return Features((self._measure(monopole, tensors[1:])[:, None], *tensors[1:]))
+
+    def _measure(self, monopole: Tensor, tensors: list[Tensor]) -> Float[Tensor, "atoms features"]:
+        """Compute the invariants of the form, in the order of n."""
+        if self.specification.form == "smooth":
+            norms = [torch.sqrt((t * t).sum(1) + SMOOTHING**2) - SMOOTHING for t in tensors]
+            return torch.cat([monopole, *norms], dim=1)
+        squares = torch.cat([monopole * monopole, *((t * t).sum(1) for t in tensors)], dim=1)
+        return squares if self.specification.form == "squares" else torch.sqrt(squares.clamp(min=SMALLEST))
 
 
-@functools.cache
-def read_densities() -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
-    """Read the valence densities by chemical symbol: electrons and exponent [1/Angstrom^2] of each Gaussian."""
-    elements = json.loads(DENSITIES.read_text())["elements"]
-    return {symbol: (tuple(e["populations"]), tuple(e["exponents"])) for symbol, e in elements.items()}
-
-
-def convolve_probes(numbers: tuple[int, ...], widths: tuple[float, ...], degree: int) -> tuple[np.ndarray, np.ndarray]:
+def convolve_probes(
+    numbers: tuple[int, ...],
+    widths: tuple[float, ...],
+    degree: int,
+    densities: Mapping[str, Density] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Convolve the densities of the elements with the probes; return radial functions R_n as sums of Gaussians.
 
     Args:
         numbers: Atomic numbers.
         widths: Widths of the probes [Angstrom].
         degree: Largest order n.
+        densities: Densities by chemical symbol, which replace the table.
 
     Returns:
         kappa [1/Angstrom^2], of shape [elements, gaussians, probes], and the factors of exp(-kappa r^2)
@@ -147,14 +183,9 @@ def convolve_probes(numbers: tuple[int, ...], widths: tuple[float, ...], degree:
         ``sqrt(n! (2n-1)!!)`` of the norm.
 
     Raises:
-        SpecificationError: An element is heavier than radon.
+        SpecificationError: An element has no density.
     """
-    unknown = [chemical_symbols[z] for z in numbers if chemical_symbols[z] not in read_densities()]
-    if unknown:
-        raise SpecificationError(
-            f"there is no density of {', '.join(unknown)}", where="gmp", remedy="use elements up to Rn (86)"
-        )
-    table = np.array([read_densities()[chemical_symbols[z]] for z in numbers])
+    table = gather_densities(numbers, densities)
     electrons, beta = table[:, 0, :, None], table[:, 1, :, None]
     alpha = 0.5 / np.array(widths) ** 2
     kappa = alpha * beta / (alpha + beta)

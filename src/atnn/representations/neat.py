@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from atnn.functions import PerElement, Species
-from atnn.kernels import gather_neighbors, messages, moments
+from atnn.kernels import contract_angular, gather_neighbors, gather_reverse, messages, moments
 from atnn.representations.pair_functions import PairFunctions, PairUnits
 from atnn.representations.specification import RepresentationSpecification
 from atnn.representations.tensors import (
@@ -27,6 +27,7 @@ from atnn.representations.tensors import (
     Product,
     bound_norms,
     contract_tensors,
+    project_neighbors,
     split_degrees,
 )
 from atnn.so3 import spherical_harmonics
@@ -43,6 +44,9 @@ class NEATSpecification(RepresentationSpecification):
     rounds: int = Field(2, ge=1, le=8, description="rounds of message passing; the first sees only elements")
     order: int = Field(3, ge=1, le=5, description="number of factors of the largest product at the atom")
     radial: int = Field(8, ge=2, le=64, description="radial functions of each pair of elements")
+    projections: bool = Field(
+        False, description="whether later rounds see the tensors of a neighbor along the bond, or its scalars alone"
+    )
 
     def build(self, species: Species, conditions: Collection[str] = ()) -> NEAT:
         """Build the representation."""
@@ -62,6 +66,9 @@ class NEAT(nn.Module):
     replace it. In the first round h is absent, and s_j depends only on the element of j. The invariants are the l = 0
     parts of all rounds and the squares of the last h. The matrices D_l make radial channels depend on l. Like all
     products and matrices they act at the atoms, so a pair carries only its units and channels.
+
+    With ``projections`` the scalar of a neighbor in later rounds is that of all its tensors along the bond,
+    ``s_ij = sum_lm Y_lm(r_ji) (D_l h_j)^lm``, in place of s_j. NEMP's projections are those of both atoms.
 
     Args:
         specification: Sizes and cutoff.
@@ -154,7 +161,12 @@ class LaterRound(nn.Module):
         super().__init__()
         sizes = spec.channels, spec.degree
         self.sum = Round(spec, species)
-        self.scalars = nn.Parameter(torch.randn(spec.channels, spec.channels) / math.sqrt(spec.channels))
+        self.projected = Mixing(*sizes) if spec.projections else None
+        if self.projected is not None:
+            with torch.no_grad():  # the sum over the degrees then starts as large as one of them
+                self.projected.weight.div_(math.sqrt(spec.degree + 1))
+        else:
+            self.scalars = nn.Parameter(torch.randn(spec.channels, spec.channels) / math.sqrt(spec.channels))
         self.weights = nn.Parameter(torch.randn(spec.channels, spec.channels) / math.sqrt(spec.channels))
         self.passed, self.kept = Mixing(*sizes), ElementScale(species, *sizes)
 
@@ -169,7 +181,19 @@ class LaterRound(nn.Module):
     ) -> Nodes:
         """Compute the new tensors of the atoms from those of their neighbors."""
         units = self.sum.units(radial) * envelope
-        scalars = gather_neighbors(nodes[:, 0] @ self.scalars, edges.j, edges.reverse, edges.offsets)
+        scalars = self._find_scalars(angular, nodes, edges)
         embedded = self.sum.embedding(moments(angular, units * scalars, edges.i, edges.offsets))
         sums = math.sqrt(0.5) * (embedded + messages((units @ self.weights)[:, None], self.passed(nodes), edges))
         return math.sqrt(0.5) * (self.sum.sum_powers(sums, elements) + self.kept(nodes, elements))
+
+    def _find_scalars(
+        self, angular: Float[Tensor, "pairs m"], nodes: Nodes, edges: Edges
+    ) -> Float[Tensor, "pairs channels"]:
+        """Find the scalars of the neighbor of each pair."""
+        if self.projected is None:
+            return gather_neighbors(nodes[:, 0] @ self.scalars, edges.j, edges.reverse, edges.offsets)
+        nodes = self.projected(nodes)
+        if edges.reverse is None:
+            signs = angular.new_tensor([(-1.0) ** math.isqrt(m) for m in range(angular.shape[1])])
+            return project_neighbors(angular * signs, nodes, edges)
+        return gather_reverse(contract_angular(angular, nodes, edges.i, edges.offsets), edges.reverse)

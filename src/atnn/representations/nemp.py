@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from atnn.functions import Species
-from atnn.kernels import contract_angular, gather_neighbors, gather_reverse, messages, sum_centers
+from atnn.kernels import contract_angular, gather_reverse, messages, sum_centers
 from atnn.representations.pair_functions import PairFunctions, PairNetwork
 from atnn.representations.specification import RepresentationSpecification
 from atnn.representations.tensors import (
@@ -25,6 +25,7 @@ from atnn.representations.tensors import (
     Product,
     bound_norms,
     contract_tensors,
+    project_neighbors,
     split_degrees,
     sum_harmonics,
 )
@@ -34,7 +35,11 @@ from atnn.structures import HIGHEST, Edges, Elements, Features, Structures
 
 
 class NEMPSpecification(RepresentationSpecification):
-    """Settings of a NEMP representation; the defaults are those of the published example input."""
+    """Settings of a NEMP representation.
+
+    The defaults are the sizes of the published example input. The networks on pairs and elements are smaller than
+    published, see the page on representations for all that differs.
+    """
 
     name: Literal["nemp"] = "nemp"
     cutoff: float = Field(6.0, gt=0, le=100, description="cutoff radius [Angstrom]")
@@ -155,6 +160,5 @@ class Round(nn.Module):
 
     def _project_neighbors(self, angular, nodes, edges: Edges):
         """Project the neighbors' tensors where neighbors have no pairs of their own."""
-        passed = gather_neighbors(nodes.flatten(1), edges.j, None, edges.offsets).reshape(-1, *nodes.shape[1:])
-        parts = zip(angular, split_degrees(passed, self.degree), strict=True)
-        return torch.cat([(-1) ** d * (y[:, :, None] * part).sum(1) for d, (y, part) in enumerate(parts)], dim=1)
+        parts = zip(angular, split_degrees(nodes, self.degree), strict=True)
+        return torch.cat([project_neighbors((-1) ** d * y, part, edges) for d, (y, part) in enumerate(parts)], dim=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Collection
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -20,6 +20,8 @@ from atnn.representations.specification import RepresentationSpecification
 from atnn.so3 import solid_harmonics
 from atnn.structures import Edges, Features, Structures
 
+GaussianWidths = Literal["positive", "free"]
+
 
 class GaussianOrbitals(nn.Module):
     """Radial part of the orbitals: Gaussians with widths and centers that depend on the neighbor's element.
@@ -33,21 +35,23 @@ class GaussianOrbitals(nn.Module):
         species: The elements.
         channels: Number of radial channels k.
         cutoff: Cutoff radius of f_c [Angstrom].
+        widths: ``free`` leaves out the softplus, as the published codes do.
     """
 
-    def __init__(self, species: Species, channels: int, cutoff: float):
+    def __init__(self, species: Species, channels: int, cutoff: float, widths: GaussianWidths = "positive"):
         super().__init__()
-        self.cutoff = cutoff
+        self.cutoff, self.positive = cutoff, widths == "positive"
         centers = torch.linspace(0.0, cutoff * (1 - 1 / channels), channels)
         spacing = cutoff / channels
         width = torch.full((channels,), 0.5 / spacing**2)
-        start = torch.cat([centers, torch.log(torch.expm1(width))])
+        start = torch.cat([centers, torch.log(torch.expm1(width)) if self.positive else width])
         self.gaussians = PerElement(species, start.repeat(len(species.numbers), 1))
 
     def forward(self, edges: Edges, element: Int[Tensor, " atoms"]) -> Float[Tensor, "pairs channels"]:
         """Evaluate the radial functions of every pair, including the cutoff function."""
         centers, widths = self.gaussians().chunk(2, dim=1)
-        parameters = torch.cat([centers, softplus(widths)], dim=1).index_select(0, element)
+        widths = softplus(widths) if self.positive else widths
+        parameters = torch.cat([centers, widths], dim=1).index_select(0, element)
         centers, widths = gather_neighbors(parameters, edges.j, edges.reverse, edges.offsets).chunk(2, dim=1)
         distance = edges.lengths[:, None] - centers
         # exp(-64) is negligible beside 1 even in float64; denormal values would be a hundred times slower.
@@ -105,6 +109,10 @@ class OrbitalSpecification(RepresentationSpecification):
     cutoff: float = Field(5.0, gt=0, le=100, description="cutoff radius [Angstrom]")
     channels: int = Field(8, ge=2, le=256, description="radial channels k")
     degree: int = Field(2, ge=0, le=3, description="largest angular degree L")
+    monomials: Literal["unit", "raw"] = Field(
+        "unit", description="monomials of the unit vector to the neighbor, or of the vector itself, as published"
+    )
+    widths: GaussianWidths = Field("positive", description="Gaussians stay Gaussians, or may grow (free), as published")
 
 
 STRENGTH = 0.05  # of the orbital of a field of 1 V/Angstrom, beside orbital sums of order one
@@ -168,8 +176,12 @@ class OrbitalSums(nn.Module):
 
     def __init__(self, specification: OrbitalSpecification, species: Species, conditions: Collection[str] = ()):
         super().__init__()
-        self.cutoff, self.degree = specification.cutoff, specification.degree
-        self.radial = GaussianOrbitals(species, specification.channels, specification.cutoff)
+        self.cutoff, self.degree, self.raw = (
+            specification.cutoff,
+            specification.degree,
+            specification.monomials == "raw",
+        )
+        self.radial = GaussianOrbitals(species, specification.channels, specification.cutoff, specification.widths)
         self.coefficients = PerElement(species, torch.randn(len(species.numbers), specification.channels))
         self.register_buffer("neighbor_count", torch.tensor(10.0))
         # Stored as Python numbers, because a change of the module's floating-point type would round tensors.
@@ -182,7 +194,7 @@ class OrbitalSums(nn.Module):
 
     def angular(self, edges: Edges) -> Float[Tensor, "pairs m"]:
         """Evaluate the angular part of the orbitals."""
-        return monomials(edges.vectors / edges.lengths[:, None], self.degree)
+        return monomials(edges.vectors if self.raw else edges.vectors / edges.lengths[:, None], self.degree)
 
     def sum_orbitals(
         self,

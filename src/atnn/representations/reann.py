@@ -7,13 +7,13 @@ J. Chem. Phys. 2022, 156, 114801, doi:10.1063/5.0080766.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
 from torch import nn
 
-from atnn.functions import ElementNetwork, Species
+from atnn.functions import Activation, ElementNetwork, Species
 from atnn.representations.density import Density
 from atnn.representations.orbitals import OrbitalSpecification, OrbitalSums
 from atnn.specification import Widths
@@ -27,6 +27,8 @@ class RecursiveSpecification(OrbitalSpecification):
     densities: int | None = Field(None, ge=1, le=4096, description="number of densities p; none: (L+1) k (k+1) / 2")
     hidden: Widths = Field((64, 64), min_length=1, description="layer widths of one residual block")
     blocks: int = Field(1, ge=1, le=8, description="residual blocks of each network")
+    activation: Activation = Field("silu", description="activation of the networks: silu, or a learned one")
+    layer_norm: bool = Field(False, description="normalise the layers in the residual blocks, as published")
 
     @property
     def density_count(self) -> int:
@@ -36,7 +38,8 @@ class RecursiveSpecification(OrbitalSpecification):
     def build_updates(self, species: Species) -> nn.ModuleList:
         """Build the networks of all rounds, which map densities to changes of the coefficients."""
         sizes = self.density_count, self.hidden, self.channels, self.blocks
-        return nn.ModuleList(ElementNetwork(species, *sizes, output_scale=0.1) for _ in range(self.rounds))
+        form: dict[str, Any] = {"activation": self.activation, "layer_norm": self.layer_norm}
+        return nn.ModuleList(ElementNetwork(species, *sizes, output_scale=0.1, **form) for _ in range(self.rounds))
 
 
 class REANNSpecification(RecursiveSpecification):

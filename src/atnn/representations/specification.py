@@ -21,6 +21,11 @@ class RepresentationSpecification(Specification):
 
     conditions: ClassVar[tuple[str, ...]] = ()
 
+    @property
+    def elements(self) -> tuple[int, ...]:
+        """Atomic numbers that the settings are limited to; none if they serve all elements."""
+        return ()
+
     def build(self, species: Species, conditions: Collection[str] = ()) -> nn.Module:
         """Build the representation, a module that maps structures, edges, elements and a degree to features.
 

@@ -17,7 +17,7 @@ from torch.nn.functional import softplus
 
 from atnn.errors import SpecificationError
 from atnn.functions import PerElement, Species
-from atnn.functions.attention import linear_attention, orthogonal_features
+from atnn.functions.attention import linear_attention, orthogonal_features, raised_attention
 from atnn.functions.bernstein import bump, exponential_bernstein
 from atnn.functions.residual import SMALL, Residual, ResidualNetwork
 from atnn.functions.species import HEAVIEST
@@ -31,7 +31,7 @@ DECAY = 0.9448630629  # initial gamma, 1 / (2 a0) [1/Angstrom]
 
 
 class SpookyNetSpecification(RepresentationSpecification):
-    """Settings of a SpookyNet representation; the defaults are those of the publication."""
+    """Settings of a SpookyNet representation; the sizes are those of the publication."""
 
     conditions: ClassVar[tuple[str, ...]] = CONDITIONS  # those that the model uses enter the first features
 
@@ -43,6 +43,9 @@ class SpookyNetSpecification(RepresentationSpecification):
     attention: bool = Field(True, description="nonlocal interaction of all atoms of a structure")
     random_features: int = Field(
         64, ge=16, le=1024, multiple_of=16, description="number of random features of the attention"
+    )
+    constant: float = Field(
+        0.0, ge=0, le=1, description="added to each random feature; 1e-4 in the published code, which makes slopes jump"
     )
 
     def build(self, species: Species, conditions: Collection[str] = ()) -> SpookyNet:
@@ -64,9 +67,11 @@ class SpookyNet(nn.Module):
     polynomials with one learned decay, times the cutoff function.
 
     The attention does not depend on distance. Energies of distant fragments therefore do not add, and ``local`` is
-    False. Unlike the published code, the attention follows the text of the publication: its cost is linear in the
-    number of atoms, and it acts within each structure. Sums over neighbors are divided by the square root of their mean
-    number. Layers that start from zero in the publication start small and random here.
+    False. As in the published code, it is estimated from random features, at a cost linear in the number of atoms, and
+    acts within each structure. That code adds 1e-4 to each feature, as ``constant`` does here. Its radial functions
+    have a further factor ``exp(-gamma r)``, and are K of the K + 1 functions that are here with ``radial: K + 1``. Sums
+    over neighbors are divided by the square root of their mean number here. Layers that start from zero in the
+    publication start small and random.
 
     Args:
         specification: Sizes and cutoff.
@@ -133,7 +138,7 @@ class Interaction(nn.Module):
     def __init__(self, spec: SpookyNetSpecification):
         super().__init__()
         width = spec.channels
-        self.attention = spec.attention
+        self.attention, self.constant = spec.attention, spec.constant
         self.before, self.after = Residual(width), Residual(width)
         self.sources = ResidualNetwork(width, 4)  # inputs of the atom itself and of the s, p and d functions
         # The polynomials sum to one and few are large at a given distance, so sums of order one need large factors.
@@ -161,9 +166,14 @@ class Interaction(nn.Module):
         total = y[0] + local
         if self.attention:
             queries, keys, values = self.attending(y).unbind(0)
-            total = total + linear_attention(queries, keys, values, self.features, batch, offsets)
+            total = total + self._attend(queries, keys, values, batch, offsets)
         x = self.after(total[None])
         return x[0], self.output(x)[0], tensors
+
+    def _attend(self, queries, keys, values, batch, offsets):
+        if self.constant == 0:
+            return linear_attention(queries, keys, values, self.features, batch, offsets)
+        return raised_attention(queries, keys, values, self.features, batch, offsets, self.constant)
 
     def _interact_locally(self, angular, radial, y, edges: Edges):
         own, *passed = self.sources(y).unbind(0)

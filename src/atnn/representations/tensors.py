@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from atnn.functions import PerElement, Species
-from atnn.kernels import couple, moments
+from atnn.kernels import couple, gather_neighbors, moments
 from atnn.so3 import couplings
 from atnn.structures import Edges, Elements
 
@@ -102,6 +102,12 @@ def sum_harmonics(
     """Sum weighted harmonics over the neighbors, ``out_i^{lm,k} = sum_j weights_l^k(ij) Y_lm(ij)``."""
     parts = [moments(y, w, edges.i, edges.offsets) for y, w in zip(angular, weights, strict=True)]
     return torch.cat(parts, dim=1)
+
+
+def project_neighbors(angular: Float[Tensor, "pairs m"], nodes: Nodes, edges: Edges) -> Float[Tensor, "pairs channels"]:
+    """Project the neighbors' tensors where these have no pairs, ``out_e^k = sum_m angular_e^m nodes_{j(e)}^{m,k}``."""
+    passed = gather_neighbors(nodes.flatten(1), edges.j, edges.reverse, edges.offsets).reshape(-1, *nodes.shape[1:])
+    return (angular[:, :, None] * passed).sum(1)
 
 
 def bound_norms(nodes: Nodes) -> Nodes:

@@ -3,6 +3,7 @@
 from atnn.training.config import (
     DataConfig,
     ModelConfig,
+    PretrainConfig,
     RunConfig,
     TrainingConfig,
     commented_example,
@@ -17,6 +18,7 @@ __all__ = [
     "DataConfig",
     "Errors",
     "ModelConfig",
+    "PretrainConfig",
     "QuantityErrors",
     "RunConfig",
     "TrainingConfig",

@@ -155,6 +155,22 @@ class TrainingConfig(Specification):
         return self
 
 
+class PretrainConfig(Specification):
+    """A cheap method whose surface is learned before that of the data."""
+
+    method: str = Field(default="GFN2-xTB", description="method that labels, as for `atnn label`")
+    structures: int = Field(default=1500, ge=10, description="number of structures to label")
+    temperatures: tuple[Annotated[float, Field(gt=0, le=1e5)], ...] = Field(
+        default=(400.0, 800.0, 1200.0), min_length=1, description="temperatures of the dynamics that samples them [K]"
+    )
+    timestep: float = Field(default=0.5, gt=0, description="step of this dynamics [fs]")
+    spacing: int = Field(default=40, ge=1, description="steps between two structures of a trajectory")
+    workers: int = Field(default=1, ge=0, description="processes that label")
+    training: TrainingConfig = Field(
+        default=TrainingConfig(), description="keys of training that differ from those of the run"
+    )
+
+
 class Seeds(Specification):
     """Separate seeds, each used instead of the seed of the run."""
 
@@ -169,9 +185,19 @@ class RunConfig(Specification):
     data: DataConfig
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
+    start: str | None = Field(default=None, description="file of a model to continue from")
+    pretrain: PretrainConfig | None = Field(
+        default=None, description="a cheap method to learn from first, e.g. {method: GFN2-xTB}"
+    )
     output: str = Field(default="run", description="folder for everything that the run writes")
     seed: int = Field(default=0, ge=0, lt=2**63, description="seed of the split, the weights and the order of the data")
     seeds: Seeds = Field(default=Seeds(), description="separate seeds for these three, e.g. {weights: 1}")
+
+    @model_validator(mode="after")
+    def _begins_once(self) -> RunConfig:
+        if self.start is not None and self.pretrain is not None:
+            raise ValueError("`start` and `pretrain` both give a model to begin with: give one or the other")
+        return self
 
     def seed_of(self, what: Literal["split", "weights", "order"]) -> int:
         """Seed of the split of the data, of the initial weights, or of the order of the training structures."""
@@ -210,7 +236,8 @@ def expand_paths(config: RunConfig, where: str) -> RunConfig:
 
     data = config.data
     changes = {name: expand(getattr(data, name)) for name in ("train", "validation", "test", "isolated")}
-    return config.model_copy(update={"data": data.model_copy(update=changes), "output": expand(config.output)})
+    paths = {"start": expand(config.start), "output": expand(config.output)}
+    return config.model_copy(update={"data": data.model_copy(update=changes), **paths})
 
 
 def commented_example() -> str:
@@ -220,7 +247,7 @@ def commented_example() -> str:
     lines += _list_fields(DataConfig, {"train": "training.xyz"})
     lines += ["model:", *_list_fields(ModelConfig, {"representation": "reann", "charges": "network"})]
     lines += ["training:", *_list_fields(TrainingConfig, {})]
-    for name in ("output", "seed", "seeds"):
+    for name in ("start", "pretrain", "output", "seed", "seeds"):
         field = RunConfig.model_fields[name]
         lines.append(f"{name}: {_format_yaml(field.default)}  # {field.description}")
     return "\n".join(lines) + "\n"

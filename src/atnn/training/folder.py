@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from atnn.documents import read_json
 from atnn.errors import DataError, SpecificationError
 from atnn.files import write_atomically
@@ -42,11 +44,19 @@ def claim_folder(config: RunConfig) -> None:
     _make(folder)
     path, text = folder / "config.json", config.model_dump_json(exclude=CHANGEABLE, indent=1)
     if path.exists() and (folder / CHECKPOINT).exists():
-        _refuse_changes(read_json(path), json.loads(text), folder)
+        _refuse_changes(_fill_defaults(read_json(path)), json.loads(text), folder)
     for name in (CHECKPOINT, MODEL):  # left half written by a killed run
         for partial in folder.glob(f".{name}.*.tmp"):
             partial.unlink()
     write_atomically(path, text)
+
+
+def _fill_defaults(before: Any) -> Any:
+    """Fill in the keys that a configuration of an older version did not have yet, if it can be read at all."""
+    try:
+        return json.loads(RunConfig.model_validate(before).model_dump_json(exclude=CHANGEABLE))
+    except (ValidationError, SpecificationError):
+        return before
 
 
 def _refuse_changes(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:

@@ -6,26 +6,24 @@ import logging
 import warnings
 from collections.abc import Mapping
 
-import numpy as np
 import torch
 from ase.data import chemical_symbols
 
 from atnn.data import Dataset, batches_of, isolated_atoms, reference_energies
-from atnn.errors import AtnnWarning, DataError, SpecificationError
+from atnn.errors import AtnnWarning, DataError
 from atnn.model import Model
 from atnn.neighbors import neighbor_pairs
 from atnn.parts import Statistics
 from atnn.quantities import QUANTITIES
 from atnn.reading import read
-from atnn.structures import Neighbors, Structures
 from atnn.training.checks import check_conditions, check_data, check_quantities
 from atnn.training.config import RunConfig
+from atnn.training.continued import continue_model
 from atnn.training.pairs import measure_pairs, spread_pairs
-from atnn.training.sets import Sets, find_labels
+from atnn.training.sets import Sets, draw_sample, find_labels
 from atnn.training.statistics import average_energy, average_labels, average_traces, measure_spreads
 
 log = logging.getLogger("atnn")
-SAMPLE = 200  # structures for the mean number of neighbors and the standardisation of inputs
 
 
 def initial_model(config: RunConfig, sets: Sets, start: Model | None = None) -> tuple[Model, dict[str, float]]:
@@ -37,12 +35,11 @@ def initial_model(config: RunConfig, sets: Sets, start: Model | None = None) -> 
     Args:
         config: The run.
         sets: The data of the run.
-        start: A model whose weights and scales the training continues from, instead of a new model. Its reference
-            energies are replaced by those of the new data, whose labels may come from another method.
+        start: A model whose weights and scales the training continues from, instead of a new model, see
+            :func:`~atnn.training.continued.continue_model`.
 
     Raises:
-        SpecificationError: A weight is given for a quantity that the model does not give, or ``start`` is not the model
-            of the configuration.
+        SpecificationError: A weight is given for a quantity that the model does not give.
         DataError: The data lack labels of a quantity in the loss, do not suit the model, or give no reference energy
             of an element.
     """
@@ -56,7 +53,8 @@ def initial_model(config: RunConfig, sets: Sets, start: Model | None = None) -> 
     pairs = measure_pairs(sets.train, names)
     spreads |= {name: spread_pairs(QUANTITIES[name], moments) for name, moments in pairs.items()}
     if start is None:
-        structures, neighbors = _draw_sample(model, sets.train)
+        structures = draw_sample(sets.train).structures
+        neighbors = neighbor_pairs(structures, model.cutoff)
         statistics = Statistics(
             neighbors=len(neighbors.i) / len(structures.positions),
             scale=spreads.get("forces", spreads.get("energy", 1.0)),
@@ -84,16 +82,7 @@ def _build_model(config: RunConfig, train: Dataset, carried: set[str], start: Mo
     energies = _find_reference_energies(config, train) if learned else {}
     if start is None:
         return Model(specification, energies, seed=config.seed_of("weights"))
-    other = [name for name, value in specification if value != getattr(start.specification, name)]
-    if other:
-        raise SpecificationError(
-            f"the model to continue from differs from the configuration in {', '.join(other)}",
-            where="model",
-            remedy="give the configuration that the model was trained with",
-        )
-    model = Model(specification, {**start.reference_energies, **energies})
-    model.load_state_dict(start.state_dict())
-    return model
+    return continue_model(start, train, numbers, energies)
 
 
 def _find_reference_energies(config: RunConfig, train: Dataset) -> dict[int, float]:
@@ -125,10 +114,3 @@ def _find_unseen_energies(
             remedy="set data.isolated to a file with one isolated atom of each element, or remove the element",
         )
     return {z: isolated[z] for z in unseen}
-
-
-def _draw_sample(model: Model, train: Dataset) -> tuple[Structures, Neighbors]:
-    """Choose structures spread over the whole data set, and find their pairs."""
-    chosen = np.linspace(0, len(train) - 1, min(SAMPLE, len(train))).astype(int)
-    structures = train[np.unique(chosen)].structures
-    return structures, neighbor_pairs(structures, model.cutoff)

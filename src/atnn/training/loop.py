@@ -16,7 +16,8 @@ from atnn.data import Dataset
 from atnn.model import Model, load_model, save_model
 from atnn.progress import LOG, Progress, record
 from atnn.quantities import QUANTITIES
-from atnn.training.config import RunConfig
+from atnn.training.config import ModelConfig, RunConfig
+from atnn.training.continued import open_start
 from atnn.training.distributed import Processes
 from atnn.training.evaluate import Errors, evaluate, save_errors
 from atnn.training.feed import Feed
@@ -63,26 +64,36 @@ def train(
     Args:
         config: The run.
         datasets: Data sets ``train``, ``validation``, ``test`` to use instead of the files of the configuration.
-        start: A model to continue from, for instance one that was trained on many cheap labels. It must be the model
-            that the configuration describes. It is not changed.
+        start: A model to continue from, for instance one that was trained on many cheap labels, instead of the file
+            that the configuration names. It must be the model that the configuration describes, if it describes one.
+            It is not changed.
 
     Raises:
         DataError: The data cannot be used.
         InUseError: Another process trains in the folder.
+        ModelFileError: The model to continue from cannot be loaded.
         SpecificationError: The configuration cannot work, or the folder holds another run.
         TrainingDiverged: The gradient stayed NaN or infinite.
     """
+    config, start = open_start(config, start)
     processes = Processes()
     with hold_folder(config) if processes.first else nullcontext():
         return _train(config, processes, datasets, start)
+
+
+def _find_element(model: ModelConfig) -> list[int]:
+    """Find an element that all parts of a model know."""
+    basis = model.basis.elements if model.basis else ()
+    named = [set(elements) for elements in (basis, model.representation.elements) if elements]
+    return sorted(set.intersection(*named))[:1] if named else [1]
 
 
 def _train(
     config: RunConfig, processes: Processes, datasets: Mapping[str, Dataset] | None, start: Model | None
 ) -> TrainingResult:
     folder = Path(config.output)
-    known = config.model.basis.elements[:1] if config.model.basis else [1]
-    Model(config.model.specification(known))  # fails before the data are read if parts do not fit each other
+    # Fails before the data are read if parts do not fit each other.
+    Model(config.model.specification(_find_element(config.model)))
     if processes.first:
         claim_folder(config)
         # A split without a checkpoint belongs to a run that never began, perhaps with other parts.
@@ -114,7 +125,7 @@ class Trainer:
         self.spreads = {name: spreads[name] for name in self.config.weights}
         if processes.device is not None:
             self.model.to(processes.device)
-        self.model.provenance = describe_training(config, sets, self.model.reference_energies)
+        self.model.provenance = describe_training(config, sets, self.model.reference_energies, start)
         self.plan = Plan(self.config, sets.train, config.seed_of("order"))
         steps = self.config.epochs * len(self.plan(0))
         self.learner = Learner(config, folder, self.model, self.spreads, steps, processes)

@@ -13,6 +13,7 @@ from ase.data import chemical_symbols
 
 from atnn.data import Dataset, batches_of, data_hash
 from atnn.errors import SpecificationError
+from atnn.model import Model, hash_model
 from atnn.neighbors import edges, neighbor_pairs
 from atnn.training.config import RunConfig
 from atnn.training.sets import Sets
@@ -22,22 +23,26 @@ _WORDS = {
     "validation": "validation data",
     "test": "test data",
     "isolated": "isolated atoms",
+    "start": "model to continue from",
 }
 REACH = 3.0  # Angstrom; shortest distances between elements are recorded up to here
 
 
-def describe_training(config: RunConfig, sets: Sets, atoms: Mapping[int, float]) -> dict[str, Any]:
+def describe_training(
+    config: RunConfig, sets: Sets, atoms: Mapping[int, float], start: Model | None = None
+) -> dict[str, Any]:
     """Describe data, versions, seed, configuration and the ranges of the training data as JSON values.
 
     Args:
         config: The run.
         sets: Its data.
         atoms: Energies of the isolated atoms of each element [eV], which may come from a file of their own.
+        start: The model that the training continues from.
     """
     versions = {name: importlib.metadata.version(name) for name in ("atnn", "torch", "numpy", "ase")}
     return {
         "data_hash": data_hash(sets.train),
-        "other_data_hashes": _hash_others(config, sets, atoms),
+        "other_data_hashes": _hash_others(config, sets, atoms) | _hash_start(start),
         "structures": len(sets.train),
         "versions": versions,
         "seed": config.seed,
@@ -64,13 +69,16 @@ def refuse_other_data(header: Mapping[str, Any], provenance: Mapping[str, Any], 
     if changed:
         raise SpecificationError(
             f"the run was begun with other {' and '.join(_WORDS[name] for name in changed)}",
-            where=", ".join(dict.fromkeys(_name_source(provenance["config"]["data"], name) for name in changed)),
+            where=", ".join(dict.fromkeys(_name_source(provenance["config"], name) for name in changed)),
             remedy=f"restore what the run in {folder} was begun with, or choose another output folder",
         )
 
 
-def _name_source(data: Mapping[str, Any], name: str) -> str:
+def _name_source(config: Mapping[str, Any], name: str) -> str:
     """Key of the configuration, and file or files of data, which may be a part of the training data."""
+    if name == "start":
+        return f"start ({config['start'] or 'in memory'})"
+    data = config["data"]
     key = name if isinstance(data[name], str | list) else "train"
     return f"data.{key} ({', '.join([data[key]] if isinstance(data[key], str) else data[key])})"
 
@@ -82,6 +90,10 @@ def _hash_others(config: RunConfig, sets: Sets, atoms: Mapping[int, float]) -> d
         energies = json.dumps(sorted(atoms.items()))
         hashes["isolated"] = hashlib.blake2b(energies.encode(), digest_size=16).hexdigest()
     return hashes
+
+
+def _hash_start(start: Model | None) -> dict[str, str]:
+    return {} if start is None else {"start": hash_model(start)}
 
 
 def _find_ranges(train: Dataset) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from atnn.reading import open_dataset
 from atnn.structures import Labelled
 from atnn.training.config import DataConfig, Part, RunConfig
 
+SAMPLE = 200  # structures from which a model is started
+
 
 class Subset:
     """A data set of some structures of another one, in a given order."""
@@ -106,3 +108,9 @@ def _split(dataset: Dataset, parts: Mapping[str, Any], seed: int, path: Path, re
 def find_labels(dataset: Dataset) -> set[str]:
     """Find the quantities for which at least one structure has a label."""
     return {name for part in batches_of(dataset) for name, mask in part.masks.items() if bool(mask.any())}
+
+
+def draw_sample(dataset: Dataset) -> Labelled:
+    """Choose at most :data:`SAMPLE` structures spread over a data set."""
+    chosen = np.linspace(0, len(dataset) - 1, min(SAMPLE, len(dataset))).astype(int)
+    return dataset[np.unique(chosen)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 
 import ase.io
 import numpy as np
@@ -123,3 +124,30 @@ def test_tensors_are_nine_numbers_in_rows_also_for_three_atoms(water_file):
     batch = read(water_file(six, columns=":born_charges:R:9", values=born))[[0]]
     assert batch.labels["born_charges"][1, 0].tolist() == [0.1, 0.2, 0.3]
     assert batch.labels["polarizability"][0].tolist() == [[0.1, 0.01, 0.02], [0.01, 0.11, 0.03], [0.02, 0.03, 0.12]]
+
+
+def test_xz_is_read_with_all_its_streams_and_their_padding(tmp_path):
+    text = b"1\nProperties=species:S:1:pos:R:3 energy=%d\n%s 0 0 0\n"
+    content = lzma.compress(text % (1, b"H")) + bytes(4) + lzma.compress(text % (2, b"O"))
+    (tmp_path / "a.xyz.xz").write_bytes(content)
+    assert read(tmp_path / "a.xyz.xz")[:].labels["energy"].tolist() == [1.0, 2.0]
+
+
+def test_a_truncated_or_damaged_xz_file_is_an_error(tmp_path):
+    content = lzma.compress(b"1\nProperties=species:S:1:pos:R:3 energy=1\nH 0 0 0\n" * 100)
+    for broken in (content[: len(content) // 2], content[:30] + b"?" + content[31:], b"no xz at all"):
+        (tmp_path / "a.xyz.xz").write_bytes(broken)
+        with pytest.raises(DataError, match="cannot be decompressed"):
+            read(tmp_path / "a.xyz.xz")
+
+
+def test_xz_that_grows_without_end_or_wants_a_gigabyte_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("atnn.reading.text.SMALL", 1 << 20)
+    line = b"1\nProperties=species:S:1:pos:R:3 energy=1\nH 0 0 0\n"
+    (tmp_path / "a.xyz.xz").write_bytes(lzma.compress(line * (1 << 16)))
+    with pytest.raises(DataError, match="grows to more than 1 MB"):
+        read(tmp_path / "a.xyz.xz")
+    greedy = [{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 30}]
+    (tmp_path / "a.xyz.xz").write_bytes(lzma.compress(b"1\n", filters=greedy))
+    with pytest.raises(DataError, match="cannot be decompressed"):
+        read(tmp_path / "a.xyz.xz")

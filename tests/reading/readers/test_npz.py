@@ -17,7 +17,9 @@ F = np.random.default_rng(0).normal(size=(4, 3, 3))
 
 
 @pytest.mark.parametrize(
-    "names", [("R", "z", "E", "F"), ("coords", "nuclear_charges", "energies", "forces")], ids=["MD17", "rMD17"]
+    "names",
+    [("R", "z", "E", "F"), ("coords", "nuclear_charges", "energies", "forces"), ("R", "Z", "E", "F")],
+    ids=["MD17", "rMD17", "Z"],
 )
 @pytest.mark.parametrize("column", [False, True])
 def test_both_spellings_are_read(tmp_path, names, column):

@@ -1,4 +1,4 @@
-"""Extended XYZ, plain or gzipped, streamed frame by frame.
+"""Extended XYZ, plain, gzipped or as xz, streamed frame by frame.
 
 The comment line follows https://github.com/libAtoms/extxyz. ASE parses it, so that a file means the same here and
 there. The columns are split here, which is four times as fast.
@@ -202,7 +202,7 @@ def _take_pbc(info: dict[str, Any], default: bool, where: str) -> np.ndarray:
 
 EXTXYZ = Format(
     name="extxyz",
-    recognises=lambda path: path.name.removesuffix(".gz").endswith((".xyz", ".extxyz")),
+    recognises=lambda path: path.name.removesuffix(".gz").removesuffix(".xz").endswith((".xyz", ".extxyz")),
     frames=read_frames,
     convention="extended XYZ: ASE's units (eV, Angstrom, e) are assumed, stress with ASE's sign (tension positive), "
     "virial = -dE/d(strain) = -volume * stress; declare units= where the file uses others",

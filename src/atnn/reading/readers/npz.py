@@ -1,4 +1,7 @@
-"""Numpy archives as MD17 (arrays R, z, E, F) and rMD17 (coords, nuclear_charges, energies, forces) use them."""
+"""Numpy archives as MD17 (arrays R, z, E, F) and rMD17 (coords, nuclear_charges, energies, forces) use them.
+
+Other sets call the atomic numbers Z.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from atnn.reading.arrays import load_npz
 from atnn.reading.raw import Format, RawFrame, find_axis, list_every_key
 
 _POSITIONS = ("R", "coords", "coordinates", "positions")
-_NUMBERS = ("z", "nuclear_charges", "atomic_numbers", "numbers")
+_NUMBERS = ("z", "Z", "nuclear_charges", "atomic_numbers", "numbers")
 _CELLS = ("cell", "lattice")
 _ALIASES = {"energy": ("energies",), "dipole": ("dipoles",)}
 
