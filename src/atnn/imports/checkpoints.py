@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,19 +27,33 @@ def read_checkpoint(path: Path, key: str, remedy: str) -> dict[str, Tensor]:
         DataError: The file cannot be read.
         ModelFileError: It is no checkpoint of tensors, or has no such parameters.
     """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise unreadable(path, error) from error
-    except Exception as error:  # torch raises errors of any kind for foreign, damaged and unsafe files
-        reason = str(error).partition("\n")[0][:120]
-        raise ModelFileError(f"no checkpoint of tensors ({reason})", where=str(path), remedy=remedy) from None
+    content = load_data(path, remedy)
     found = content.get(key) if isinstance(content, dict) else None
     if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
         holds = ", ".join(map(str, content)) if isinstance(content, dict) else type(content).__name__
         raise ModelFileError(f"holds no parameters `{key}`, but {holds[:120]}", where=str(path), remedy=remedy)
     # Checkpoints of several processes have the name of the wrapper in front.
     return {str(name).removeprefix("module."): value for name, value in found.items()}
+
+
+def load_data(path: Path, remedy: str) -> Any:
+    """Load what a file of ``torch.save`` holds, if it is nothing but data.
+
+    Args:
+        path: The file.
+        remedy: What to do about a file of another kind.
+
+    Raises:
+        DataError: The file cannot be read.
+        ModelFileError: It is no such file, or holds more than data.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except Exception as error:  # torch raises errors of any kind for foreign, damaged and unsafe files
+        reason = str(error).partition("\n")[0][:120]
+        raise ModelFileError(f"no checkpoint of tensors ({reason})", where=str(path), remedy=remedy) from None
 
 
 def check_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Shape], path: Path, remedy: str) -> None:

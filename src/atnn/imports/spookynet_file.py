@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -11,7 +10,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from atnn.errors import ModelFileError, SpecificationError, unreadable
+from atnn.errors import ModelFileError, SpecificationError
+from atnn.imports.checkpoints import load_data
 from atnn.specification import Specification, parse
 
 SHOWN = 4  # names of each kind in an error
@@ -112,7 +112,7 @@ def read_file(path: Path) -> SpookyNetFile:
         DataError: The file cannot be read.
         ModelFileError: It is no such file, or its options cannot be represented.
     """
-    content = _load(path)
+    content = load_data(path, REMEDY)
     tensors = content.pop("state_dict", None) if isinstance(content, dict) else None
     if not isinstance(tensors, Mapping):
         raise ModelFileError("holds no options with a `state_dict`", where=str(path), remedy=REMEDY)
@@ -125,20 +125,6 @@ def read_file(path: Path) -> SpookyNetFile:
             remedy="import a model with the options of the published one, of any size",
         ) from error
     return SpookyNetFile(options, Weights(tensors, path))
-
-
-def _load(path: Path) -> Any:
-    try:
-        if not zipfile.is_zipfile(path):
-            path.open("rb").close()
-            raise ModelFileError("is no file of torch.save", where=str(path), remedy=REMEDY)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise unreadable(path, error) from error
-    except ModelFileError:
-        raise
-    except Exception as error:  # torch raises errors of any kind for objects that are not data
-        raise ModelFileError(f"cannot be read: {error}", where=str(path), remedy=REMEDY) from error
 
 
 def _list(names: list[str]) -> str:
