@@ -155,7 +155,7 @@ def test_hdf5_never_sees_a_small_file_that_has_changed(random_labelled, tmp_path
 def test_a_foreign_hdf5_file_is_no_store(tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["x"] = 1
-    with pytest.raises(DataError, match="no store"):
+    with pytest.raises(DataError, match="neither a store nor"):
         open_dataset(tmp_path / "a.h5")
 
 
