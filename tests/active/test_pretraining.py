@@ -7,14 +7,12 @@ import logging
 import numpy as np
 import pytest
 import torch
-from ase import Atoms
 from ase.build import add_adsorbate, fcc111, molecule
 from ase.calculators.emt import EMT
 from ase.cluster import Octahedron
 from ase.constraints import FixAtoms
 
 from atnn.active import pretrain, pretraining
-from atnn.active.pretraining import find_contacts
 from atnn.data import Frames
 from atnn.dynamics import Trajectory
 from atnn.errors import DynamicsError, LabellingError, SpecificationError
@@ -156,6 +154,39 @@ def test_what_the_cheap_method_does_not_give_is_learned_later(tmp_path, caplog):
     assert "dipole" in model.outputs
 
 
+def test_dipoles_of_ions_are_taken_as_the_method_gives_them(tmp_path, monkeypatch):
+    def with_dipole(self, structure):
+        return {**labels(self, structure), "dipole": structure.positions.sum(0).double().numpy()}
+
+    labels = Cheap.__call__
+    data = known(molecule("H2O"), 14)
+    ions = data.structures.replace(charge=torch.ones(14, dtype=torch.float64))
+    monkeypatch.setattr(Cheap, "__call__", with_dipole)
+    config = settings(tmp_path, epochs=1)
+    config = config.model_copy(update={"model": MODEL.model_copy(update={"conditions": ("charge",)})})
+    pretrain(config, {"train": Frames(Labelled(ions, data.labels, data.masks))})
+    found = read(tmp_path / "pretraining" / "labelled.xyz", dipole_origin="coordinates").labelled
+    assert bool((found.structures.charge == 1).all())
+    sums = found.structures.positions.reshape(-1, 3, 3).sum(1)
+    torch.testing.assert_close(found.labels["dipole"], sums, atol=1e-7, rtol=0)
+
+
+def test_a_folder_that_was_moved_goes_on(tmp_path):
+    data = {"train": Frames(known(molecule("H2O"), 14))}
+    first = pretrain(settings(tmp_path / "here", epochs=1), data)
+    (tmp_path / "here").rename(tmp_path / "there")
+    calls = Cheap.calls
+    again = pretrain(settings(tmp_path / "there", epochs=1), data)
+    assert Cheap.calls == calls and torch.equal(next(again.parameters()), next(first.parameters()))
+
+
+def test_a_method_without_forces_is_refused(tmp_path, monkeypatch):
+    data = {"train": Frames(known(molecule("H2O"), 14))}
+    monkeypatch.setattr(Cheap, "__call__", lambda self, structure: {"energy": np.array(0.0)})
+    with pytest.raises(LabellingError, match=r"pretrain\.method: emt: the method gives no forces"):
+        pretrain(settings(tmp_path), data)
+
+
 def test_a_method_that_fails_says_why(tmp_path, monkeypatch):
     def fail(self, structure):
         raise LabellingError("not today")
@@ -188,11 +219,3 @@ def test_elements_without_data_and_a_missing_block_are_refused(tmp_path):
     wider = settings(tmp_path).model_copy(update={"model": ModelConfig(elements=(16,), networks="shared")})
     with pytest.raises(SpecificationError, match=r"model\.elements: pretraining knows the elements of the data only"):
         pretrain(wider)
-
-
-def test_contacts_are_those_of_the_nearest_images():
-    apart = Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.5]])
-    near = Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.3]])
-    images = Atoms("H2", positions=[[0, 0, 0.1], [0, 0, 4.9]], cell=[5, 5, 5], pbc=True)
-    found = find_contacts(Structures.from_ase([apart, near, images, Atoms("H")]))
-    assert found.tolist() == [False, True, True, False]  # 0.6 times twice 0.31 Angstrom is 0.37

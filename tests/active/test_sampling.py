@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 from ase.build import molecule
 
 from atnn.active import sample_geometries
-from atnn.active.sampling import has_close_contact
+from atnn.active.sampling import find_contacts
 from atnn.errors import DataError, SpecificationError
 from atnn.labelling import LabellerPotential, TbliteLabeller
 from atnn.structures import Structures
@@ -60,9 +61,9 @@ def test_any_potential_drives_the_sampling():
 
 def test_close_atoms_are_recognised():
     water = molecule("H2O")
-    assert not has_close_contact(water.numbers, water.positions)
+    assert not find_contacts(Structures.from_ase(water)).item()
     water.positions[1] = water.positions[0] + [0.4, 0, 0]
-    assert has_close_contact(water.numbers, water.positions)
+    assert find_contacts(Structures.from_ase(water)).item()
 
 
 def test_displacements_that_are_all_too_close_are_an_error():
@@ -74,3 +75,11 @@ def test_displacements_that_are_all_too_close_are_an_error():
 def test_crystals_are_refused():
     with pytest.raises(DataError, match="for molecules"):
         sample_geometries(XTB, Structures.from_ase(crystal()), 4, seed=0)
+
+
+def test_contacts_are_those_of_the_nearest_images():
+    apart = Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.5]])
+    near = Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.3]])
+    images = Atoms("H2", positions=[[0, 0, 0.1], [0, 0, 4.9]], cell=[5, 5, 5], pbc=True)
+    found = find_contacts(Structures.from_ase([apart, near, images, Atoms("H")]))
+    assert found.tolist() == [False, True, True, False]  # 0.6 times twice 0.31 Angstrom is 0.37

@@ -9,7 +9,7 @@ from atnn.model import load_model, save_model
 from atnn.neighbors import neighbor_pairs
 from atnn.structures import Labelled
 from atnn.training import ModelConfig, PretrainConfig, RunConfig, TrainingConfig, load_config, train
-from atnn.training.continued import open_start
+from atnn.training.continued import continue_model, open_start
 from atnn.training.initial import initial_model
 from atnn.training.sets import open_sets
 from training.runs import TINY, config, labelled, run
@@ -54,6 +54,13 @@ def test_weights_stay_and_energies_move_to_the_new_level(tmp_path, trained):
     for atoms in data.structures.counts.unique():
         assert errors[data.structures.counts == atoms].mean().abs() < errors.std()
     assert first.reference_energies != pytest.approx(model.reference_energies)
+
+
+def test_a_sample_without_energies_moves_none(tmp_path, trained):
+    data = labelled()
+    data.masks["energy"][:] = False
+    model = continue_model(load_model(trained), Frames(data), {1, 6, 8}, {1: -1.0, 6: -2.0, 8: -3.0})
+    assert model.reference_energies == {1: -1.0, 6: -2.0, 8: -3.0}
 
 
 def test_a_configuration_without_a_model_takes_that_of_the_file(tmp_path, trained):

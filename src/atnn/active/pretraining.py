@@ -17,18 +17,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from ase.data import covalent_radii
-from jaxtyping import Bool
-from torch import Tensor
 
-from atnn.active.sampling import CLOSEST_CONTACT
+from atnn.active.sampling import find_contacts
 from atnn.data import Dataset, select, write_extxyz
 from atnn.dynamics import Langevin, State, Trajectory, maxwell_boltzmann, run
 from atnn.dynamics.stopping import too_far
 from atnn.errors import DynamicsError, LabellingError, SpecificationError
 from atnn.labelling import find_labeller, label
 from atnn.model import Model, ModelPotential, Potential
-from atnn.neighbors import edges, neighbor_pairs
 from atnn.reading import read
 from atnn.structures import Labelled, Structures
 from atnn.training import DataConfig, PretrainConfig, RunConfig, train
@@ -168,16 +164,6 @@ def _run_langevin(
         log.info("all trajectories at %g K ended: %s", temperature, error)
 
 
-def find_contacts(structures: Structures) -> Bool[Tensor, " structures"]:
-    """Find the structures with two atoms nearer than 0.6 of the sum of their covalent radii."""
-    radii = CLOSEST_CONTACT * torch.as_tensor(covalent_radii)[structures.numbers]
-    pairs = edges(structures, neighbor_pairs(structures, 2 * float(radii.max())))
-    close = pairs.lengths < radii[pairs.i] + radii[pairs.j]
-    contacts = torch.zeros(len(structures), dtype=torch.bool)
-    contacts[structures.batch[pairs.i[close]]] = True
-    return contacts
-
-
 def _label(settings: PretrainConfig, folder: Path, structures: Structures) -> Labelled:
     """Label structures by the cheap method, without those that are far from everything.
 
@@ -188,6 +174,10 @@ def _label(settings: PretrainConfig, folder: Path, structures: Structures) -> La
     result = label(structures, find_labeller(settings.method), folder / "labels.db", settings.workers)
     kept = []
     if result.labelled is not None:
+        if "forces" not in result.labelled.labels:
+            raise LabellingError(
+                "the method gives no forces", where=f"pretrain.method: {settings.method}", remedy="choose another one"
+            )
         forces = result.labelled.labels["forces"].abs().amax(1)
         largest = forces.new_zeros(len(result.labelled.structures))
         largest = largest.scatter_reduce(0, result.labelled.structures.batch, forces, "amax")
@@ -221,22 +211,23 @@ def _train(config: RunConfig, folder: Path, name: str, data: Path, start: Model 
     own = config.pretrain.training
     changed = {key: getattr(own, key) for key in own.model_fields_set}
     training = config.training.model_copy(update={"max_minutes": None, **changed})
-    labelled = read(data).labelled
+    labelled = read(data, dipole_origin="coordinates")
     if name == "draft":
-        share = DRAFT * config.pretrain.structures / len(labelled.structures)
+        share = DRAFT * config.pretrain.structures / len(labelled)
         training = training.model_copy(update={"epochs": max(1, round(share * training.epochs))})
-    labels = set(labelled.labels)
+    labels = set(labelled.labelled.labels)
     weights = {quantity: weight for quantity, weight in training.weights.items() if quantity in labels}
     if missing := sorted(set(training.weights) - set(weights)):
         log.info("%s does not give %s, which is learned later", config.pretrain.method, ", ".join(missing))
     return train(
         config.model_copy(
             update={
-                "data": DataConfig(train=str(data), validation=VALIDATION),
+                "data": DataConfig(train=data.name, validation=VALIDATION),
                 "training": training.model_copy(update={"weights": weights}),
                 "pretrain": None,
                 "output": str(folder / name),
             }
         ),
-        start=start,
+        {"train": labelled},
+        start,
     ).model

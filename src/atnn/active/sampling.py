@@ -9,11 +9,13 @@ import torch
 from ase import units
 from ase.data import covalent_radii
 from ase.md.langevin import Langevin
-from jaxtyping import Float
+from jaxtyping import Bool, Float
+from torch import Tensor
 
 from atnn.errors import DataError, SpecificationError
 from atnn.interfaces.ase import Calculator
 from atnn.model import Potential
+from atnn.neighbors import edges, neighbor_pairs
 from atnn.observables import hessian, relax
 from atnn.structures import Structures
 from atnn.units import acceleration, boltzmann, hbar
@@ -93,7 +95,7 @@ def _displace_modes(
         energy = hbar * omega / 2 / np.tanh(hbar * omega / (2 * thermal)) if quantum else thermal  # of each oscillator
         variance = energy * acceleration / omega**2  # amu Angstrom^2
         positions = atoms.positions + np.tensordot(generator.normal(size=len(omega)) * np.sqrt(variance), vectors, 1)
-        if not has_close_contact(atoms.numbers, positions):
+        if not find_contacts(minimum.replace(positions=torch.from_numpy(positions))).item():
             frames.append(positions)
     if len(frames) < count:
         raise SpecificationError(
@@ -140,14 +142,16 @@ def _run_langevin(
     langevin.run(200)
     while len(frames) < count:
         langevin.run(spacing)
-        if not has_close_contact(atoms.numbers, atoms.positions):
+        if not find_contacts(minimum.replace(positions=torch.from_numpy(atoms.positions.copy()))).item():
             frames.append(atoms.positions - atoms.get_center_of_mass() + center)
     return frames
 
 
-def has_close_contact(numbers: np.ndarray, positions: Float[np.ndarray, "atoms 3"]) -> bool:
-    """Whether two atoms are nearer than 0.6 of the sum of their covalent radii."""
-    radii = covalent_radii[numbers]
-    distances = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
-    limits = CLOSEST_CONTACT * (radii[:, None] + radii[None])
-    return bool((distances < limits)[np.triu_indices(len(numbers), 1)].any())
+def find_contacts(structures: Structures) -> Bool[Tensor, " structures"]:
+    """Find the structures with two atoms nearer than 0.6 of the sum of their covalent radii."""
+    radii = CLOSEST_CONTACT * torch.as_tensor(covalent_radii)[structures.numbers]
+    pairs = edges(structures, neighbor_pairs(structures, 2 * float(radii.max())))
+    close = pairs.lengths < radii[pairs.i] + radii[pairs.j]
+    contacts = torch.zeros(len(structures), dtype=torch.bool)
+    contacts[structures.batch[pairs.i[close]]] = True
+    return contacts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from atnn.archives import hash_file
 from atnn.errors import ModelFileError, unreadable
 
 Shape = tuple[int, ...] | None
@@ -54,6 +56,21 @@ def load_data(path: Path, remedy: str) -> Any:
     except Exception as error:  # torch raises errors of any kind for foreign, damaged and unsafe files
         reason = str(error).partition("\n")[0][:120]
         raise ModelFileError(f"no checkpoint of tensors ({reason})", where=str(path), remedy=remedy) from None
+
+
+def describe_import(package: str, path: Path, units: Mapping[str, str]) -> dict[str, Any]:
+    """Describe where an imported model is from, for its provenance.
+
+    Args:
+        package: Package that trained it.
+        path: The checkpoint.
+        units: Units of the data that it was trained on.
+    """
+    return {
+        "imported": {"package": package, "file": path.name, "hash": hash_file(path)},
+        "units": dict(units),
+        "versions": {"atnn": importlib.metadata.version("atnn"), "torch": torch.__version__},
+    }
 
 
 def check_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Shape], path: Path, remedy: str) -> None:

@@ -7,7 +7,6 @@ https://github.com/bjiangch/EquiREANN.
 
 from __future__ import annotations
 
-import importlib.metadata
 import itertools
 import math
 from collections.abc import Iterator, Mapping
@@ -18,9 +17,8 @@ import torch
 from ase.data import atomic_numbers
 from torch import Tensor
 
-from atnn.archives import hash_file
 from atnn.errors import ModelFileError
-from atnn.imports.checkpoints import Shape, check_tensors, read_checkpoint
+from atnn.imports.checkpoints import Shape, check_tensors, describe_import, read_checkpoint
 from atnn.imports.reann_settings import Form, Settings, read_settings
 from atnn.model import Model, ModelSpecification
 from atnn.reading.factors import find_factors
@@ -75,11 +73,8 @@ def import_reann(path: Path, input: Path, units: Mapping[str, str] = {}) -> Mode
     weights = _convert_orbitals(tensors, settings, equivariant, length) | _convert_networks(tensors, settings)
     model.load_state_dict(own | {name: weight.reshape(own[name].shape) for name, weight in weights.items()})
     _convert_energies(model, tensors, settings, energy)
-    model.provenance = {
-        "imported": {"package": "equireann" if equivariant else "reann", "file": path.name, "hash": hash_file(path)},
-        "units": {name: units[name] for name in ("energy", "length")},
-        "versions": {"atnn": importlib.metadata.version("atnn"), "torch": torch.__version__},
-    }
+    stated = {name: units[name] for name in ("energy", "length")}
+    model.provenance = describe_import("equireann" if equivariant else "reann", path, stated)
     return model.eval()
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from atnn import units
+from atnn.imports.checkpoints import describe_import
 from atnn.imports.spookynet_file import Options, Weights, read_file
 from atnn.model import Model, ModelSpecification
 
@@ -67,7 +68,7 @@ def import_spookynet(path: Path) -> Model:
         _fill_readout(model.get_submodule("parts.dipole.network"), output[1], biases[1:, 1])
         if raw is not None:
             model.get_parameter("parts.zbl.raw").copy_(raw)
-    model.provenance = {"imported_from": "SpookyNet, github.com/OUnke/SpookyNet", "file": path.name}
+    model.provenance = describe_import("spookynet", path, {"energy": "eV", "length": "Angstrom"})
     return model.eval()
 
 

@@ -1,7 +1,7 @@
 """London dispersion between pairs of atoms: DFT-D3 with rational damping, and DFT-D4 with charges.
 
 Both methods interpolate the C6 coefficient of a pair between those of reference molecules. D3 uses the coordination
-numbers of the two atoms, D4 also their charges. D4 adds the three-body term of Axilrod, Teller and Muto, as published.
+numbers of the two atoms, D4 also their charges. The three-body term of Axilrod, Teller and Muto is an option of D4.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ class D3(Part):
     Source: S. Grimme, J. Antony, S. Ehrlich, H. Krieg, J. Chem. Phys. 132, 154104 (2010), doi:10.1063/1.3382344.
 
     Args:
-        specification: Functional, cutoffs and scale of the three-body term.
+        specification: Functional and cutoff.
         numbers: Atomic numbers of the model's elements.
 
     Raises:

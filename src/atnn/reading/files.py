@@ -16,7 +16,6 @@ from atnn.data.summary import Source, Summary
 from atnn.errors import DataError, suggest
 from atnn.reading.raw import Format
 from atnn.reading.readers import FORMATS
-from atnn.reading.readers.qm7x import QM7X
 from atnn.reading.recognition import Recogniser
 from atnn.structures import Labelled
 
@@ -157,8 +156,8 @@ def _stream_store(path: Path, summary: Summary, checks: Checks) -> Iterator[Labe
 
 
 def _is_store(path: Path, format: str | None) -> bool:
-    """Whether a path is a store; HDF5 is also the format of QM7-X."""
-    return is_store(path) and format != QM7X.name and not QM7X.recognises(path)
+    """Whether a path is a store, and no HDF5 of a format in the table, of which the last takes any path."""
+    return format is None and is_store(path) and not any(form.recognises(path) for form in FORMATS[:-1])
 
 
 def find_paths(paths: Paths) -> list[Path]:

@@ -97,6 +97,8 @@ def _copy(start: Model, energies: Mapping[int, float]) -> Model:
 def _fit_moves(model: Model, train: Dataset) -> dict[int, float]:
     """Energies of the elements [eV] that explain best what the labels of a sample have beyond the predictions."""
     labelled = draw_sample(train)
+    if "energy" not in labelled.labels or not bool(labelled.masks["energy"].any()):
+        return {}  # energies are rare, and are learned from the first step on
     structures = labelled.structures
     predicted = model(structures, neighbor_pairs(structures, model.cutoff), ("energy",))["energy"].detach()
     beyond = {"energy": labelled.labels["energy"].double() - predicted.double()}
