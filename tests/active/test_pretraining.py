@@ -165,7 +165,7 @@ def test_dipoles_of_ions_are_taken_as_the_method_gives_them(tmp_path, monkeypatc
     config = settings(tmp_path, epochs=1)
     config = config.model_copy(update={"model": MODEL.model_copy(update={"conditions": ("charge",)})})
     pretrain(config, {"train": Frames(Labelled(ions, data.labels, data.masks))})
-    found = read(tmp_path / "pretraining" / "labelled.xyz", dipole_origin="coordinates").labelled
+    found = read(tmp_path / "pretraining" / "labelled.xyz").labelled
     assert bool((found.structures.charge == 1).all())
     sums = found.structures.positions.reshape(-1, 3, 3).sum(1)
     torch.testing.assert_close(found.labels["dipole"], sums, atol=1e-7, rtol=0)

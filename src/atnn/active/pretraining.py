@@ -211,7 +211,7 @@ def _train(config: RunConfig, folder: Path, name: str, data: Path, start: Model 
     own = config.pretrain.training
     changed = {key: getattr(own, key) for key in own.model_fields_set}
     training = config.training.model_copy(update={"max_minutes": None, **changed})
-    labelled = read(data, dipole_origin="coordinates")
+    labelled = read(data)
     if name == "draft":
         share = DRAFT * config.pretrain.structures / len(labelled)
         training = training.model_copy(update={"epochs": max(1, round(share * training.epochs))})
